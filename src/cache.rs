@@ -1,0 +1,676 @@
+//! The cache: picks the stripe by the hash of the key, and sees to it that what it hands out stays alive.
+
+use crate::clock::Clock;
+use crate::counters::{Counters, Handle};
+use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE};
+use crate::epoch::{self, Guard};
+use crate::error::Error;
+use crate::expiry;
+use crate::hash::KeyHasher;
+use crate::index::{IndexSpace, Moving};
+use crate::policy::{AnyPolicy, Kind, Policy};
+use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
+use crate::stripe::{Stored, Stripe, Tally};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a cache is to be. `Options::new(bytes)` fills in the rest.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The budget in bytes, for all: keys, values, headers, index, free space and bookkeeping. 256 KiB to 256 GiB.
+    pub max_bytes: u64,
+    /// At most this many entries; 0 for no such bound.
+    pub max_entries: u64,
+    /// Time to live of entries that are stored without one of their own; `None`: they don't expire.
+    pub default_ttl: Option<Duration>,
+    /// Who stays and who goes.
+    pub policy: Kind,
+    /// Parts with a lock of their own, a power of two up to 256; 0 to choose by cores, budget and bound on entries.
+    pub stripes: usize,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The seed of the hash; `None` for a random one. For tests: with a known seed, keys that collide can be found.
+    pub seed: Option<u64>,
+}
+
+impl Options {
+    /// The defaults, with a budget.
+    pub fn new(max_bytes: u64) -> Options {
+        Options {
+            max_bytes,
+            max_entries: 0,
+            default_ttl: None,
+            policy: Kind::Default,
+            stripes: 0,
+            clock: Clock::Coarse,
+            seed: None,
+        }
+    }
+
+    fn stripes(&self) -> Result<usize, Error> {
+        if self.stripes != 0 {
+            if !self.stripes.is_power_of_two() || self.stripes > 256 {
+                return Err(Error::InvalidOptions("stripes must be a power of two up to 256"));
+            }
+            return Ok(self.stripes);
+        }
+        let cores = std::thread::available_parallelism().map_or(4, |n| n.get());
+        // 64 segments to a stripe keep what is open or half drained to a few per cent; a thousand entries to a stripe keep
+        // the stripes' shares even.
+        let by_memory = (self.max_bytes / segment_bytes(self.max_bytes) / 64).max(1);
+        let by_entries = if self.max_entries == 0 { u64::MAX } else { (self.max_entries / 1024).max(1) };
+        let most = by_memory.min(by_entries).min(256) as usize;
+        let wanted = (cores * 4).next_power_of_two();
+        Ok(wanted.min(1 << most.ilog2()))
+    }
+}
+
+/// What a cache did and holds. Sums that are exact when nothing runs meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Gets that found their key.
+    pub hits: u64,
+    /// Gets that did not.
+    pub misses: u64,
+    /// Values stored.
+    pub sets: u64,
+    /// Entries deleted by the caller.
+    pub deletes: u64,
+    /// Entries dropped to make room.
+    pub evictions: u64,
+    /// Entries removed because their time had come.
+    pub expirations: u64,
+    /// Sets that failed for want of room.
+    pub rejections: u64,
+    /// Entries now.
+    pub entries: u64,
+    /// Bytes in use of the budget: index, bookkeeping and segments that are not free.
+    pub bytes: u64,
+    /// The budget.
+    pub max_bytes: u64,
+    /// Bytes of live entries: headers, keys and values.
+    pub live_bytes: u64,
+    /// Bytes of segments in use that hold nothing alive: dead entries, and room not written yet.
+    pub dead_bytes: u64,
+    /// Bytes of the index.
+    pub index_bytes: u64,
+    /// Bytes of the budget that are free: never committed, or free segments.
+    pub free_bytes: u64,
+    /// Bytes of tables, counters and policies.
+    pub bookkeeping_bytes: u64,
+    /// Bytes that the system agreed to back with huge pages.
+    pub huge_page_bytes: u64,
+    /// Bytes of entries appended by sets.
+    pub appended_bytes: u64,
+    /// Bytes of entries appended again by drains.
+    pub copied_bytes: u64,
+}
+
+/// What all users of an open cache share. Lives until the cache is closed and the last view of it is released.
+pub struct Shared {
+    /// Memory.
+    pub space: Space,
+    /// Address space of the indexes.
+    pub index_space: IndexSpace,
+    /// By the low bits of the hash.
+    pub stripes: Box<[Stripe]>,
+    /// Hashes keys.
+    pub hasher: KeyHasher,
+    /// Tells the time.
+    pub clock: Clock,
+    /// The bound on entries, or 0.
+    pub max_entries: u64,
+    /// Entries, counted only under a bound.
+    pub entries: AtomicU64,
+    hit_max: u8,
+    default_ttl: Option<u64>,
+    counters: Counters,
+    rejections: AtomicU64,
+    index_huge: bool,
+}
+
+const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
+
+impl Shared {
+    fn new(options: &Options) -> Result<Shared, Error> {
+        let max = options.max_bytes;
+        if !(MIN_BUDGET..=MAX_BUDGET).contains(&max) {
+            return Err(Error::InvalidOptions("max_bytes must be between 256 KiB and 256 GiB"));
+        }
+        let count = options.stripes()?;
+        let default_ttl = match options.default_ttl {
+            Some(ttl) if ttl.is_zero() => return Err(Error::InvalidOptions("default_ttl must be positive")),
+            Some(ttl) => Some(millis(ttl)),
+            None => None,
+        };
+        let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
+        let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
+        let index_huge = space.is_huge() && index_space.advise_huge();
+        let per_stripe = if options.max_entries > 0 { options.max_entries.div_ceil(count as u64) } else { 16 };
+        let mut stripes = Vec::with_capacity(count);
+        let mut hit_max = 0;
+        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64;
+        if !space.reserve_bookkeeping(fixed) {
+            return Err(TOO_MANY_STRIPES);
+        }
+        for s in 0..count {
+            let policy = AnyPolicy::new(options.policy, per_stripe);
+            hit_max = policy.hit_max();
+            let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
+            stripes.push(Stripe::new(index, state, policy));
+        }
+        let shared = Shared {
+            space,
+            index_space,
+            stripes: stripes.into_boxed_slice(),
+            hasher: options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed),
+            clock: options.clock.clone(),
+            max_entries: options.max_entries,
+            entries: AtomicU64::new(0),
+            hit_max,
+            default_ttl,
+            counters: Counters::new(),
+            rejections: AtomicU64::new(0),
+            index_huge,
+        };
+        for stripe in &shared.stripes {
+            let mut state = stripe.state.lock();
+            let (mut writer, policy) = state.writer(&shared, stripe);
+            writer.inform(policy);
+        }
+        Ok(shared)
+    }
+
+    /// Bytes of the budget that segments may have.
+    #[inline]
+    pub fn segment_budget(&self) -> u64 {
+        let usage = self.space.usage();
+        self.space.max().saturating_sub(usage.index + usage.bookkeeping)
+    }
+
+    /// The stripe of a hash.
+    #[inline]
+    pub fn stripe(&self, hash: u64) -> &Stripe {
+        &self.stripes[hash as usize & (self.stripes.len() - 1)]
+    }
+
+    /// This thread's line of counters.
+    #[inline]
+    fn line(&self, guard: &Guard) -> Handle<'_> {
+        match self.counters.line(guard) {
+            Some(line) => line,
+            None => self.counters.line_or_make(guard, |bytes| self.space.reserve_bookkeeping(bytes)),
+        }
+    }
+
+    /// The live entry of a key.
+    #[inline]
+    fn lookup<'g>(&'g self, _guard: &'g Guard, hash: u64, key: &[u8]) -> Result<Option<(Entry<'g>, Header)>, Moving> {
+        let found = self.stripe(hash).index.find(hash, |slot| {
+            // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
+            // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
+            let entry = unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) };
+            let header = entry.header();
+            (entry.key(header) == key).then_some((entry, header))
+        })?;
+        Ok(found.filter(|&(entry, header)| {
+            entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)
+        }))
+    }
+
+    /// Milliseconds of the clock from now on; None for never.
+    fn deadline(&self, ttl: Ttl) -> Option<u64> {
+        let ttl = match ttl {
+            Ttl::Default => self.default_ttl?,
+            Ttl::Never => return None,
+            Ttl::Millis(ttl) => ttl,
+        };
+        Some(self.clock.now().saturating_add(ttl))
+    }
+
+    fn check_lengths(&self, key: usize, value: usize) -> Result<(), Error> {
+        if key > MAX_KEY {
+            Err(Error::KeyTooLarge)
+        } else if value as u64 > (self.space.max() / 4).min(MAX_VALUE) {
+            Err(Error::ValueTooLarge)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Runs `f` on each stripe, locked.
+    pub fn each_stripe(&self, mut f: impl FnMut(&Stripe, &mut crate::stripe::State)) {
+        for stripe in &self.stripes {
+            f(stripe, &mut stripe.state.lock());
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let (hits, misses) = self.counters.sum();
+        let mut sum = Tally::default();
+        let (mut entries, mut live, mut footprint) = (0, 0, 0);
+        self.each_stripe(|stripe, state| {
+            let tally = &state.core.tally;
+            sum.sets += tally.sets;
+            sum.deletes += tally.deletes;
+            sum.evictions += tally.evictions;
+            sum.expirations += tally.expirations;
+            sum.appended += tally.appended;
+            sum.copied += tally.copied;
+            entries += state.core.index.entries() as u64;
+            live += state.core.logs.iter().map(|log| log.live).sum::<u64>();
+            footprint += stripe.footprint.load(Ordering::Relaxed);
+        });
+        let usage = self.space.usage();
+        let index_huge = if self.index_huge { usage.index } else { 0 };
+        let bytes = usage.committed.saturating_sub(usage.free);
+        let max_bytes = self.space.max();
+        Stats {
+            hits,
+            misses,
+            sets: sum.sets,
+            deletes: sum.deletes,
+            evictions: sum.evictions,
+            expirations: sum.expirations,
+            rejections: self.rejections.load(Ordering::Relaxed),
+            entries,
+            bytes,
+            max_bytes,
+            live_bytes: live,
+            dead_bytes: footprint.saturating_sub(live),
+            index_bytes: usage.index,
+            free_bytes: max_bytes.saturating_sub(bytes),
+            bookkeeping_bytes: usage.bookkeeping,
+            huge_page_bytes: usage.huge + index_huge,
+            appended_bytes: sum.appended,
+            copied_bytes: sum.copied,
+        }
+    }
+}
+
+/// How long an entry may live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ttl {
+    /// As the cache's options say.
+    Default,
+    /// Until it is evicted.
+    Never,
+    /// So many milliseconds.
+    Millis(u64),
+}
+
+impl From<Duration> for Ttl {
+    fn from(ttl: Duration) -> Ttl {
+        Ttl::Millis(millis(ttl))
+    }
+}
+
+/// Whole milliseconds, rounded up.
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// A cache of bytes. All methods may be called from any number of threads at once.
+pub struct Cache {
+    /// Null once closed. One strong count of the Arc is ours while it isn't.
+    shared: AtomicPtr<Shared>,
+}
+
+impl Cache {
+    /// An empty cache.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOptions`], or [`Error::OutOfMemory`] where the system refuses address space. Memory is taken as the
+    /// cache fills.
+    pub fn new(options: Options) -> Result<Cache, Error> {
+        let shared = Arc::new(Shared::new(&options)?);
+        expiry::register(&shared);
+        Ok(Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) })
+    }
+
+    /// What the users share, as long as the guard lasts.
+    #[inline]
+    pub(crate) fn shared<'g>(&self, _guard: &'g Guard) -> Result<&'g Shared, Error> {
+        let shared = self.shared.load(Ordering::Acquire);
+        if shared.is_null() {
+            return Err(Error::Closed);
+        }
+        // SAFETY: `close` takes the pointer away before it waits for all guards that were there, and gives its count up
+        // only then. The guard was pinned before the pointer was read.
+        Ok(unsafe { &*shared })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Shared) -> T) -> Result<T, Error> {
+        let guard = epoch::pin();
+        Ok(f(self.shared(&guard)?))
+    }
+
+    /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not call the cache.
+    #[inline]
+    pub(crate) fn read<T>(&self, key: &[u8], f: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Error> {
+        self.read_entry(key, |_, entry, header| f(entry.value(header)))
+    }
+
+    /// As [`Cache::read`], with the entry.
+    #[inline]
+    pub(crate) fn read_entry<T>(
+        &self,
+        key: &[u8],
+        f: impl FnOnce(&Shared, Entry<'_>, Header) -> T,
+    ) -> Result<Option<T>, Error> {
+        let guard = epoch::pin();
+        let shared = self.shared(&guard)?;
+        let hash = shared.hasher.hash(key);
+        let found = loop {
+            match shared.lookup(&guard, hash, key) {
+                Ok(found) => break found,
+                Err(Moving) => std::thread::yield_now(),
+            }
+        };
+        let line = shared.line(&guard);
+        Ok(match found {
+            Some((entry, header)) => {
+                entry.mark_hit(header, shared.hit_max);
+                line.hit(1);
+                Some(f(shared, entry, header))
+            }
+            None => {
+                line.miss(1);
+                None
+            }
+        })
+    }
+
+    /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
+    /// `most` bytes. This is what the fast door runs.
+    #[inline]
+    pub(crate) fn try_read<T>(&self, key: &[u8], most: usize, f: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, TryError> {
+        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
+        let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
+        let hash = shared.hasher.hash(key);
+        match shared.lookup(&guard, hash, key) {
+            Ok(Some((entry, header))) => {
+                if header.value_len() > most {
+                    return Err(TryError::Busy);
+                }
+                entry.mark_hit(header, shared.hit_max);
+                line.hit(1);
+                Ok(Some(f(entry.value(header))))
+            }
+            Ok(None) => {
+                line.miss(1);
+                Ok(None)
+            }
+            Err(Moving) => Err(TryError::Busy),
+        }
+    }
+
+    /// A copy of the value of a key. A closed cache has none.
+    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.read(key, <[u8]>::to_vec).ok().flatten()
+    }
+
+    /// Appends the value of a key to `out`. False if there is none.
+    pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> bool {
+        self.read(key, |value| out.extend_from_slice(value)).is_ok_and(|found| found.is_some())
+    }
+
+    /// Stores a value for the default time to live. Every get that begins after this has returned sees it, until it is
+    /// overwritten, deleted, expired or evicted.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::Closed`], [`Error::Full`]; an older value of the key then
+    /// stays.
+    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.store(key, value, Ttl::Default)
+    }
+
+    /// Stores a value with a time to live of its own.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    pub fn set_ttl(&self, key: &[u8], value: &[u8], ttl: impl Into<Ttl>) -> Result<(), Error> {
+        self.store(key, value, ttl.into())
+    }
+
+    fn store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), Error> {
+        let (mut placed, mut waits, mut done) = (None, 0, false);
+        loop {
+            let hash;
+            {
+                let guard = epoch::pin();
+                let shared = self.shared(&guard)?;
+                shared.check_lengths(key.len(), value.len())?;
+                let deadline = shared.deadline(ttl);
+                hash = shared.hasher.hash(key);
+                let stripe = shared.stripe(hash);
+                let mut state = stripe.state.lock();
+                let (mut writer, policy) = state.writer(shared, stripe);
+                let informed = writer.inform(policy);
+                let stored = writer.set(policy, hash, key, value, deadline, placed);
+                drop(state);
+                if stored == Stored::Done && deadline.is_some() {
+                    expiry::wake();
+                }
+                match stored {
+                    Stored::Done if informed => return Ok(()),
+                    Stored::Done => done = true,
+                    Stored::NoRoom(said) => placed = said,
+                }
+            }
+            match self.make_room(hash, &mut waits) {
+                // Room for the policy's ghosts is made on the side.
+                _ if done => return Ok(()),
+                other => other?,
+            }
+        }
+    }
+
+    /// Evicts until a segment is free for the stripe of a hash, its own entries first unless others hold more than their
+    /// share. Called with nothing pinned and nothing locked.
+    fn make_room(&self, hash: u64, waits: &mut u32) -> Result<(), Error> {
+        let waiting = self.with(|shared| shared.space.reclaim())?;
+        if waiting == 0 {
+            let given = self.with(|shared| {
+                let own = shared.stripe(hash);
+                let footprint = |stripe: &Stripe| stripe.footprint.load(Ordering::Relaxed);
+                let total: u64 = shared.stripes.iter().map(footprint).sum();
+                let fullest = shared.stripes.iter().max_by_key(|stripe| footprint(stripe)).expect("stripes");
+                let fair = footprint(own) * shared.stripes.len() as u64 >= total / 2;
+                let victim = if fair && footprint(own) > 0 { own } else { fullest };
+                let mut state = victim.state.lock();
+                let (mut writer, policy) = state.writer(shared, victim);
+                writer.give_room(policy)
+            })?;
+            if given {
+                // With a fresh pin, else this thread would hold back what it has just given up.
+                self.with(|shared| shared.space.reclaim())?;
+                return Ok(());
+            }
+        }
+        // What was given up is still being read, or is held by views.
+        *waits += 1;
+        match *waits {
+            0..32 => std::thread::yield_now(),
+            32..2_000 => std::thread::sleep(Duration::from_micros(100)),
+            _ => {
+                let _ = self.with(|shared| shared.rejections.fetch_add(1, Ordering::Relaxed));
+                return Err(Error::Full);
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Cache::set_ttl`], but gives up where that would have to wait, take a segment or call the system. This is what
+    /// the fast door runs.
+    pub(crate) fn try_store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), TryError> {
+        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
+        match shared.check_lengths(key.len(), value.len()) {
+            Ok(()) => {}
+            Err(Error::KeyTooLarge) => return Err(TryError::KeyTooLarge),
+            Err(_) => return Err(TryError::ValueTooLarge),
+        }
+        let deadline = shared.deadline(ttl);
+        if deadline.is_some() && expiry::asleep() {
+            return Err(TryError::Busy);
+        }
+        let hash = shared.hasher.hash(key);
+        let stripe = shared.stripe(hash);
+        let mut state = stripe.state.try_lock().ok_or(TryError::Busy)?;
+        let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
+        if writer.try_set(policy, hash, key, value, deadline) { Ok(()) } else { Err(TryError::Busy) }
+    }
+
+    /// As [`Cache::delete`], for the fast door.
+    pub(crate) fn try_delete(&self, key: &[u8]) -> Result<bool, TryError> {
+        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
+        let hash = shared.hasher.hash(key);
+        let stripe = shared.stripe(hash);
+        let mut state = stripe.state.try_lock().ok_or(TryError::Busy)?;
+        let (mut writer, _) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
+        writer.try_delete(hash, key).ok_or(TryError::Busy)
+    }
+
+    /// Removes a key. True if it was there (and had not expired).
+    pub fn delete(&self, key: &[u8]) -> bool {
+        self.try_remove(key).unwrap_or(false)
+    }
+
+    /// As [`Cache::delete`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn try_remove(&self, key: &[u8]) -> Result<bool, Error> {
+        self.with(|shared| {
+            let hash = shared.hasher.hash(key);
+            let stripe = shared.stripe(hash);
+            let mut state = stripe.state.lock();
+            state.writer(shared, stripe).0.delete(hash, key)
+        })
+    }
+
+    /// Removes everything, and gives the memory back to the system as soon as nobody reads it.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn clear(&self) -> Result<(), Error> {
+        self.with(|shared| {
+            shared.each_stripe(|stripe, state| {
+                let (mut writer, policy) = state.writer(shared, stripe);
+                writer.clear(policy);
+            });
+        })?;
+        // With a fresh pin, else this thread would hold back what it has just given up.
+        self.with(|shared| shared.space.give_back_free())
+    }
+
+    /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOptions`] outside 256 KiB to the larger of 16 GiB and four times the first budget (less where address
+    /// space is limited), [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
+    /// budget is in force even then, and following sets shrink further.
+    pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
+        self.with(|shared| {
+            if !(MIN_BUDGET..=shared.space.limit()).contains(&max_bytes) {
+                return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
+            }
+            shared.space.set_max(max_bytes);
+            Ok(())
+        })??;
+        let mut waits = 0;
+        loop {
+            let fits = self.with(|shared| {
+                if shared.space.trim_to_budget() {
+                    return true;
+                }
+                shared.each_stripe(|stripe, state| {
+                    let index = &mut state.core.index;
+                    stripe.index.settle(index, &shared.space, &shared.index_space);
+                });
+                shared.space.trim_to_budget()
+            })?;
+            if fits {
+                return self.with(|shared| {
+                    shared.each_stripe(|stripe, state| {
+                        let (mut writer, policy) = state.writer(shared, stripe);
+                        writer.inform(policy);
+                    });
+                });
+            }
+            self.make_room(0, &mut waits)?;
+        }
+    }
+
+    /// Entries now. Expired ones count until they are found.
+    pub fn len(&self) -> u64 {
+        self.with(|shared| {
+            let mut entries = 0;
+            shared.each_stripe(|_, state| entries += state.core.index.entries() as u64);
+            entries
+        })
+        .unwrap_or(0)
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it did and holds.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn stats(&self) -> Result<Stats, Error> {
+        self.with(Shared::stats)
+    }
+
+    /// Gives all memory back and fails every later call with [`Error::Closed`] (a get finds nothing). Calls that are under
+    /// way are waited for; memory that views hold goes with the last of them. Closing twice is fine.
+    pub fn close(&self) {
+        assert!(!epoch::is_pinned(), "close was called from inside the cache");
+        let shared = self.shared.swap(ptr::null_mut(), Ordering::AcqRel);
+        if !shared.is_null() {
+            epoch::synchronize();
+            // SAFETY: the pointer came from Arc::into_raw in `new`, was taken by this call alone, and nobody who read it
+            // is still inside.
+            drop(unsafe { Arc::from_raw(shared) });
+        }
+    }
+
+    /// Checks everything that should be true of the cache at rest. For tests.
+    #[doc(hidden)]
+    pub fn check(&self) {
+        self.with(|shared| {
+            shared.each_stripe(|stripe, state| state.writer(shared, stripe).0.check());
+            let usage = shared.space.usage();
+            assert!(usage.committed <= shared.space.max(), "{usage:?}");
+        })
+        .expect("open");
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Why the fast door gave up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TryError {
+    /// Repeat it the slow way.
+    Busy,
+    /// The cache is closed.
+    Closed,
+    /// As the errors of the same names.
+    KeyTooLarge,
+    /// See above.
+    ValueTooLarge,
+}

@@ -1,0 +1,161 @@
+//! Hits and misses, counted without sharing a cache line: one line per cache and thread slot.
+//!
+//! A thread's line has one writer, so a plain load and store count exactly; whoever asks adds the lines up. The sum is
+//! exact when nobody is counting at that moment.
+
+use crate::epoch::Guard;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::ptr;
+
+const CHUNK: usize = 64;
+/// Threads beyond `CHUNK * CHUNKS` share a line, and count with read-modify-writes.
+const CHUNKS: usize = 64;
+
+/// One thread's counts. A cache line.
+#[repr(align(64))]
+#[derive(Default)]
+pub struct Line {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// The counts of a cache.
+pub struct Counters {
+    chunks: [AtomicPtr<[Line; CHUNK]>; CHUNKS],
+    shared: Line,
+}
+
+/// Bytes of one lazily made chunk: what 64 threads cost.
+pub const CHUNK_BYTES: u64 = (CHUNK * size_of::<Line>()) as u64;
+
+impl Counters {
+    /// Counts of zero. The lines are made as threads come.
+    pub fn new() -> Counters {
+        Counters { chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS], shared: Line::default() }
+    }
+
+    /// The line of a thread, if its chunk was made before. Never allocates.
+    #[inline]
+    pub fn line(&self, guard: &Guard) -> Option<Handle<'_>> {
+        let thread = guard.thread();
+        let Some(chunk) = self.chunks.get(thread / CHUNK) else {
+            return Some(Handle { line: &self.shared, shared: true });
+        };
+        let chunk = chunk.load(Ordering::Acquire);
+        if chunk.is_null() {
+            return None;
+        }
+        // SAFETY: chunks live as long as the counters.
+        let line = unsafe { &(&*chunk)[thread % CHUNK] };
+        Some(Handle { line, shared: false })
+    }
+
+    /// The line of a thread, made if need be and if `pay` agrees to the memory.
+    pub fn line_or_make(&self, guard: &Guard, pay: impl FnOnce(u64) -> bool) -> Handle<'_> {
+        if let Some(handle) = self.line(guard) {
+            return handle;
+        }
+        if !pay(CHUNK_BYTES) {
+            return Handle { line: &self.shared, shared: true };
+        }
+        let fresh = Box::into_raw(Box::new(std::array::from_fn(|_| Line::default())));
+        let chunk = &self.chunks[guard.thread() / CHUNK];
+        if chunk.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: `fresh` lost the race: nobody else has seen it. (Its 4 KiB stay counted.)
+            drop(unsafe { Box::from_raw(fresh) });
+        }
+        self.line(guard).expect("the chunk is there now")
+    }
+
+    /// Hits and misses so far.
+    pub fn sum(&self) -> (u64, u64) {
+        let mut hits = self.shared.hits.load(Ordering::Relaxed);
+        let mut misses = self.shared.misses.load(Ordering::Relaxed);
+        for chunk in &self.chunks {
+            let chunk = chunk.load(Ordering::Acquire);
+            if chunk.is_null() {
+                continue;
+            }
+            // SAFETY: chunks live as long as the counters.
+            for line in unsafe { &*chunk } {
+                hits += line.hits.load(Ordering::Relaxed);
+                misses += line.misses.load(Ordering::Relaxed);
+            }
+        }
+        (hits, misses)
+    }
+}
+
+impl Drop for Counters {
+    fn drop(&mut self) {
+        for chunk in &self.chunks {
+            let chunk = chunk.load(Ordering::Acquire);
+            if !chunk.is_null() {
+                // SAFETY: made by Box::into_raw, and no handle outlives the counters.
+                drop(unsafe { Box::from_raw(chunk) });
+            }
+        }
+    }
+}
+
+/// A thread's own line.
+#[derive(Clone, Copy)]
+pub struct Handle<'a> {
+    line: &'a Line,
+    shared: bool,
+}
+
+impl Handle<'_> {
+    /// Counts hits.
+    #[inline]
+    pub fn hit(&self, n: u64) {
+        self.add(&self.line.hits, n);
+    }
+
+    /// Counts misses.
+    #[inline]
+    pub fn miss(&self, n: u64) {
+        self.add(&self.line.misses, n);
+    }
+
+    #[inline]
+    fn add(&self, counter: &AtomicU64, n: u64) {
+        if self.shared {
+            counter.fetch_add(n, Ordering::Relaxed);
+        } else {
+            counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_without_a_line_counts_on_the_shared_one() {
+        let counters = Counters::new();
+        let guard = crate::epoch::pin();
+        counters.line_or_make(&guard, |_| false).hit(3);
+        assert!(counters.line(&guard).is_none());
+        counters.line_or_make(&guard, |bytes| bytes == CHUNK_BYTES).miss(2);
+        assert_eq!(counters.sum(), (3, 2));
+    }
+
+    #[test]
+    fn the_sum_is_exact_at_rest() {
+        let counters = Counters::new();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for i in 0..10_000 {
+                        let guard = crate::epoch::pin();
+                        let line = counters.line_or_make(&guard, |_| true);
+                        if i % 4 == 0 { line.miss(1) } else { line.hit(1) }
+                    }
+                });
+            }
+        });
+        assert_eq!(counters.sum(), (60_000, 20_000));
+    }
+}

@@ -1,0 +1,333 @@
+//! How an entry lies in a segment.
+//!
+//! ```text
+//! word 0      header: bits  0..17  key length (0 to 65,536)
+//!                          17..49  value length
+//!                          49..52  hit counter and flags of the policy (bits of the policy: 49..56)
+//!                          56      has a deadline
+//!                          57      has an own run of pages (its segment number follows)
+//!                          58      dead: overwritten, deleted, expired or evicted
+//! word 1      deadline in milliseconds of the cache's clock, if bit 56
+//! word 1 or 2 segment number, if bit 57
+//! then        key, value, padding to 8 bytes
+//! ```
+//!
+//! The header and the deadline are atomics. Everything else is written before the entry is published in the index and
+//! never changes until the segment's grace period has passed. A published entry of 16 + 100 bytes costs 12 bytes over key
+//! and value without a deadline, 20 with one.
+//!
+//! All raw access to segment memory is in this file.
+
+use crate::sync::{AtomicU64, Ordering};
+use std::marker::PhantomData;
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = 1 << 16;
+/// The longest value the header can describe, in bytes.
+pub const MAX_VALUE: u64 = u32::MAX as u64;
+
+const KEY_BITS: u32 = 17;
+const VALUE_SHIFT: u32 = KEY_BITS;
+const POLICY_SHIFT: u32 = 49;
+const POLICY_MASK: u64 = 0x7f << POLICY_SHIFT;
+const COUNTER_MASK: u64 = 0x3 << POLICY_SHIFT;
+const DEADLINE: u64 = 1 << 56;
+const RUN: u64 = 1 << 57;
+const DEAD: u64 = 1 << 58;
+
+/// What an entry is made of.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// Bytes of the key.
+    pub key_len: usize,
+    /// Bytes of the value.
+    pub value_len: usize,
+    /// Expires at this time of the cache's clock.
+    pub deadline: Option<u64>,
+    /// The segment that holds this entry alone.
+    pub run: Option<u32>,
+}
+
+impl Shape {
+    /// Bytes before the key.
+    #[inline]
+    fn prefix(&self) -> usize {
+        8 + 8 * usize::from(self.deadline.is_some()) + 8 * usize::from(self.run.is_some())
+    }
+
+    /// Bytes in the log: a multiple of 8.
+    #[inline]
+    pub fn size(&self) -> usize {
+        (self.prefix() + self.key_len + self.value_len).next_multiple_of(8)
+    }
+}
+
+/// A copy of an entry's header at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header(u64);
+
+impl Header {
+    #[inline]
+    fn new(shape: &Shape, policy_bits: u8) -> Header {
+        debug_assert!(shape.key_len <= MAX_KEY && shape.value_len as u64 <= MAX_VALUE);
+        let mut word = shape.key_len as u64 | (shape.value_len as u64) << VALUE_SHIFT;
+        word |= (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK;
+        if shape.deadline.is_some() {
+            word |= DEADLINE;
+        }
+        if shape.run.is_some() {
+            word |= RUN;
+        }
+        Header(word)
+    }
+
+    /// Bytes of the key.
+    #[inline]
+    pub fn key_len(self) -> usize {
+        (self.0 & ((1 << KEY_BITS) - 1)) as usize
+    }
+
+    /// Bytes of the value.
+    #[inline]
+    pub fn value_len(self) -> usize {
+        (self.0 >> VALUE_SHIFT) as u32 as usize
+    }
+
+    /// The bits that belong to the policy; the low two are the hit counter.
+    #[inline]
+    pub fn policy_bits(self) -> u8 {
+        ((self.0 & POLICY_MASK) >> POLICY_SHIFT) as u8
+    }
+
+    /// Hits since the entry was last written, as far as the counter goes.
+    #[inline]
+    pub fn counter(self) -> u8 {
+        self.policy_bits() & 3
+    }
+
+    /// Whether a deadline follows.
+    #[inline]
+    pub fn has_deadline(self) -> bool {
+        self.0 & DEADLINE != 0
+    }
+
+    /// Whether the entry has a run of pages of its own.
+    #[inline]
+    pub fn is_run(self) -> bool {
+        self.0 & RUN != 0
+    }
+
+    /// Whether the entry is gone from the index.
+    #[inline]
+    pub fn is_dead(self) -> bool {
+        self.0 & DEAD != 0
+    }
+
+    #[inline]
+    fn prefix(self) -> usize {
+        8 + 8 * usize::from(self.has_deadline()) + 8 * usize::from(self.is_run())
+    }
+
+    /// Bytes in the log.
+    #[inline]
+    pub fn size(self) -> usize {
+        (self.prefix() + self.key_len() + self.value_len()).next_multiple_of(8)
+    }
+}
+
+/// A published entry, as long as whatever keeps its segment from being reused (`'g`: a guard or the stripe's lock).
+#[derive(Clone, Copy)]
+pub struct Entry<'g> {
+    start: *const u8,
+    _alive: PhantomData<&'g ()>,
+}
+
+impl<'g> Entry<'g> {
+    /// The entry at an address.
+    ///
+    /// # Safety
+    /// `start` is 8-byte aligned and an entry was written there with [`write`], happening before this call, in a segment
+    /// that isn't reused while `'g` lasts.
+    #[inline]
+    pub unsafe fn at(start: *const u8) -> Entry<'g> {
+        Entry { start, _alive: PhantomData }
+    }
+
+    #[inline]
+    fn word(&self, i: usize) -> &'g AtomicU64 {
+        // SAFETY: `at` promised an entry here; callers ask only for words that its header says exist. They are aligned
+        // and accessed as atomics by everyone once published.
+        unsafe { &*self.start.cast::<AtomicU64>().add(i) }
+    }
+
+    /// Where it lies.
+    #[inline]
+    pub fn address(&self) -> *const u8 {
+        self.start
+    }
+
+    /// The header as it is now.
+    #[inline]
+    pub fn header(&self) -> Header {
+        Header(self.word(0).load(Ordering::Relaxed))
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self, header: Header) -> &'g [u8] {
+        // SAFETY: the key lies behind the prefix, was written before publication and doesn't change during 'g.
+        unsafe { std::slice::from_raw_parts(self.start.add(header.prefix()), header.key_len()) }
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self, header: Header) -> &'g [u8] {
+        // SAFETY: the value lies behind the key, was written before publication and doesn't change during 'g.
+        unsafe {
+            std::slice::from_raw_parts(self.start.add(header.prefix() + header.key_len()), header.value_len())
+        }
+    }
+
+    /// When the entry expires.
+    #[inline]
+    pub fn deadline(&self, header: Header) -> Option<u64> {
+        header.has_deadline().then(|| self.word(1).load(Ordering::Relaxed))
+    }
+
+    /// Moves the deadline of an entry that has one.
+    #[inline]
+    pub fn set_deadline(&self, header: Header, deadline: u64) {
+        debug_assert!(header.has_deadline());
+        self.word(1).store(deadline, Ordering::Relaxed);
+    }
+
+    /// The number of the segment that is this entry's own run.
+    #[inline]
+    pub fn run(&self, header: Header) -> Option<u32> {
+        let i = 1 + usize::from(header.has_deadline());
+        header.is_run().then(|| self.word(i).load(Ordering::Relaxed) as u32)
+    }
+
+    /// Raises the hit counter if it is below `max`. One try: a hit lost to a race is a hit not counted, and an entry that
+    /// is hot enough to race will be hit again. At `max` nothing is written, so a hot entry's line stays shared.
+    #[inline]
+    pub fn mark_hit(&self, header: Header, max: u8) {
+        if header.counter() < max {
+            let raised = header.0 + (1 << POLICY_SHIFT);
+            debug_assert_eq!(raised & !COUNTER_MASK, header.0 & !COUNTER_MASK);
+            let _ = self.word(0).compare_exchange(header.0, raised, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets the policy's bits. Under the stripe's lock; a concurrent hit may be lost.
+    pub fn set_policy_bits(&self, bits: u8) {
+        let word = self.word(0);
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let new = now & !POLICY_MASK | (u64::from(bits) << POLICY_SHIFT) & POLICY_MASK;
+            match word.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// Marks the entry as gone from the index. Under the stripe's lock.
+    #[inline]
+    pub fn mark_dead(&self) {
+        self.word(0).fetch_or(DEAD, Ordering::Relaxed);
+    }
+
+    /// Starts loading the entry's first cache line.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self.start);
+    }
+}
+
+/// Starts loading a cache line. Any address will do.
+#[inline]
+pub fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// Writes an entry that isn't published yet.
+///
+/// # Safety
+/// `start` is 8-byte aligned; `shape.size()` bytes from there are the caller's to write, and nobody reads them.
+#[inline]
+pub unsafe fn write(start: *mut u8, shape: &Shape, policy_bits: u8, key: &[u8], value: &[u8]) {
+    debug_assert!(start.align_offset(8) == 0);
+    debug_assert!(key.len() == shape.key_len && value.len() == shape.value_len);
+    // SAFETY: all of it lies within `shape.size()` bytes that are ours. Word accesses are aligned. The header and the
+    // deadline may have been atomics of an earlier entry; its readers are gone.
+    unsafe {
+        let words = start.cast::<u64>();
+        words.write(Header::new(shape, policy_bits).0);
+        let mut at = 1;
+        if let Some(deadline) = shape.deadline {
+            words.add(at).write(deadline);
+            at += 1;
+        }
+        if let Some(run) = shape.run {
+            words.add(at).write(u64::from(run));
+            at += 1;
+        }
+        let body = start.add(at * 8);
+        std::ptr::copy_nonoverlapping(key.as_ptr(), body, key.len());
+        std::ptr::copy_nonoverlapping(value.as_ptr(), body.add(key.len()), value.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut memory = vec![0u64; 64];
+        for (deadline, run) in [(None, None), (Some(77), None), (None, Some(9)), (Some(u64::MAX), Some(u32::MAX))] {
+            let (key, value) = (b"some key".as_slice(), b"and its value".as_slice());
+            let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run };
+            let start = memory.as_mut_ptr().cast::<u8>();
+            // SAFETY: 512 aligned bytes of our own.
+            let entry = unsafe {
+                write(start, &shape, 0b10110, key, value);
+                Entry::at(start)
+            };
+            let header = entry.header();
+            assert_eq!(entry.key(header), key);
+            assert_eq!(entry.value(header), value);
+            assert_eq!(entry.deadline(header), deadline);
+            assert_eq!(entry.run(header), run);
+            assert_eq!(header.size(), shape.size());
+            assert_eq!(header.policy_bits(), 0b10110);
+            assert!(!header.is_dead());
+            entry.mark_hit(header, 3);
+            assert_eq!(entry.header().counter(), 3);
+            entry.mark_hit(entry.header(), 3);
+            assert_eq!(entry.header().policy_bits(), 0b10111);
+            entry.set_policy_bits(0b1100001);
+            entry.mark_dead();
+            assert_eq!(entry.header().policy_bits(), 0b1100001);
+            assert!(entry.header().is_dead());
+            assert_eq!(entry.header().size(), shape.size());
+        }
+    }
+
+    #[test]
+    fn lengths_at_their_limits_fit_the_header() {
+        let shape = Shape { key_len: MAX_KEY, value_len: MAX_VALUE as usize, deadline: Some(1), run: Some(2) };
+        let header = Header::new(&shape, 0x7f);
+        assert_eq!(header.key_len(), MAX_KEY);
+        assert_eq!(header.value_len() as u64, MAX_VALUE);
+        assert_eq!(header.size(), shape.size());
+        assert!(!header.is_dead());
+    }
+}

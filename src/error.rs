@@ -1,0 +1,36 @@
+//! What can go wrong.
+
+use std::fmt;
+
+/// Why a call failed. Nothing that was in the cache is lost by a failed call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option is out of its range; the text says which.
+    InvalidOptions(&'static str),
+    /// The key is longer than 64 KiB.
+    KeyTooLarge,
+    /// The value is longer than a quarter of the budget.
+    ValueTooLarge,
+    /// The cache is closed.
+    Closed,
+    /// The system refused memory or address space.
+    OutOfMemory,
+    /// Everything that could be evicted is held by views or readers.
+    Full,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::InvalidOptions(why) => write!(f, "invalid options: {why}"),
+            Error::KeyTooLarge => f.write_str("the key is longer than 64 KiB"),
+            Error::ValueTooLarge => f.write_str("the value is longer than a quarter of the budget"),
+            Error::Closed => f.write_str("the cache is closed"),
+            Error::OutOfMemory => f.write_str("the system refused memory"),
+            Error::Full => f.write_str("no room: everything that could be evicted is being read"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

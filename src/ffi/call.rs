@@ -1,0 +1,186 @@
+//! The doors for Go: the same operations, with one pointer to a struct of words.
+//!
+//! `larder_call_*` come through cgo, on a thread's stack, and may do anything. `larder_fast_*` run on a goroutine's stack
+//! of a few KiB, where nobody can stop them: they are short, don't wait, don't allocate, call no system and can't panic;
+//! whatever needs more returns [`Status::LARDER_BUSY`], and Go repeats it by the other door. tests/stackdepth checks what can be
+//! checked of that in the built library.
+
+use super::basic::ttl_from;
+use super::{LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
+use crate::cache::Ttl;
+use crate::entry::MAX_KEY;
+use std::ptr;
+
+/// Values longer than this are copied by the slow door: at 10 GB/s they take 6 microseconds, during which the goroutine
+/// can't be stopped for the garbage collector.
+const FAST_COPY: usize = 64 << 10;
+
+/// Copies a value into a call's buffer.
+///
+/// # Safety
+/// The call's buffer is NULL or valid for its length.
+#[inline(always)]
+unsafe fn deliver(call: &mut LarderCall, value: &[u8]) -> Status {
+    call.out_len = value.len();
+    if value.len() > call.buf_len {
+        return Status::LARDER_BUFFER_TOO_SMALL;
+    }
+    // SAFETY: `buf_len` bytes are the caller's, apart from the cache's memory.
+    unsafe { ptr::copy_nonoverlapping(value.as_ptr(), call.buf, value.len()) };
+    Status::LARDER_OK
+}
+
+fn ttl_of(flags: u64, ttl_ms: u64) -> Ttl {
+    if flags & LARDER_CALL_TTL != 0 { ttl_from(ttl_ms) } else { Ttl::Default }
+}
+
+/// The cache and key of a call from the fast door, which Go has checked: lengths are a slice's.
+///
+/// # Safety
+/// The call's pointers are valid for their lengths.
+#[inline(always)]
+unsafe fn fast_key<'a>(call: &LarderCall) -> Result<(&'a LarderCache, &'a [u8]), Status> {
+    if call.key_len > MAX_KEY {
+        return Err(Status::LARDER_KEY_TOO_LARGE);
+    }
+    // SAFETY: as the caller promises; a slice of no bytes may have any aligned non-null pointer.
+    unsafe {
+        let key: &[u8] = if call.key_len == 0 { &[] } else { std::slice::from_raw_parts(call.key, call.key_len) };
+        Ok((&*call.cache, key))
+    }
+}
+
+/// For the fast door from Go: larder_get. May return LARDER_BUSY.
+///
+/// # Safety
+/// `call` and what it points at are valid; its cache is a handle that wasn't freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
+    // SAFETY: passed on to the caller.
+    let call = unsafe { &mut *call };
+    // SAFETY: passed on to the caller.
+    let (cache, key) = match unsafe { fast_key(call) } {
+        Ok(found) => found,
+        Err(status) => return status as usize,
+    };
+    // SAFETY: passed on to the caller.
+    let status = match cache.0.try_read(key, FAST_COPY, |value| unsafe { deliver(call, value) }) {
+        Ok(Some(status)) => status,
+        Ok(None) => Status::LARDER_NOT_FOUND,
+        Err(error) => error.into(),
+    };
+    status as usize
+}
+
+/// For the fast door from Go: larder_set or larder_set_ttl. May return LARDER_BUSY.
+///
+/// # Safety
+/// As larder_fast_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
+    // SAFETY: passed on to the caller.
+    let call = unsafe { &mut *call };
+    if call.buf_len > FAST_COPY {
+        return Status::LARDER_BUSY as usize;
+    }
+    // SAFETY: passed on to the caller.
+    let (cache, key) = match unsafe { fast_key(call) } {
+        Ok(found) => found,
+        Err(status) => return status as usize,
+    };
+    // SAFETY: passed on to the caller.
+    let value: &[u8] =
+        if call.buf_len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(call.buf, call.buf_len) } };
+    match cache.0.try_store(key, value, ttl_of(call.flags, call.ttl_ms)) {
+        Ok(()) => Status::LARDER_OK as usize,
+        Err(error) => Status::from(error) as usize,
+    }
+}
+
+/// For the fast door from Go: larder_delete. May return LARDER_BUSY.
+///
+/// # Safety
+/// As larder_fast_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_fast_delete(call: *mut LarderCall) -> usize {
+    // SAFETY: passed on to the caller.
+    let call = unsafe { &mut *call };
+    // SAFETY: passed on to the caller.
+    let (cache, key) = match unsafe { fast_key(call) } {
+        Ok(found) => found,
+        Err(status) => return status as usize,
+    };
+    match cache.0.try_delete(key) {
+        Ok(true) => Status::LARDER_OK as usize,
+        Ok(false) => Status::LARDER_NOT_FOUND as usize,
+        Err(error) => Status::from(error) as usize,
+    }
+}
+
+/// Runs a call from the slow door.
+///
+/// # Safety
+/// `call` is NULL or valid, and so is what it points at.
+unsafe fn slow(
+    call: *mut LarderCall,
+    f: impl FnOnce(&mut LarderCall, &LarderCache) -> Result<(), Status>,
+) -> usize {
+    // SAFETY: passed on to the caller.
+    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
+    // SAFETY: passed on to the caller.
+    let cache = match unsafe { handle(call.cache) } {
+        Ok(cache) => cache,
+        Err(status) => return status as usize,
+    };
+    boundary(Some(cache), || f(call, cache)) as usize
+}
+
+/// For the slow door from Go: larder_get.
+///
+/// # Safety
+/// `call` is NULL or valid, and so is what it points at.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_call_get(call: *mut LarderCall) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        slow(call, |call, cache| {
+            let key = key_bytes(call.key, call.key_len)?;
+            match cache.0.read(key, |value| deliver(call, value))? {
+                Some(Status::LARDER_OK) => Ok(()),
+                Some(status) => Err(status),
+                None => Err(Status::LARDER_NOT_FOUND),
+            }
+        })
+    }
+}
+
+/// For the slow door from Go: larder_set or larder_set_ttl.
+///
+/// # Safety
+/// As larder_call_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_call_set(call: *mut LarderCall) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        slow(call, |call, cache| {
+            let (key, value) = (key_bytes(call.key, call.key_len)?, value_bytes(call.buf, call.buf_len)?);
+            Ok(cache.0.set_ttl(key, value, ttl_of(call.flags, call.ttl_ms))?)
+        })
+    }
+}
+
+/// For the slow door from Go: larder_delete.
+///
+/// # Safety
+/// As larder_call_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_call_delete(call: *mut LarderCall) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        slow(call, |call, cache| {
+            let key = key_bytes(call.key, call.key_len)?;
+            if cache.0.try_remove(key)? { Ok(()) } else { Err(Status::LARDER_NOT_FOUND) }
+        })
+    }
+}
+

@@ -1,0 +1,79 @@
+//! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results become statuses.
+//!
+//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` has what C programs use,
+//! `call` the same operations with one pointer to a struct of words for the Go package.
+
+mod basic;
+mod call;
+mod types;
+
+pub use types::*;
+
+use crate::cache::Cache;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The handle that C holds.
+pub struct LarderCache(pub(crate) Cache);
+
+/// Runs `f`, and makes sure that no panic leaves it. After a panic nothing is known of the stripe that was being written,
+/// so the cache closes: later calls get [`Status::LARDER_CLOSED`] instead of wrong answers.
+fn boundary(cache: Option<&LarderCache>, f: impl FnOnce() -> Result<(), Status>) -> Status {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(())) => Status::LARDER_OK,
+        Ok(Err(status)) => status,
+        Err(_) => {
+            if let Some(cache) = cache {
+                let _ = catch_unwind(AssertUnwindSafe(|| cache.0.close()));
+            }
+            Status::LARDER_PANIC
+        }
+    }
+}
+
+/// The cache behind a handle.
+///
+/// # Safety
+/// Not null means: from `larder_new`, and not freed.
+unsafe fn handle<'a>(cache: *const LarderCache) -> Result<&'a LarderCache, Status> {
+    // SAFETY: as the caller promises.
+    unsafe { cache.as_ref() }.ok_or(Status::LARDER_INVALID_ARGUMENT)
+}
+
+/// Bytes from C. NULL is fine for no bytes.
+///
+/// # Safety
+/// Not null means: `len` readable bytes that nobody changes during the call.
+unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
+    if len == 0 {
+        Ok(&[])
+    } else if data.is_null() || len > isize::MAX as usize {
+        Err(Status::LARDER_INVALID_ARGUMENT)
+    } else {
+        // SAFETY: as the caller promises; the length was checked.
+        Ok(unsafe { std::slice::from_raw_parts(data, len) })
+    }
+}
+
+/// As [`bytes`], for a key: lengths over the limit have a status of their own, whatever the pointer.
+///
+/// # Safety
+/// As [`bytes`].
+unsafe fn key_bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
+    if len > crate::entry::MAX_KEY {
+        return Err(if data.is_null() { Status::LARDER_INVALID_ARGUMENT } else { Status::LARDER_KEY_TOO_LARGE });
+    }
+    // SAFETY: as the caller promises.
+    unsafe { bytes(data, len) }
+}
+
+/// As [`bytes`], for a value.
+///
+/// # Safety
+/// As [`bytes`].
+unsafe fn value_bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
+    if len as u64 > crate::entry::MAX_VALUE && !data.is_null() {
+        return Err(Status::LARDER_VALUE_TOO_LARGE);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { bytes(data, len) }
+}

@@ -1,0 +1,218 @@
+//! What crosses the boundary: statuses and structs.
+
+use super::LarderCache;
+use crate::cache::{Options, Stats, TryError};
+use crate::error::Error;
+use crate::policy::Kind;
+use std::time::Duration;
+
+/// What came of a call.
+#[repr(i32)]
+#[allow(non_camel_case_types)] // as C knows them
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Done.
+    LARDER_OK = 0,
+    /// There is no such key (any more), or an iteration has come to its end.
+    LARDER_NOT_FOUND = 1,
+    /// The buffer is too small; the length needed was stored, and nothing else written.
+    LARDER_BUFFER_TOO_SMALL = 2,
+    /// Only from larder_fast_*: repeat the call by its larder_call_* twin.
+    LARDER_BUSY = 3,
+    /// NULL where bytes are needed, an option out of range, or a struct_size that this library doesn't know.
+    LARDER_INVALID_ARGUMENT = 16,
+    /// The key is longer than 65,536 bytes.
+    LARDER_KEY_TOO_LARGE = 17,
+    /// The value is longer than a quarter of the budget (or than 4 GiB - 1).
+    LARDER_VALUE_TOO_LARGE = 18,
+    /// The cache was closed.
+    LARDER_CLOSED = 19,
+    /// The system refused memory or address space.
+    LARDER_OUT_OF_MEMORY = 20,
+    /// Everything that could be evicted is being read or held by views.
+    LARDER_FULL = 21,
+    /// A defect in larder was caught. The cache has closed itself.
+    LARDER_PANIC = 22,
+    /// Not supported on this system.
+    LARDER_UNSUPPORTED = 23,
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Status {
+        match error {
+            Error::InvalidOptions(_) => Status::LARDER_INVALID_ARGUMENT,
+            Error::KeyTooLarge => Status::LARDER_KEY_TOO_LARGE,
+            Error::ValueTooLarge => Status::LARDER_VALUE_TOO_LARGE,
+            Error::Closed => Status::LARDER_CLOSED,
+            Error::OutOfMemory => Status::LARDER_OUT_OF_MEMORY,
+            Error::Full => Status::LARDER_FULL,
+        }
+    }
+}
+
+impl From<TryError> for Status {
+    #[inline]
+    fn from(error: TryError) -> Status {
+        match error {
+            TryError::Busy => Status::LARDER_BUSY,
+            TryError::Closed => Status::LARDER_CLOSED,
+            TryError::KeyTooLarge => Status::LARDER_KEY_TOO_LARGE,
+            TryError::ValueTooLarge => Status::LARDER_VALUE_TOO_LARGE,
+        }
+    }
+}
+
+/// Let larder choose the policy: the one it recommends, which may change between versions.
+pub const LARDER_POLICY_DEFAULT: u32 = 0;
+/// Least recently used, by second chance.
+pub const LARDER_POLICY_LRU: u32 = 1;
+/// S3-FIFO.
+pub const LARDER_POLICY_S3FIFO: u32 = 2;
+
+/// How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes; the rest is optional.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderOptions {
+    /// sizeof(larder_options).
+    pub struct_size: usize,
+    /// The budget in bytes, for everything: 256 KiB to 256 GiB.
+    pub max_bytes: u64,
+    /// At most this many entries; 0 for no such bound.
+    pub max_entries: u64,
+    /// Time to live in milliseconds of entries stored without one; 0: they don't expire.
+    pub default_ttl_ms: u64,
+    /// LARDER_POLICY_*.
+    pub policy: u32,
+    /// Parts with a lock of their own, a power of two up to 256; 0 to let larder choose.
+    pub stripes: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+impl LarderOptions {
+    pub(super) fn to_options(self) -> Result<Options, Status> {
+        let policy = match self.policy {
+            LARDER_POLICY_DEFAULT => Kind::Default,
+            LARDER_POLICY_LRU => Kind::Lru,
+            LARDER_POLICY_S3FIFO => Kind::S3Fifo,
+            _ => return Err(Status::LARDER_INVALID_ARGUMENT),
+        };
+        if self.flags != 0 || self.reserved != 0 {
+            return Err(Status::LARDER_INVALID_ARGUMENT);
+        }
+        Ok(Options {
+            max_entries: self.max_entries,
+            default_ttl: (self.default_ttl_ms > 0).then(|| Duration::from_millis(self.default_ttl_ms)),
+            policy,
+            stripes: self.stripes as usize,
+            ..Options::new(self.max_bytes)
+        })
+    }
+}
+
+macro_rules! stats {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        impl LarderStats {
+            pub(super) fn new(struct_size: usize, stats: &Stats) -> LarderStats {
+                LarderStats { struct_size, $($name: stats.$name,)* }
+            }
+        }
+    };
+}
+
+/// What a cache did and holds. Set struct_size to sizeof(larder_stats) before the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderStats {
+    /// sizeof(larder_stats).
+    pub struct_size: usize,
+    /// Gets that found their key.
+    pub hits: u64,
+    /// Gets that did not.
+    pub misses: u64,
+    /// Values stored.
+    pub sets: u64,
+    /// Entries deleted by the caller.
+    pub deletes: u64,
+    /// Entries dropped to make room.
+    pub evictions: u64,
+    /// Entries removed because their time had come.
+    pub expirations: u64,
+    /// Sets that failed for want of room.
+    pub rejections: u64,
+    /// Entries now; expired ones count until they are found.
+    pub entries: u64,
+    /// Bytes of the budget in use: index, bookkeeping and segments that are not free.
+    pub bytes: u64,
+    /// The budget.
+    pub max_bytes: u64,
+    /// Bytes of live entries: headers, keys, values.
+    pub live_bytes: u64,
+    /// Bytes in segments in use that hold nothing alive.
+    pub dead_bytes: u64,
+    /// Bytes of the index.
+    pub index_bytes: u64,
+    /// Bytes of the budget that are free.
+    pub free_bytes: u64,
+    /// Bytes of tables, counters and policies.
+    pub bookkeeping_bytes: u64,
+    /// Bytes that the system agreed to back with huge pages.
+    pub huge_page_bytes: u64,
+    /// Bytes of entries appended by sets.
+    pub appended_bytes: u64,
+    /// Bytes of entries appended again by drains.
+    pub copied_bytes: u64,
+}
+
+stats! {
+    hits, misses, sets, deletes, evictions, expirations, rejections, entries, bytes, max_bytes, live_bytes, dead_bytes,
+    index_bytes, free_bytes, bookkeeping_bytes, huge_page_bytes, appended_bytes, copied_bytes,
+}
+
+/// How far an iteration has come. Begin with all zero.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderCursor {
+    /// Private.
+    pub position: u64,
+}
+
+/// A value where it lies.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderView {
+    /// The value; never NULL after LARDER_OK.
+    pub data: *const u8,
+    /// Its length in bytes.
+    pub len: usize,
+    /// Private; NULL when there is nothing to release.
+    pub owner: *const std::ffi::c_void,
+    /// Private.
+    pub token: u64,
+}
+
+/// Flag of larder_call and larder_many: `ttl_ms` counts instead of the cache's default.
+pub const LARDER_CALL_TTL: u64 = 1;
+
+/// The arguments of one call from Go: words only, so that one pointer crosses.
+#[repr(C)]
+pub struct LarderCall {
+    /// The cache.
+    pub cache: *const LarderCache,
+    /// The key.
+    pub key: *const u8,
+    /// Its length.
+    pub key_len: usize,
+    /// get: where the value goes. set: the value.
+    pub buf: *mut u8,
+    /// get: bytes of room. set: length of the value.
+    pub buf_len: usize,
+    /// get: length of the value, also when it didn't fit.
+    pub out_len: usize,
+    /// set: time to live in milliseconds, 0 for ever, if flags has LARDER_CALL_TTL.
+    pub ttl_ms: u64,
+    /// LARDER_CALL_*.
+    pub flags: u64,
+}

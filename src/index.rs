@@ -1,0 +1,697 @@
+//! The index of a stripe: where its entries are.
+//!
+//! A hash table of buckets of one cache line, eight slots of 64 bits each: 28 bits of *tag* (the top bits of the hash) and
+//! 36 bits of *location* (in steps of 8 bytes); 0 is an empty slot. An entry whose home bucket is full lies in the next
+//! one with room, and whoever looks for it goes on while buckets are full.
+//!
+//! # Order by hash
+//!
+//! The home of a tag in a table of `n` buckets is `tag * n / 2^28`: not a remainder but a proportion, so that a larger tag
+//! never has a smaller home. Three good things follow.
+//!
+//! * The table can have any number of buckets, so it grows by an eighth and stays 71 to 80 % full: 10 to 11.3 bytes an
+//!   entry, where doubling would swing between 10 and 20.
+//! * It grows and shrinks *in place*, a bucket at a time. While it does, tags from `split` on have their home among `hi`
+//!   buckets and those below among `lo <= hi`. That is still a proportion that never decreases, so at each moment the
+//!   table is an ordinary one. Growing moves `split` down to 0, shrinking moves it up to 2^28.
+//! * An iteration in the order of tags sees each entry exactly once, whatever grows meanwhile.
+//!
+//! The slots hold all bits that are needed, so no entry is touched. (Linear hashing, Litwin 1980, also grows in place, but
+//! buckets that are not split yet hold twice what the others hold; Larson's partial expansions soften that. Order-keeping
+//! tables are Amble and Knuth 1974.)
+//!
+//! # Readers
+//!
+//! Readers take no lock. A slot is read as one word and points at an entry that is whole. A writer that *moves* slots
+//! makes `version` odd before and even again after; a reader that found nothing trusts that only if the version was even
+//! and has not changed. A hit needs no such check: what it found was there. Plain inserts, overwrites and removals from
+//! buckets that nothing overflowed from move nothing.
+
+use crate::os::{PAGE, Region};
+use crate::space::Space;
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Bits of the tag.
+pub const TAG_BITS: u32 = 28;
+/// One more than the largest tag.
+pub const TAG_END: u32 = 1 << TAG_BITS;
+const LOCATION_BITS: u32 = 36;
+const LOCATION_MASK: u64 = (1 << LOCATION_BITS) - 1;
+const SLOTS: usize = 8;
+const BUCKET_BYTES: usize = 64;
+const BUCKETS_PER_PAGE: usize = PAGE / BUCKET_BYTES;
+/// How far from home an entry may lie, in buckets. Runs of full buckets get shorter by a factor of e every 5 to 8 buckets
+/// at 80 to 83 % full, so hardly an insert in ten million fails for want of a place; one that does takes another's.
+const REACH: usize = 2 * BUCKETS_PER_PAGE;
+/// The smallest table.
+const MIN_BUCKETS: u32 = 16;
+/// Grow above 80 % of the slots (a hit looks at 1.05 buckets, a miss at 1.2), shrink below 56 %.
+const GROW_AT: u64 = 80;
+const SHRINK_AT: u64 = 56;
+/// Buckets moved for each insert or removal while the table grows or shrinks: with 4, a growth by an eighth is done before
+/// the part that waits is 83 % full.
+const STEPS: usize = 4;
+/// More entries than one bucket is ever home to (the mean is 7).
+const MOVERS: usize = 64;
+
+/// The tag of a hash.
+#[inline]
+pub fn tag_of(hash: u64) -> u32 {
+    (hash >> LOCATION_BITS) as u32
+}
+
+#[inline]
+fn home(tag: u32, buckets: u32) -> usize {
+    ((u64::from(tag) * u64::from(buckets)) >> TAG_BITS) as usize
+}
+
+/// The smallest tag whose home among `buckets` is `bucket` or later.
+#[inline]
+fn first_tag(bucket: u32, buckets: u32) -> u32 {
+    ((u64::from(bucket) << TAG_BITS).div_ceil(u64::from(buckets))) as u32
+}
+
+/// A slot's word: where an entry is, and its tag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot(u64);
+
+impl Slot {
+    /// A slot for an entry at a byte offset (a multiple of 8, not 0).
+    #[inline]
+    pub fn new(tag: u32, offset: u64) -> Slot {
+        debug_assert!(tag < TAG_END && offset != 0 && offset % 8 == 0 && offset >> 3 <= LOCATION_MASK);
+        Slot(u64::from(tag) << LOCATION_BITS | offset >> 3)
+    }
+
+    /// The tag.
+    #[inline]
+    pub fn tag(self) -> u32 {
+        (self.0 >> LOCATION_BITS) as u32
+    }
+
+    /// The entry's offset in the space, in bytes.
+    #[inline]
+    pub fn offset(self) -> u64 {
+        (self.0 & LOCATION_MASK) << 3
+    }
+}
+
+/// The place of a slot in the table. Good as long as the stripe's lock is held and nothing is inserted or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    bucket: usize,
+    slot: usize,
+}
+
+type Bucket = [AtomicU64; SLOTS];
+
+/// What readers see.
+#[repr(align(64))]
+pub struct Index {
+    version: AtomicU64,
+    lo: AtomicU32,
+    hi: AtomicU32,
+    split: AtomicU32,
+    extent_bits: u32,
+    base: *mut u8,
+    round: usize,
+    max_buckets: u32,
+}
+
+// SAFETY: `base` points into a mapping that outlives the index and is accessed as atomics only.
+unsafe impl Send for Index {}
+// SAFETY: as above.
+unsafe impl Sync for Index {}
+
+/// What only the holder of the stripe's lock sees.
+pub struct IndexState {
+    entries: usize,
+    pages: usize,
+    shrinking: bool,
+}
+
+/// The reserved address space of all the stripes' tables, interleaved so that a huge page serves all of them: stripe `s`
+/// has the `s`-th part of every 2 MiB.
+pub struct IndexSpace {
+    region: Region,
+    stripes: usize,
+}
+
+impl IndexSpace {
+    /// Address space for the tables of `stripes` (a power of two) stripes, enough for a cache of at most `limit` bytes.
+    pub fn new(limit: u64, stripes: usize) -> std::io::Result<IndexSpace> {
+        debug_assert!(stripes.is_power_of_two() && stripes <= 512);
+        // The smallest entry that can exist in numbers takes 16 bytes in the log and 9 to 11 in the index.
+        Ok(IndexSpace { region: Region::reserve((limit / 2) as usize + crate::os::HUGE)?, stripes })
+    }
+
+    /// Asks for huge pages.
+    pub fn advise_huge(&self) -> bool {
+        self.region.advise_huge(0, self.region.len())
+    }
+
+    /// The table of one stripe, empty. `space` pays for it.
+    pub fn table(&self, stripe: usize, space: &Space) -> Option<(Index, IndexState)> {
+        let extent = crate::os::HUGE / self.stripes;
+        let rounds = self.region.len() / crate::os::HUGE;
+        let buckets = rounds * extent / BUCKET_BYTES - REACH;
+        let index = Index {
+            version: AtomicU64::new(0),
+            lo: AtomicU32::new(MIN_BUCKETS),
+            hi: AtomicU32::new(MIN_BUCKETS),
+            split: AtomicU32::new(0),
+            extent_bits: (extent / BUCKET_BYTES).trailing_zeros(),
+            // SAFETY: the first extents of all stripes lie in the region's first 2 MiB.
+            base: unsafe { self.region.start().add(stripe * extent) },
+            round: crate::os::HUGE,
+            // Sixteen tags to a bucket keep them evenly filled.
+            max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
+        };
+        let pages = Index::pages_for(MIN_BUCKETS);
+        space.reserve_index((pages * PAGE) as u64).then_some((index, IndexState { entries: 0, pages, shrinking: false }))
+    }
+
+    fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
+        let pages_per_extent = (1 << index.extent_bits) / BUCKETS_PER_PAGE;
+        let mut page = from_page;
+        while page < to_page {
+            let end = ((page / pages_per_extent + 1) * pages_per_extent).min(to_page);
+            let offset = index.bucket_address(page * BUCKETS_PER_PAGE) as usize - self.region.start() as usize;
+            self.region.decommit(offset, (end - page) * PAGE);
+            page = end;
+        }
+    }
+}
+
+/// A bucket as it was read: which slots match, and whether one was empty.
+struct Seen {
+    words: [u64; SLOTS],
+    matches: u32,
+    full: bool,
+}
+
+impl Index {
+    #[inline]
+    fn bucket_address(&self, bucket: usize) -> *mut u8 {
+        let extent = bucket >> self.extent_bits;
+        let within = bucket & ((1 << self.extent_bits) - 1);
+        // wrapping_add: the buckets of a table are inside the region, and callers ask for no others.
+        self.base.wrapping_add(extent * self.round + within * BUCKET_BYTES)
+    }
+
+    #[inline]
+    fn bucket(&self, bucket: usize) -> &Bucket {
+        debug_assert!(bucket < self.max_buckets as usize + REACH);
+        // SAFETY: the bucket lies in the reserved mapping (`max_buckets` is derived from its size), which reads as zeros
+        // where nothing was written; it is aligned, and everyone accesses it as atomics.
+        unsafe { &*self.bucket_address(bucket).cast::<Bucket>() }
+    }
+
+    /// The home bucket of a tag.
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        let buckets = if tag < self.split.load(Ordering::Relaxed) { &self.lo } else { &self.hi };
+        home(tag, buckets.load(Ordering::Relaxed))
+    }
+
+    /// Reads a bucket and compares all its tags. No branch: eight loads and about three instructions each.
+    #[inline]
+    fn look(&self, bucket: usize, tag: u32) -> Seen {
+        let slots = self.bucket(bucket);
+        let mut words = [0u64; SLOTS];
+        let (mut matches, mut full) = (0, true);
+        for i in 0..SLOTS {
+            let word = slots[i].load(Ordering::Acquire);
+            words[i] = word;
+            matches |= u32::from((word >> LOCATION_BITS) as u32 == tag) << i;
+            full &= word != 0;
+        }
+        Seen { words, matches, full }
+    }
+
+    /// Starts loading the home bucket of a hash.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        crate::entry::prefetch(self.bucket_address(self.home(tag_of(hash))));
+    }
+
+    /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and returns the answer if it is
+    /// the right one. Err after many tries while a writer was moving slots.
+    #[inline]
+    pub fn find<T>(&self, hash: u64, mut found: impl FnMut(Slot) -> Option<T>) -> Result<Option<T>, Moving> {
+        let tag = tag_of(hash);
+        for _ in 0..64 {
+            let version = self.version.load(Ordering::Acquire);
+            let start = self.home(tag);
+            for bucket in start..start + REACH {
+                let seen = self.look(bucket, tag);
+                let mut matches = seen.matches;
+                while matches != 0 {
+                    let word = seen.words[matches.trailing_zeros() as usize & (SLOTS - 1)];
+                    // Tag 0 also matches empty slots.
+                    if word != 0 && let Some(answer) = found(Slot(word)) {
+                        return Ok(Some(answer));
+                    }
+                    matches &= matches - 1;
+                }
+                if !seen.full {
+                    break;
+                }
+            }
+            fence(Ordering::Acquire);
+            if version % 2 == 0 && self.version.load(Ordering::Relaxed) == version {
+                return Ok(None);
+            }
+            std::hint::spin_loop();
+        }
+        Err(Moving)
+    }
+
+    /// Looks a hash up for a writer.
+    #[inline]
+    pub fn find_place(&self, _: &IndexState, hash: u64, mut is_it: impl FnMut(Slot) -> bool) -> Option<(Place, Slot)> {
+        let tag = tag_of(hash);
+        let start = self.home(tag);
+        for bucket in start..start + REACH {
+            let seen = self.look(bucket, tag);
+            let mut matches = seen.matches;
+            while matches != 0 {
+                let slot = matches.trailing_zeros() as usize & (SLOTS - 1);
+                let word = seen.words[slot];
+                if word != 0 && is_it(Slot(word)) {
+                    return Some((Place { bucket, slot }, Slot(word)));
+                }
+                matches &= matches - 1;
+            }
+            if !seen.full {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Points an existing slot at another entry with the same key.
+    #[inline]
+    pub fn replace(&self, _: &mut IndexState, place: Place, slot: Slot) {
+        self.bucket(place.bucket)[place.slot].store(slot.0, Ordering::Release);
+    }
+
+    /// Publishes a new entry. False if there is no room within reach of its home.
+    #[inline]
+    #[must_use]
+    pub fn insert(&self, state: &mut IndexState, slot: Slot) -> bool {
+        let done = self.put(slot);
+        state.entries += usize::from(done);
+        done
+    }
+
+    fn put(&self, slot: Slot) -> bool {
+        let start = self.home(slot.tag());
+        for bucket in start..start + REACH {
+            for word in self.bucket(bucket) {
+                if word.load(Ordering::Relaxed) == 0 {
+                    word.store(slot.0, Ordering::Release);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Publishes a new entry in the place of another, which is returned, when [`Index::insert`] found no room.
+    pub fn insert_instead(&self, _: &mut IndexState, slot: Slot) -> Slot {
+        // The home bucket is full. Whoever lies there is as good as any, and the chain stays whole.
+        let word = &self.bucket(self.home(slot.tag()))[0];
+        Slot(word.swap(slot.0, Ordering::AcqRel))
+    }
+
+    /// Removes a slot.
+    #[inline]
+    pub fn remove(&self, state: &mut IndexState, place: Place) {
+        state.entries -= 1;
+        self.take_out(place, false);
+    }
+
+    fn is_full(&self, bucket: usize) -> bool {
+        self.bucket(bucket).iter().all(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Empties a slot. If its bucket was full, an entry that lies beyond it because of that is pulled into the hole, and so
+    /// on, so that a bucket with room always ends the search.
+    ///
+    /// `in_move`: the version is odd already, and stays so.
+    fn take_out(&self, place: Place, in_move: bool) {
+        let mut hole = place;
+        let mut moving = in_move;
+        if self.is_full(hole.bucket) {
+            let mut bucket = hole.bucket + 1;
+            let last = hole.bucket + REACH;
+            while bucket < last {
+                let slots = self.bucket(bucket);
+                let mut full = true;
+                let mut candidate = None;
+                for (i, word) in slots.iter().enumerate() {
+                    let word = word.load(Ordering::Relaxed);
+                    if word == 0 {
+                        full = false;
+                    } else if candidate.is_none() && self.home(Slot(word).tag()) <= hole.bucket {
+                        candidate = Some((i, word));
+                    }
+                }
+                if let Some((slot, word)) = candidate {
+                    if !moving {
+                        self.begin_move();
+                        moving = true;
+                    }
+                    self.bucket(hole.bucket)[hole.slot].store(word, Ordering::Release);
+                    hole = Place { bucket, slot };
+                }
+                if !full {
+                    break;
+                }
+                bucket += 1;
+            }
+        }
+        self.bucket(hole.bucket)[hole.slot].store(0, Ordering::Release);
+        if moving && !in_move {
+            self.end_move();
+        }
+    }
+
+    fn begin_move(&self) {
+        let version = self.version.load(Ordering::Relaxed);
+        debug_assert!(version % 2 == 0);
+        self.version.store(version + 1, Ordering::Relaxed);
+        // The odd version is visible before any of the moves that follow.
+        fence(Ordering::Release);
+    }
+
+    fn end_move(&self) {
+        let version = self.version.load(Ordering::Relaxed);
+        debug_assert!(version % 2 == 1);
+        self.version.store(version + 1, Ordering::Release);
+    }
+
+    fn pages_for(buckets: u32) -> usize {
+        (buckets as usize + REACH).div_ceil(BUCKETS_PER_PAGE)
+    }
+
+    fn resizing(&self) -> bool {
+        self.lo.load(Ordering::Relaxed) != self.hi.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next insert has to begin a growth, which takes memory.
+    #[inline]
+    pub fn wants_growth(&self, state: &IndexState) -> bool {
+        let hi = u64::from(self.hi.load(Ordering::Relaxed));
+        !self.resizing() && (state.entries as u64 + 1) * 100 > hi * SLOTS as u64 * GROW_AT
+    }
+
+    /// Whether there is resizing to begin or to go on with.
+    #[inline]
+    pub fn wants_steps(&self, state: &IndexState) -> bool {
+        self.resizing() || self.wants_growth(state) || self.wants_shrink(state)
+    }
+
+    #[inline]
+    fn wants_shrink(&self, state: &IndexState) -> bool {
+        let hi = self.hi.load(Ordering::Relaxed);
+        hi > MIN_BUCKETS && state.entries as u64 * 100 < u64::from(hi) * SLOTS as u64 * SHRINK_AT
+    }
+
+    /// Goes on growing or shrinking by a bounded amount. Returns false if the table must grow and the budget has no room
+    /// (an insert may still succeed as long as it finds a free slot).
+    pub fn steps(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) -> bool {
+        let mut ok = true;
+        if !self.resizing() {
+            if self.wants_growth(state) {
+                ok = self.begin_growth(state, space);
+            } else if self.wants_shrink(state) {
+                let n = self.hi.load(Ordering::Relaxed);
+                let fewer = (n - n / 8).max(MIN_BUCKETS).min(n - 1);
+                self.begin_move();
+                self.lo.store(fewer, Ordering::Relaxed);
+                self.split.store(0, Ordering::Relaxed);
+                self.end_move();
+                state.shrinking = true;
+            }
+        }
+        for _ in 0..STEPS {
+            if !self.resizing() {
+                break;
+            }
+            self.step(state, space, memory);
+        }
+        ok
+    }
+
+    /// Finishes a growth or shrink that is under way, and shrinks as far as the entries allow.
+    pub fn settle(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) {
+        while self.resizing() || self.wants_shrink(state) {
+            self.steps(state, space, memory);
+        }
+    }
+
+    fn begin_growth(&self, state: &mut IndexState, space: &Space) -> bool {
+        let n = self.hi.load(Ordering::Relaxed);
+        let more = (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets);
+        let pages = Self::pages_for(more);
+        if more == n || !space.reserve_index(((pages - state.pages) * PAGE) as u64) {
+            return false;
+        }
+        state.pages = pages;
+        self.begin_move();
+        self.hi.store(more, Ordering::Relaxed);
+        self.split.store(TAG_END, Ordering::Relaxed);
+        self.end_move();
+        state.shrinking = false;
+        true
+    }
+
+    /// Moves the entries whose home is the one bucket next to `split`.
+    fn step(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) {
+        let (lo, hi, split) =
+            (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
+        let growing = !state.shrinking;
+        let (bucket, from, to) = if growing {
+            let bucket = home(split - 1, lo);
+            (bucket, first_tag(bucket as u32, lo), split)
+        } else {
+            let bucket = home(split, hi);
+            (bucket, split, first_tag(bucket as u32 + 1, hi).min(TAG_END))
+        };
+        self.begin_move();
+        let mut movers = [Slot(0); MOVERS];
+        let mut count = 0;
+        let mut at = bucket;
+        while at < bucket + REACH {
+            for slot in 0..SLOTS {
+                loop {
+                    let word = self.bucket(at)[slot].load(Ordering::Relaxed);
+                    if word == 0 || !(from..to).contains(&Slot(word).tag()) {
+                        break;
+                    }
+                    if count < MOVERS {
+                        movers[count] = Slot(word);
+                        count += 1;
+                    } else {
+                        state.entries -= 1; // lost as if evicted: the drain finds it dead
+                    }
+                    // Another may be pulled into this very place.
+                    self.take_out(Place { bucket: at, slot }, true);
+                }
+            }
+            if !self.is_full(at) {
+                break;
+            }
+            at += 1;
+        }
+        self.split.store(if growing { from } else { to }, Ordering::Relaxed);
+        for &mover in &movers[..count] {
+            if !self.put(mover) {
+                // Beyond all chance (see REACH). The entry is lost as if evicted; the drain finds it dead.
+                state.entries -= 1;
+            }
+        }
+        self.end_move();
+        if growing && from == 0 {
+            self.lo.store(hi, Ordering::Release);
+        } else if !growing && to == TAG_END {
+            self.hi.store(lo, Ordering::Release);
+            let pages = Self::pages_for(lo);
+            memory.decommit(self, pages, state.pages);
+            space.unreserve_index(((state.pages - pages) * PAGE) as u64);
+            state.pages = pages;
+        }
+    }
+
+    /// Empties the table and gives its memory back, but for the smallest size.
+    pub fn clear(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) {
+        self.begin_move();
+        memory.decommit(self, 0, state.pages);
+        self.lo.store(MIN_BUCKETS, Ordering::Relaxed);
+        self.hi.store(MIN_BUCKETS, Ordering::Relaxed);
+        self.end_move();
+        let pages = Self::pages_for(MIN_BUCKETS);
+        space.unreserve_index(((state.pages - pages) * PAGE) as u64);
+        state.pages = pages;
+        state.entries = 0;
+    }
+
+    /// Calls `visit` with the slots of the home bucket of `tag`, from `tag` on, and returns the first tag not visited
+    /// (`TAG_END` after the last). Going on from there visits each entry once, in the order of tags, though entries come
+    /// and go and the table grows meanwhile.
+    pub fn visit_home(&self, _: &IndexState, tag: u32, mut visit: impl FnMut(Slot)) -> u32 {
+        let split = self.split.load(Ordering::Relaxed);
+        let (buckets, end) = if tag < split {
+            (self.lo.load(Ordering::Relaxed), split)
+        } else {
+            (self.hi.load(Ordering::Relaxed), TAG_END)
+        };
+        let start = home(tag, buckets);
+        let next = first_tag(start as u32 + 1, buckets).min(end);
+        for bucket in start..start + REACH {
+            for word in self.bucket(bucket) {
+                let slot = Slot(word.load(Ordering::Relaxed));
+                if slot.0 != 0 && (tag..next).contains(&slot.tag()) {
+                    visit(slot);
+                }
+            }
+            if !self.is_full(bucket) {
+                break;
+            }
+        }
+        next
+    }
+
+    /// Checks everything that should be true of the table. For tests.
+    pub fn check(&self, state: &IndexState) {
+        let (lo, hi, split) =
+            (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
+        assert!(lo <= hi && hi <= self.max_buckets && split <= TAG_END);
+        assert!(self.version.load(Ordering::Relaxed) % 2 == 0);
+        assert_eq!(state.pages, Self::pages_for(hi));
+        let mut count = 0;
+        for bucket in 0..hi as usize + REACH {
+            for word in self.bucket(bucket) {
+                let slot = Slot(word.load(Ordering::Relaxed));
+                if slot.0 == 0 {
+                    continue;
+                }
+                count += 1;
+                let home = self.home(slot.tag());
+                assert!(home <= bucket && bucket < home + REACH, "slot out of reach of its home");
+                assert!((home..bucket).all(|b| self.is_full(b)), "a bucket with room before a slot");
+            }
+        }
+        assert_eq!(count, state.entries);
+    }
+}
+
+impl IndexState {
+    /// Entries in the table.
+    #[inline]
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+}
+
+/// A writer was moving slots whenever a reader looked.
+#[derive(Debug)]
+pub struct Moving;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn setup(stripes: usize) -> (Space, IndexSpace) {
+        let space = Space::new(64 << 20, stripes).unwrap();
+        let memory = IndexSpace::new(space.limit(), stripes).unwrap();
+        (space, memory)
+    }
+
+    fn scramble(i: u64) -> u64 {
+        // splitmix64
+        let x = i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    #[test]
+    fn grows_and_shrinks_in_place_and_loses_nothing() {
+        let (space, memory) = setup(4);
+        let (index, mut state) = memory.table(2, &space).unwrap();
+        let n = 100_000u64;
+        let find = |state: &IndexState, i: u64| index.find_place(state, scramble(i), |s| s.offset() == (i + 1) * 8);
+        for i in 0..n {
+            index.steps(&mut state, &space, &memory);
+            assert!(index.insert(&mut state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+            if i.is_power_of_two() {
+                index.check(&state);
+                assert!((0..=i).all(|i| find(&state, i).is_some()));
+            }
+        }
+        index.check(&state);
+        let bytes = state.pages * PAGE;
+        assert!(bytes as f64 / (n as f64) < 12.0, "{bytes}");
+        for i in 0..n {
+            assert!(find(&state, i).is_some(), "{i}");
+            assert!(find(&state, n + i).is_none());
+        }
+        for i in 0..n - 10 {
+            let (place, _) = find(&state, i).unwrap();
+            index.remove(&mut state, place);
+            index.steps(&mut state, &space, &memory);
+            if (i & (i + 1)) == 0 {
+                index.check(&state);
+                assert!((i + 1..n).all(|i| find(&state, i).is_some()));
+            }
+        }
+        index.settle(&mut state, &space, &memory);
+        index.check(&state);
+        assert_eq!(state.entries(), 10);
+        assert!(state.pages <= 4);
+    }
+
+    #[test]
+    fn an_iteration_sees_each_entry_once_while_the_table_grows() {
+        let (space, memory) = setup(1);
+        let (index, mut state) = memory.table(0, &space).unwrap();
+        let put = |state: &mut IndexState, i: u64| {
+            index.steps(state, &space, &memory);
+            assert!(index.insert(state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+        };
+        (0..2000).for_each(|i| put(&mut state, i));
+        let mut seen = BTreeMap::<u64, u32>::new();
+        let (mut tag, mut next) = (0, 2000);
+        while tag < TAG_END {
+            tag = index.visit_home(&state, tag, |slot| *seen.entry(slot.offset() / 8 - 1).or_default() += 1);
+            for _ in 0..10 {
+                put(&mut state, next);
+                next += 1;
+            }
+        }
+        assert!((0..2000).all(|i| seen[&i] == 1));
+        assert!(seen.values().all(|&n| n == 1));
+        index.clear(&mut state, &space, &memory);
+        index.check(&state);
+        assert_eq!(index.visit_home(&state, 0, |_| panic!("not empty")), first_tag(1, MIN_BUCKETS));
+    }
+
+    #[test]
+    fn a_full_budget_refuses_growth_but_keeps_working() {
+        let (_, memory) = setup(1);
+        let space = Space::new(256 << 10, 1).unwrap();
+        let (index, mut state) = memory.table(0, &space).unwrap();
+        let (mut i, mut refused) = (0, false);
+        while !refused {
+            refused = !index.steps(&mut state, &space, &memory);
+            assert!(index.insert(&mut state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+            i += 1;
+        }
+        assert!(i > 15_000);
+        index.check(&state);
+    }
+}

@@ -1,0 +1,187 @@
+//! What larder asks of the operating system: address space, pages, a fence for the others.
+//!
+//! All of the cache's memory is one anonymous private mapping per purpose, reserved at once and touched as needed. Reserved
+//! pages cost nothing until they are written; a page given back with [`Region::decommit`] reads as zeros again, so a
+//! reader that races with it sees an empty bucket, never a fault.
+
+use std::io;
+use std::ptr::NonNull;
+
+/// The size of a huge page, and the unit in which large caches take memory.
+pub const HUGE: usize = 2 << 20;
+/// The size of a page.
+pub const PAGE: usize = 4096;
+
+/// A reserved range of address space, readable and writable, zero until written.
+pub struct Region {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a Region is only an address range; every access through it is made by the modules that own parts of it.
+unsafe impl Send for Region {}
+// SAFETY: as above: `start` and `len` never change.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Reserves `len` bytes (rounded up to whole huge pages), aligned to a huge page.
+    ///
+    /// # Errors
+    /// What the system says when it refuses, for example under a limit on address space.
+    pub fn reserve(len: usize) -> io::Result<Region> {
+        let len = len.next_multiple_of(HUGE);
+        let padded = len + HUGE;
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory of ours.
+        let raw = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                padded,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if raw == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let skip = raw.cast::<u8>().align_offset(HUGE);
+        // SAFETY: `skip <= HUGE`, so head and tail lie inside the mapping made above, and nobody uses them yet.
+        let start = unsafe {
+            if skip > 0 {
+                libc::munmap(raw, skip);
+            }
+            let start = raw.cast::<u8>().add(skip);
+            if skip < HUGE {
+                libc::munmap(start.add(len).cast(), HUGE - skip);
+            }
+            start
+        };
+        let region = Region {
+            start: NonNull::new(start).expect("mmap returned a null page"),
+            len,
+        };
+        // Without this a system set to `always` would give huge pages where the budget counted small ones.
+        region.advise(0, len, libc::MADV_NOHUGEPAGE);
+        Ok(region)
+    }
+
+    /// The first byte.
+    #[inline]
+    pub fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// Bytes of address space.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Asks for huge pages in a range. Returns whether the system took the advice.
+    pub fn advise_huge(&self, offset: usize, len: usize) -> bool {
+        self.advise(offset, len, libc::MADV_HUGEPAGE)
+    }
+
+    /// Asks for small pages in a range, so that giving back a part of it gives back memory.
+    pub fn advise_small(&self, offset: usize, len: usize) {
+        self.advise(offset, len, libc::MADV_NOHUGEPAGE);
+    }
+
+    /// Gives the pages of a range back to the system. They read as zeros afterwards.
+    ///
+    /// The caller owns the range: nobody but racing readers of atomics may look at it meanwhile.
+    pub fn decommit(&self, offset: usize, len: usize) {
+        self.advise(offset, len, libc::MADV_DONTNEED);
+    }
+
+    /// Faults the pages of a range in now, so that no later write has to. Returns false where the system can't.
+    pub fn populate(&self, offset: usize, len: usize) -> bool {
+        self.advise(offset, len, libc::MADV_POPULATE_WRITE)
+    }
+
+    fn advise(&self, offset: usize, len: usize, advice: libc::c_int) -> bool {
+        if len == 0 {
+            return true;
+        }
+        assert!(offset % PAGE == 0 && offset + len <= self.len);
+        // SAFETY: the range lies inside this mapping. The advice used here changes page sizes or drops contents, which
+        // is what the callers, who own the range, ask for.
+        unsafe {
+            libc::madvise(
+                self.start().add(offset).cast(),
+                len.next_multiple_of(PAGE),
+                advice,
+            ) == 0
+        }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and its last owner is going away.
+        unsafe { libc::munmap(self.start().cast(), self.len) };
+    }
+}
+
+/// Two words of randomness for hash seeds.
+pub fn random_words<const N: usize>() -> [u64; N] {
+    let mut words = [0u64; N];
+    let len = std::mem::size_of_val(&words);
+    // SAFETY: the buffer is `len` bytes of plain integers.
+    let got = unsafe { libc::getrandom(words.as_mut_ptr().cast(), len, 0) };
+    if got != len as isize {
+        // Only kernels older than 3.17 get here. std's own per-process keys are random there too.
+        use std::hash::{BuildHasher, RandomState};
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = RandomState::new().hash_one(i);
+        }
+    }
+    words
+}
+
+/// Milliseconds of the kernel's coarse monotonic clock: 3 ns through the vDSO, steps of 1 to 4 ms.
+#[inline]
+pub fn coarse_millis() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a valid timespec, and the clock exists on every Linux since 2.6.32.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Registers the process for [`membarrier`]. False where the kernel lacks it or a filter forbids it.
+pub fn membarrier_register() -> bool {
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+    // SAFETY: this command touches no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
+}
+
+/// Makes every running thread of the process pass a full memory barrier. Costs one to three microseconds.
+pub fn membarrier() -> bool {
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    // SAFETY: this command touches no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }
+}
+
+/// Blocks all signals on this thread while it lives: threads started meanwhile inherit that.
+pub struct BlockSignals(libc::sigset_t);
+
+impl BlockSignals {
+    /// Blocks them.
+    pub fn new() -> BlockSignals {
+        // SAFETY: sigset_t is plain data; both sets are valid for the calls.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+            BlockSignals(before)
+        }
+    }
+}
+
+impl Drop for BlockSignals {
+    fn drop(&mut self) {
+        // SAFETY: restores the mask that `new` saved on this thread.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,668 @@
+//! The cache's memory: who has which pages, and what they add up to.
+//!
+//! One reserved range of address space holds two kinds of pieces, both called segments:
+//!
+//! * *segments* of one size, cut from the lower part. They belong to one stripe at a time and come from the pool here, so
+//!   no capacity is split among stripes. A free one stays committed and is handed out again, last in first out, so that
+//!   a cache that overwrites a small set stays in the CPU's caches.
+//! * *runs* of pages for entries too big for a segment, in the upper part, counted at their page-rounded size and given
+//!   back to the system as soon as they are free.
+//!
+//! The budget: `committed` = index + bookkeeping + segments + runs never exceeds `max`; whoever wants memory reserves it
+//! here first. In large caches segments are committed 2 MiB at a time, as huge pages where the system has them.
+//!
+//! A piece that a stripe gives up goes through limbo: readers may still be looking at it (see `epoch`), and a borrowed
+//! view may hold it longer (its pin count).
+
+use crate::epoch;
+use crate::os::{HUGE, PAGE, Region};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+/// No segment.
+pub const NONE: u32 = u32::MAX;
+/// The largest budget: what 36 bits of location can address in steps of 8 bytes, halved for the runs.
+pub const MAX_BUDGET: u64 = 256 << 30;
+/// The smallest budget.
+pub const MIN_BUDGET: u64 = 256 << 10;
+
+const LOCATION_LIMIT: u64 = 512 << 30;
+/// Budgets from here on use huge pages.
+const HUGE_FROM: u64 = 64 << 20;
+/// What a run costs beside its pages: its line in the table, and its place in the maps of free address space.
+const RUN_BOOKKEEPING: u64 = 192;
+
+/// What is known of a segment. Every field is written under the lock of the stripe that has it (or by the pool); they are
+/// atomics so that statistics, views and the maintenance thread may look without it.
+pub struct Segment {
+    start: AtomicU64,
+    capacity: AtomicU64,
+    /// Bytes appended so far.
+    pub used: AtomicU64,
+    /// Bytes of entries that the index points at.
+    pub live: AtomicU64,
+    /// No entry in the segment expires before this.
+    pub min_deadline: AtomicU64,
+    /// Neighbours in the log: towards its tail, and towards its head.
+    pub older: AtomicU32,
+    /// See `older`.
+    pub newer: AtomicU32,
+    /// The policy's clock when the segment was opened.
+    pub stamp: AtomicU32,
+    /// Which of the stripe's logs it is in.
+    pub log: AtomicU32,
+    /// Views that keep it.
+    pub pins: AtomicU32,
+    _pad: AtomicU32,
+}
+
+impl Segment {
+    /// Its first byte, as an offset into the space.
+    #[inline]
+    pub fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
+    }
+
+    /// Its size in bytes.
+    #[inline]
+    pub fn capacity(&self) -> u64 {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    /// Where its first entry begins. Location 0 means "no entry", so nothing is stored there.
+    #[inline]
+    pub fn first(&self) -> u64 {
+        if self.start() == 0 { 8 } else { 0 }
+    }
+}
+
+struct Pool {
+    /// Committed and free.
+    free: Vec<u32>,
+    /// Given back to the system.
+    holes: Vec<u32>,
+    /// Never used so far.
+    fresh: u32,
+    /// Retired, with the epoch's stamp.
+    limbo: VecDeque<(u64, u32)>,
+    /// Past their grace period, but held by a view.
+    pinned: Vec<u32>,
+    runs: AddressSpace,
+    run_ids: Vec<u32>,
+    fresh_run: u32,
+}
+
+/// The memory of a cache.
+pub struct Space {
+    region: Region,
+    table: Region,
+    segment_shift: u32,
+    segments: u32,
+    run_slots: u32,
+    huge: bool,
+    /// Segments that only drains may take.
+    spare: u64,
+    /// Free segments beyond those below which stripes drain as much as they append: what the stripes' open and half
+    /// drained segments are out of step by.
+    slack: u64,
+    max: AtomicU64,
+    limit: u64,
+    committed: AtomicU64,
+    index_bytes: AtomicU64,
+    bookkeeping: AtomicU64,
+    run_bytes: AtomicU64,
+    huge_bytes: AtomicU64,
+    free_len: AtomicUsize,
+    /// Set when the last attempt to take memory failed: stripes begin to drain.
+    pressure: AtomicBool,
+    pool: Mutex<Pool>,
+}
+
+/// The size of segments for a budget: about two thousand to a cache, 16 KiB to 2 MiB.
+pub fn segment_bytes(max: u64) -> u64 {
+    (max / 2048).next_power_of_two().clamp(16 << 10, HUGE as u64)
+}
+
+impl Space {
+    /// Reserves address space for a budget, with room to grow to at least four times it (16 GiB at least) where the system
+    /// allows that much.
+    pub fn new(max: u64, stripes: usize) -> io::Result<Space> {
+        debug_assert!((MIN_BUDGET..=MAX_BUDGET).contains(&max));
+        let segment = segment_bytes(max);
+        let mut limit = (max * 4).clamp(16 << 30, MAX_BUDGET).next_multiple_of(HUGE as u64);
+        let (region, limit) = loop {
+            let bytes = (limit * 4).min(LOCATION_LIMIT);
+            match Region::reserve(bytes as usize) {
+                Ok(region) => break (region, limit),
+                Err(error) if limit / 2 < max.next_multiple_of(HUGE as u64) => return Err(error),
+                Err(_) => limit = (limit / 2).next_multiple_of(HUGE as u64),
+            }
+        };
+        let segments = (limit / segment) as u32;
+        let run_space = region.len() as u64 - limit;
+        let run_slots = (limit / PAGE as u64) as u32;
+        let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
+        Ok(Space {
+            region,
+            table,
+            segment_shift: segment.trailing_zeros(),
+            segments,
+            run_slots,
+            huge: max >= HUGE_FROM,
+            spare: if max / segment >= 64 { 2 } else { 1 },
+            slack: (stripes as u64 / 2).max(1),
+            max: AtomicU64::new(max),
+            limit,
+            committed: AtomicU64::new(0),
+            index_bytes: AtomicU64::new(0),
+            bookkeeping: AtomicU64::new(0),
+            run_bytes: AtomicU64::new(0),
+            huge_bytes: AtomicU64::new(0),
+            free_len: AtomicUsize::new(0),
+            pressure: AtomicBool::new(false),
+            pool: Mutex::new(Pool {
+                free: Vec::new(),
+                holes: Vec::new(),
+                fresh: 0,
+                limbo: VecDeque::new(),
+                pinned: Vec::new(),
+                runs: AddressSpace::new(limit, run_space),
+                run_ids: Vec::new(),
+                fresh_run: 0,
+            }),
+        })
+    }
+
+    /// The first byte of the space.
+    #[inline]
+    pub fn base(&self) -> *mut u8 {
+        self.region.start()
+    }
+
+    /// What is known of a segment.
+    #[inline]
+    pub fn segment(&self, id: u32) -> &Segment {
+        assert!(id < self.segments + self.run_slots);
+        // SAFETY: the table has room for this many, and Segment is made of atomics, for which zeros are valid.
+        unsafe { &*self.table.start().cast::<Segment>().add(id as usize) }
+    }
+
+    /// The segment (not the run) that holds an offset.
+    #[inline]
+    pub fn segment_at(&self, offset: u64) -> u32 {
+        debug_assert!(offset < self.limit);
+        (offset >> self.segment_shift) as u32
+    }
+
+    /// Bytes of a segment.
+    #[inline]
+    pub fn segment_size(&self) -> u64 {
+        1 << self.segment_shift
+    }
+
+    /// Whether an entry of this size lies in a shared segment or in a run of its own.
+    ///
+    /// Entries up to an eighth of a segment share; larger ones take whole pages where those waste little, and share up to
+    /// half a segment where they would waste much.
+    #[inline]
+    pub fn wants_run(&self, size: u64) -> bool {
+        let segment = self.segment_size();
+        if size <= segment / 8 {
+            return false;
+        }
+        let waste = size.next_multiple_of(PAGE as u64) - size;
+        size > segment / 2 || waste * 16 <= size
+    }
+
+    /// Whether segments are committed as huge pages.
+    pub fn is_huge(&self) -> bool {
+        self.huge
+    }
+
+    /// The budget.
+    #[inline]
+    pub fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// The largest budget that the reserved address space allows.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Changes the budget. Bytes above it must be freed by the caller.
+    pub fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::SeqCst);
+        self.pressure.store(false, Ordering::Relaxed);
+    }
+
+    /// Index, bookkeeping, segments (free ones too) and runs.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// Whether memory was short when it was last asked for.
+    #[inline]
+    pub fn under_pressure(&self) -> bool {
+        self.pressure.load(Ordering::Relaxed)
+    }
+
+    /// Takes bytes from the budget. False if they don't fit.
+    fn reserve(&self, bytes: u64) -> bool {
+        let max = self.max();
+        self.committed
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| (now + bytes <= max).then_some(now + bytes))
+            .is_ok()
+    }
+
+    fn unreserve(&self, bytes: u64) {
+        self.committed.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Takes bytes for the index. False if they don't fit even after free segments were given back.
+    pub fn reserve_index(&self, bytes: u64) -> bool {
+        let ok = self.reserve(bytes) || self.trim(&mut self.pool.lock(), bytes);
+        if ok {
+            self.index_bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.pressure.store(true, Ordering::Relaxed);
+        }
+        ok
+    }
+
+    /// Gives bytes of the index back.
+    pub fn unreserve_index(&self, bytes: u64) {
+        self.index_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.unreserve(bytes);
+    }
+
+    /// Takes bytes for bookkeeping. False if they don't fit even after free segments were given back.
+    #[must_use]
+    pub fn reserve_bookkeeping(&self, bytes: u64) -> bool {
+        let ok = self.reserve(bytes) || self.trim(&mut self.pool.lock(), bytes);
+        if ok {
+            self.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.pressure.store(true, Ordering::Relaxed);
+        }
+        ok
+    }
+
+    /// Bytes of bookkeeping that are no longer used.
+    pub fn unreserve_bookkeeping(&self, bytes: u64) {
+        self.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
+        self.unreserve(bytes);
+    }
+
+    /// Whether the budget has room for `bytes` more without evicting, counting free segments.
+    pub fn fits(&self, bytes: u64) -> bool {
+        let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
+        self.committed() + bytes <= self.max() + free
+    }
+
+    /// Takes a free segment for a stripe. None when the budget is used up.
+    ///
+    /// A few are left for `for_keep`: a drain that wants to keep what it finds needs room for the copies first.
+    pub fn take_segment(&self, for_keep: bool) -> Option<u32> {
+        let mut pool = self.pool.lock();
+        let leave = if for_keep { 0 } else { self.spare };
+        if pool.free.len() as u64 <= leave {
+            self.reclaim_locked(&mut pool);
+        }
+        let id = if self.available(&pool) > leave { self.pop_free(&mut pool) } else { None };
+        self.weigh(&pool);
+        let id = id?;
+        let segment = self.segment(id);
+        segment.start.store(u64::from(id) << self.segment_shift, Ordering::Relaxed);
+        segment.capacity.store(self.segment_size(), Ordering::Relaxed);
+        self.reset(segment);
+        Some(id)
+    }
+
+    /// Says whether stripes must drain.
+    fn weigh(&self, pool: &Pool) {
+        self.pressure.store(self.available(pool) <= self.spare + self.slack, Ordering::Relaxed);
+    }
+
+    /// Segments that are free or could be committed.
+    fn available(&self, pool: &Pool) -> u64 {
+        pool.free.len() as u64 + (self.max().saturating_sub(self.committed()) >> self.segment_shift)
+    }
+
+    fn reset(&self, segment: &Segment) {
+        segment.used.store(segment.first(), Ordering::Relaxed);
+        segment.live.store(0, Ordering::Relaxed);
+        segment.min_deadline.store(u64::MAX, Ordering::Relaxed);
+        segment.older.store(NONE, Ordering::Relaxed);
+        segment.newer.store(NONE, Ordering::Relaxed);
+        debug_assert_eq!(segment.pins.load(Ordering::Relaxed), 0);
+    }
+
+    fn pop_free(&self, pool: &mut Pool) -> Option<u32> {
+        if self.committed() > self.max() {
+            // After a shrink: free segments go to the system first.
+            self.trim(pool, 0);
+        }
+        if let Some(id) = pool.free.pop() {
+            self.free_len.store(pool.free.len(), Ordering::Relaxed);
+            return Some(id);
+        }
+        let size = self.segment_size();
+        let per_huge = (HUGE as u64 / size) as u32;
+        if self.huge
+            && pool.fresh.is_multiple_of(per_huge)
+            && pool.fresh + per_huge <= self.segments
+            && self.reserve_with_table(HUGE as u64, pool.fresh, per_huge)
+        {
+            let first = pool.fresh;
+            pool.fresh += per_huge;
+            if self.region.advise_huge((u64::from(first) * size) as usize, HUGE) {
+                self.huge_bytes.fetch_add(HUGE as u64, Ordering::Relaxed);
+            }
+            pool.free.extend((first + 1..pool.fresh).rev());
+            self.free_len.store(pool.free.len(), Ordering::Relaxed);
+            return Some(first);
+        }
+        if !pool.holes.is_empty() {
+            return if self.reserve(size) { pool.holes.pop() } else { None };
+        }
+        if pool.fresh < self.segments && self.reserve_with_table(size, pool.fresh, 1) {
+            pool.fresh += 1;
+            return Some(pool.fresh - 1);
+        }
+        None
+    }
+
+    /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
+    fn reserve_with_table(&self, bytes: u64, first: u32, count: u32) -> bool {
+        let pages = |id: u32| (id as usize * size_of::<Segment>()).div_ceil(PAGE);
+        let table = ((pages(first + count) - pages(first)) * PAGE) as u64;
+        let ok = self.reserve(bytes + table);
+        if ok {
+            self.bookkeeping.fetch_add(table, Ordering::Relaxed);
+        }
+        ok
+    }
+
+    /// Takes a run of pages for one entry of `bytes` bytes. None when the budget is used up.
+    pub fn take_run(&self, bytes: u64) -> Option<u32> {
+        let len = bytes.next_multiple_of(PAGE as u64);
+        let mut pool = self.pool.lock();
+        let cost = len + RUN_BOOKKEEPING;
+        if !self.reserve(cost) && !self.trim(&mut pool, cost) {
+            self.reclaim_locked(&mut pool);
+            if !self.reserve(cost) && !self.trim(&mut pool, cost) {
+                self.pressure.store(true, Ordering::Relaxed);
+                return None;
+            }
+        }
+        let taken = pool.runs.take(len).and_then(|start| {
+            let id = pool.run_ids.pop().or_else(|| {
+                (pool.fresh_run < self.run_slots).then(|| {
+                    pool.fresh_run += 1;
+                    self.segments + pool.fresh_run - 1
+                })
+            });
+            if id.is_none() {
+                pool.runs.give(start, len);
+            }
+            id.map(|id| (start, id))
+        });
+        let Some((start, id)) = taken else {
+            self.unreserve(cost);
+            return None;
+        };
+        self.run_bytes.fetch_add(len, Ordering::Relaxed);
+        self.bookkeeping.fetch_add(RUN_BOOKKEEPING, Ordering::Relaxed);
+        let segment = self.segment(id);
+        segment.start.store(start, Ordering::Relaxed);
+        segment.capacity.store(len, Ordering::Relaxed);
+        self.reset(segment);
+        Some(id)
+    }
+
+    /// Whether a segment is a run.
+    #[inline]
+    pub fn is_run(&self, id: u32) -> bool {
+        id >= self.segments
+    }
+
+    /// Gives a segment back that nobody has seen: it needs no grace period.
+    pub fn give_unused(&self, id: u32) {
+        let mut pool = self.pool.lock();
+        self.release(&mut pool, id);
+    }
+
+    /// Gives up a segment whose entries have been unlinked. It is free once nobody can be looking at it.
+    pub fn retire(&self, id: u32) {
+        let mut pool = self.pool.lock();
+        let stamp = epoch::retire();
+        pool.limbo.push_back((stamp, id));
+    }
+
+    /// Makes segments free whose grace period has passed. Returns how many are still waiting.
+    pub fn reclaim(&self) -> usize {
+        let mut pool = self.pool.lock();
+        self.reclaim_locked(&mut pool);
+        pool.limbo.len()
+    }
+
+    fn reclaim_locked(&self, pool: &mut Pool) {
+        let mut i = 0;
+        while i < pool.pinned.len() {
+            if self.segment(pool.pinned[i]).pins.load(Ordering::Acquire) == 0 {
+                let id = pool.pinned.swap_remove(i);
+                self.release(pool, id);
+            } else {
+                i += 1;
+            }
+        }
+        if pool.limbo.is_empty() {
+            return;
+        }
+        let safe = epoch::safe_before();
+        while pool.limbo.front().is_some_and(|&(stamp, _)| stamp < safe) {
+            let (_, id) = pool.limbo.pop_front().expect("looked at above");
+            // Nobody can find the segment any more, so no new pin can come.
+            if self.segment(id).pins.load(Ordering::Acquire) == 0 {
+                self.release(pool, id);
+            } else {
+                pool.pinned.push(id);
+            }
+        }
+        self.weigh(pool);
+    }
+
+    fn release(&self, pool: &mut Pool, id: u32) {
+        let segment = self.segment(id);
+        if self.is_run(id) {
+            let (start, len) = (segment.start(), segment.capacity());
+            self.region.decommit(start as usize, len as usize);
+            pool.runs.give(start, len);
+            pool.run_ids.push(id);
+            self.run_bytes.fetch_sub(len, Ordering::Relaxed);
+            self.bookkeeping.fetch_sub(RUN_BOOKKEEPING, Ordering::Relaxed);
+            self.unreserve(len + RUN_BOOKKEEPING);
+        } else {
+            pool.free.push(id);
+            self.free_len.store(pool.free.len(), Ordering::Relaxed);
+            if self.committed() > self.max() {
+                self.trim(pool, 0);
+            }
+        }
+    }
+
+    /// Gives free segments back to the system until `bytes` more fit the budget, and reserves them.
+    fn trim(&self, pool: &mut Pool, bytes: u64) -> bool {
+        loop {
+            if self.committed() + bytes <= self.max() && self.reserve(bytes) {
+                return true;
+            }
+            if !self.give_back_one(pool) {
+                return false;
+            }
+        }
+    }
+
+    fn give_back_one(&self, pool: &mut Pool) -> bool {
+        let Some(id) = pool.free.pop() else { return false };
+        self.free_len.store(pool.free.len(), Ordering::Relaxed);
+        let size = self.segment_size();
+        let start = (u64::from(id) * size) as usize;
+        if self.huge {
+            // Else the kernel would fill the hole again when it collapses small pages into a huge one.
+            self.region.advise_small(start / HUGE * HUGE, HUGE);
+            let _ = self.huge_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(size));
+        }
+        self.region.decommit(start, size as usize);
+        pool.holes.push(id);
+        self.unreserve(size);
+        true
+    }
+
+    /// Gives back free segments while more is committed than the budget allows. True once it fits.
+    pub fn trim_to_budget(&self) -> bool {
+        let mut pool = self.pool.lock();
+        self.reclaim_locked(&mut pool);
+        self.trim(&mut pool, 0)
+    }
+
+    /// Gives every free segment back to the system.
+    pub fn give_back_free(&self) {
+        let mut pool = self.pool.lock();
+        self.reclaim_locked(&mut pool);
+        while self.give_back_one(&mut pool) {}
+    }
+
+    /// Where the bytes are.
+    pub fn usage(&self) -> Usage {
+        let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
+        Usage {
+            committed: self.committed(),
+            index: self.index_bytes.load(Ordering::Relaxed),
+            bookkeeping: self.bookkeeping.load(Ordering::Relaxed),
+            free,
+            huge: self.huge_bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Bytes by what they are used for.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// All that counts against the budget.
+    pub committed: u64,
+    /// The index.
+    pub index: u64,
+    /// Tables, counters and policies.
+    pub bookkeeping: u64,
+    /// Free segments.
+    pub free: u64,
+    /// Segments in ranges that the system agreed to back with huge pages.
+    pub huge: u64,
+}
+
+/// Free ranges of address space: best fit, neighbours joined.
+struct AddressSpace {
+    by_start: BTreeMap<u64, u64>,
+    by_len: BTreeSet<(u64, u64)>,
+}
+
+impl AddressSpace {
+    fn new(start: u64, len: u64) -> AddressSpace {
+        AddressSpace { by_start: BTreeMap::from([(start, len)]), by_len: BTreeSet::from([(len, start)]) }
+    }
+
+    fn take(&mut self, len: u64) -> Option<u64> {
+        let &(found, start) = self.by_len.range((len, 0)..).next()?;
+        self.by_len.remove(&(found, start));
+        self.by_start.remove(&start);
+        if found > len {
+            self.by_start.insert(start + len, found - len);
+            self.by_len.insert((found - len, start + len));
+        }
+        Some(start)
+    }
+
+    fn give(&mut self, mut start: u64, mut len: u64) {
+        if let Some((&before, &before_len)) = self.by_start.range(..start).next_back()
+            && before + before_len == start
+        {
+            self.by_start.remove(&before);
+            self.by_len.remove(&(before_len, before));
+            start = before;
+            len += before_len;
+        }
+        if let Some(&after_len) = self.by_start.get(&(start + len)) {
+            self.by_start.remove(&(start + len));
+            self.by_len.remove(&(after_len, start + len));
+            len += after_len;
+        }
+        self.by_start.insert(start, len);
+        self.by_len.insert((len, start));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_come_until_the_budget_is_used_and_come_back_after_a_grace_period() {
+        let space = Space::new(1 << 20, 1).unwrap();
+        let mut taken = Vec::new();
+        while let Some(id) = space.take_segment(true) {
+            taken.push(id);
+            assert!(space.committed() <= space.max());
+        }
+        assert!(taken.len() >= 60, "{}", taken.len());
+        assert!(space.under_pressure());
+        space.retire(taken[3]);
+        assert_eq!(space.take_segment(true), Some(taken[3]));
+        space.retire(taken[5]);
+        space.segment(taken[5]).pins.store(1, Ordering::Relaxed);
+        assert_eq!(space.take_segment(true), None);
+        space.segment(taken[5]).pins.store(0, Ordering::Relaxed);
+        assert_eq!(space.take_segment(true), Some(taken[5]));
+    }
+
+    #[test]
+    fn runs_and_segments_share_the_budget() {
+        let space = Space::new(1 << 20, 1).unwrap();
+        let run = space.take_run(200_000).unwrap();
+        assert!(space.is_run(run));
+        assert_eq!(space.segment(run).capacity(), 200_704);
+        let mut taken = Vec::new();
+        while let Some(id) = space.take_segment(true) {
+            taken.push(id);
+        }
+        assert!(space.take_run(200_000).is_none());
+        for &id in &taken[..13] {
+            space.retire(id);
+        }
+        let second = space.take_run(200_000).unwrap();
+        assert_ne!(space.segment(second).start(), space.segment(run).start());
+        assert!(space.committed() <= space.max());
+        space.retire(run);
+        space.retire(second);
+        assert_eq!(space.reclaim(), 0);
+        assert!(space.committed() + 400_000 <= space.max());
+    }
+
+    #[test]
+    fn address_space_is_joined_again() {
+        let mut free = AddressSpace::new(100, 1000);
+        let a = free.take(10).unwrap();
+        let b = free.take(20).unwrap();
+        let c = free.take(30).unwrap();
+        free.give(a, 10);
+        free.give(c, 30);
+        assert_eq!(free.take(10), Some(a));
+        free.give(a, 10);
+        free.give(b, 20);
+        assert_eq!(free.by_start, BTreeMap::from([(100, 1000)]));
+        assert_eq!(free.by_len.len(), 1);
+        assert_eq!(free.take(1001), None);
+    }
+}

@@ -1,0 +1,930 @@
+//! A stripe: a lock for writers, an index, logs of segments and a policy, for its part of the hashes.
+//!
+//! Writers append an entry to a log and swing the index to it. When memory is short they also *drain*: they take the oldest
+//! entries of the log that the policy names, one by one, and keep (append again) or drop each as the policy says. Work is
+//! paid as it comes: under pressure a writer drains as many bytes as were appended, and no more than [`MAX_DRAIN`] entries
+//! at a time, so that no set pays for a whole segment.
+//!
+//! Everything here is under the stripe's lock. What readers see of it: the index (atomics), entry headers (atomics) and
+//! entries, which are immutable until their segment has been unlinked, retired and waited for (`epoch`, `space`).
+
+use crate::cache::Shared;
+use crate::entry::{self, Entry, Header, Shape};
+use crate::index::{Index, IndexState, Place, Slot, tag_of};
+use crate::log::Log;
+use crate::policy::{self, AnyPolicy, Placement, Policy, Sizes, Tails, Verdict};
+use crate::space::NONE;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+
+/// Entries that one call drains at most while it pays what it owes.
+pub const MAX_DRAIN: usize = 64;
+/// As [`MAX_DRAIN`], on the fast door.
+const MAX_FAST_DRAIN: usize = 16;
+/// Segments that the fast door may leave to be given up.
+const DEFERRED: usize = 16;
+/// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
+const MAX_KEEPS: usize = 512;
+
+/// One of the parts that the hashes are divided among.
+#[repr(align(128))]
+pub struct Stripe {
+    /// What readers use. Its cache line holds nothing else.
+    pub index: Index,
+    /// What writers use.
+    pub state: Mutex<State>,
+    /// No entry expires before this.
+    pub next_deadline: AtomicU64,
+    /// Bytes of the stripe's segments: who must give when memory is short.
+    pub footprint: AtomicU64,
+}
+
+/// What the lock protects.
+pub struct State {
+    /// Decides.
+    pub policy: AnyPolicy,
+    /// Does.
+    pub core: Core,
+}
+
+/// Counts of what a stripe did. Only ever grow.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tally {
+    /// Values stored.
+    pub sets: u64,
+    /// Entries deleted by the caller.
+    pub deletes: u64,
+    /// Entries dropped to make room.
+    pub evictions: u64,
+    /// Entries removed because their time had come.
+    pub expirations: u64,
+    /// Bytes that the caller's sets appended.
+    pub appended: u64,
+    /// Bytes that drains appended again.
+    pub copied: u64,
+}
+
+/// The stripe without its policy.
+pub struct Core {
+    /// The writers' side of the index.
+    pub index: IndexState,
+    /// At most two logs.
+    pub logs: [Log; 2],
+    /// Counts.
+    pub tally: Tally,
+    /// Bytes appended but not drained since memory became short.
+    debt: i64,
+    /// What the policy was last told it may hold.
+    told_entries: u64,
+    /// The entry written by the set that is under way: the drain that pays for it stops before it.
+    newest: u64,
+    policy_bytes: u64,
+    /// Where the maintenance thread goes on: segment and offset. NONE when it begins anew.
+    pub sweep: (u32, u64),
+    /// The fast door is at work: nothing that waits, allocates or calls the system.
+    fast: bool,
+    /// Segments without live entries that the fast door left to be given up.
+    deferred: [u32; DEFERRED],
+    deferred_len: usize,
+    /// What the policy said about a hash before the fast door found no room for it.
+    said: Option<(u64, Placement)>,
+}
+
+/// What came of an attempt to store.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Done.
+    Done,
+    /// Nothing was stored: memory is short. If the policy had its say already, it must not be asked again.
+    NoRoom(Option<Placement>),
+}
+
+/// Why an entry goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Overwritten,
+    Deleted,
+    Expired,
+    Evicted,
+    Moved,
+}
+
+/// A stripe in the hands of whoever holds its lock.
+pub struct Writer<'a> {
+    shared: &'a Shared,
+    stripe: &'a Stripe,
+    core: &'a mut Core,
+}
+
+/// What draining an entry came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drained {
+    /// It stays.
+    Kept,
+    /// It is gone.
+    Dropped,
+    /// There was none.
+    Nothing,
+}
+
+/// An entry at the old end of a log.
+#[derive(Clone, Copy)]
+struct Tail<'a> {
+    id: u32,
+    offset: u64,
+    entry: Entry<'a>,
+    header: Header,
+    hash: u64,
+}
+
+impl Tail<'_> {
+    /// As the policy sees it.
+    fn seen(&self, shared: &Shared) -> policy::Entry {
+        policy::Entry {
+            hash: self.hash,
+            bits: self.header.policy_bits(),
+            size: self.header.size() as u32,
+            stamp: shared.space.segment(self.id).stamp.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The old ends of the logs, as the policy sees them.
+struct PolicyTails<'w, 'a> {
+    writer: &'w mut Writer<'a>,
+    stamp: u32,
+}
+
+impl Tails for PolicyTails<'_, '_> {
+    fn peek(&mut self, log: usize) -> Option<policy::Entry> {
+        self.writer.tail(log).map(|tail| tail.seen(self.writer.shared))
+    }
+
+    fn rotate(&mut self, log: usize, bits: u8) -> bool {
+        match self.writer.tail(log) {
+            Some(tail) if self.writer.core.fast && !self.writer.has_room(log, tail.header.size() as u64) => false,
+            Some(tail) => self.writer.keep(self.stamp, &tail, log, Placement { log, bits }),
+            None => false,
+        }
+    }
+}
+
+impl Stripe {
+    /// An empty stripe.
+    pub fn new(index: Index, state: IndexState, policy: AnyPolicy) -> Stripe {
+        Stripe {
+            index,
+            state: Mutex::new(State {
+                policy,
+                core: Core {
+                    index: state,
+                    logs: [Log::new(), Log::new()],
+                    tally: Tally::default(),
+                    debt: 0,
+                    told_entries: 0,
+                    newest: 0,
+                    policy_bytes: 0,
+                    sweep: (NONE, 0),
+                    fast: false,
+                    deferred: [NONE; DEFERRED],
+                    deferred_len: 0,
+                    said: None,
+                },
+            }),
+            next_deadline: AtomicU64::new(u64::MAX),
+            footprint: AtomicU64::new(0),
+        }
+    }
+}
+
+impl State {
+    /// Takes the stripe in hand. `self` is what `stripe`'s lock protects.
+    pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a>, &'a mut AnyPolicy) {
+        let mut writer = Writer { shared, stripe, core: &mut self.core };
+        writer.flush();
+        (writer, &mut self.policy)
+    }
+
+    /// As [`State::writer`], for the fast door. None if there is something to do that it can't.
+    #[inline]
+    pub fn fast_writer<'a>(
+        &'a mut self,
+        shared: &'a Shared,
+        stripe: &'a Stripe,
+    ) -> Option<(Writer<'a>, &'a mut AnyPolicy)> {
+        if self.core.deferred_len > 0 || stripe.index.wants_steps(&self.core.index) {
+            return None;
+        }
+        Some((Writer { shared, stripe, core: &mut self.core }, &mut self.policy))
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// The entry at an offset.
+    #[inline]
+    fn entry(&self, offset: u64) -> Entry<'a> {
+        // SAFETY: offsets come from the index or from a walk over a segment's used bytes: an entry was written there. The
+        // stripe's lock is held, and segments of this stripe are given up only under it; 'a ends with the lock.
+        unsafe { Entry::at(self.shared.space.base().add(offset as usize)) }
+    }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
+        let mut found = None;
+        let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
+            let entry = self.entry(slot.offset());
+            let header = entry.header();
+            if entry.key(header) == key {
+                found = Some((entry, header));
+                return true;
+            }
+            false
+        });
+        place.map(|(place, slot)| {
+            let (entry, header) = found.expect("found with the place");
+            (place, slot.offset(), entry, header)
+        })
+    }
+
+    fn segment_of(&self, offset: u64, entry: Entry<'_>, header: Header) -> u32 {
+        entry.run(header).unwrap_or_else(|| self.shared.space.segment_at(offset))
+    }
+
+    fn expired(&self, entry: Entry<'_>, header: Header) -> bool {
+        entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now())
+    }
+
+    /// What the policy weighs by.
+    fn sizes(&self) -> Sizes {
+        let logs = &self.core.logs;
+        let stripes = self.shared.stripes.len() as u64;
+        let max_entries = self.shared.max_entries;
+        if max_entries > 0 {
+            Sizes { used: [logs[0].entries, logs[1].entries], capacity: max_entries.div_ceil(stripes) }
+        } else {
+            Sizes { used: [logs[0].live, logs[1].live], capacity: self.shared.segment_budget() / stripes }
+        }
+    }
+
+    /// Gives up the segments that the fast door left.
+    fn flush(&mut self) {
+        while self.core.deferred_len > 0 {
+            self.core.deferred_len -= 1;
+            self.give_up(self.core.deferred[self.core.deferred_len]);
+        }
+    }
+
+    /// Whether an entry of this size can be appended without taking a segment.
+    #[inline]
+    fn has_room(&self, log: usize, size: u64) -> bool {
+        let open = self.core.logs[log].open;
+        open != NONE && !self.shared.space.wants_run(size) && {
+            let segment = self.shared.space.segment(open);
+            segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
+        }
+    }
+
+    /// Whether an entry is the last live one of a closed segment.
+    #[inline]
+    fn is_last(&self, offset: u64, entry: Entry<'_>, header: Header) -> bool {
+        let id = self.segment_of(offset, entry, header);
+        let segment = self.shared.space.segment(id);
+        segment.live.load(Ordering::Relaxed) == header.size() as u64
+            && self.core.logs[segment.log.load(Ordering::Relaxed) as usize].open != id
+    }
+
+    /// As [`Writer::set`], on the fast door. False if it must be repeated by the slow one.
+    pub fn try_set<P: Policy>(
+        &mut self,
+        policy: &mut P,
+        hash: u64,
+        key: &[u8],
+        value: &[u8],
+        deadline: Option<u64>,
+    ) -> bool {
+        self.core.fast = true;
+        let done = self.try_set_inner(policy, hash, key, value, deadline);
+        self.core.fast = false;
+        done
+    }
+
+    fn try_set_inner<P: Policy>(
+        &mut self,
+        policy: &mut P,
+        hash: u64,
+        key: &[u8],
+        value: &[u8],
+        deadline: Option<u64>,
+    ) -> bool {
+        let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run: None };
+        let size = shape.size() as u64;
+        if let Some((place, offset, entry, header)) = self.find(hash, key) {
+            if self.is_last(offset, entry, header) || self.expired(entry, header) {
+                return false;
+            }
+            let id = self.segment_of(offset, entry, header);
+            let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
+            let to = policy.update(log, header.policy_bits());
+            if !self.has_room(to.log, size) {
+                return false;
+            }
+            let Some(new) = self.append(policy, to, shape, key, value, false) else { return false };
+            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+            self.kill(offset, entry, header, Cause::Overwritten);
+            self.stored(policy, new, size);
+            return true;
+        }
+        if !self.make_place(policy) {
+            return false;
+        }
+        let to = match self.core.said.take() {
+            Some((said_of, to)) if said_of == hash => to,
+            _ => {
+                let (sizes, stamp) = (self.sizes(), policy.stamp());
+                policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, stamp })
+            }
+        };
+        let new = if self.has_room(to.log, size) { self.append(policy, to, shape, key, value, false) } else { None };
+        let Some(new) = new else {
+            self.give_place_back();
+            self.core.said = Some((hash, to));
+            return false;
+        };
+        self.publish(hash, new);
+        self.stored(policy, new, size);
+        true
+    }
+
+    /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
+    pub fn try_delete(&mut self, hash: u64, key: &[u8]) -> Option<bool> {
+        let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
+        if self.is_last(offset, entry, header) || self.expired(entry, header) {
+            return None;
+        }
+        self.stripe.index.remove(&mut self.core.index, place);
+        self.kill(offset, entry, header, Cause::Deleted);
+        Some(true)
+    }
+
+    /// Puts a new entry into the index.
+    fn publish(&mut self, hash: u64, offset: u64) {
+        let slot = Slot::new(tag_of(hash), offset);
+        if !self.stripe.index.insert(&mut self.core.index, slot) {
+            let other = self.stripe.index.insert_instead(&mut self.core.index, slot).offset();
+            let entry = self.entry(other);
+            self.kill(other, entry, entry.header(), Cause::Evicted);
+        }
+    }
+
+    /// Stores a value. `placed` is the policy's word of an earlier attempt.
+    pub fn set<P: Policy>(
+        &mut self,
+        policy: &mut P,
+        hash: u64,
+        key: &[u8],
+        value: &[u8],
+        deadline: Option<u64>,
+        placed: Option<Placement>,
+    ) -> Stored {
+        let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run: None };
+        let placed = placed.or(match self.core.said.take() {
+            Some((said_of, to)) if said_of == hash => Some(to),
+            _ => None,
+        });
+        if self.stripe.index.wants_steps(&self.core.index)
+            && !self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space)
+        {
+            return Stored::NoRoom(placed);
+        }
+        if let Some((place, offset, entry, header)) = self.find(hash, key) {
+            if !self.expired(entry, header) {
+                let id = self.segment_of(offset, entry, header);
+                let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
+                let to = policy.update(log, header.policy_bits());
+                let Some(new) = self.append(policy, to, shape, key, value, false) else {
+                    return Stored::NoRoom(placed);
+                };
+                self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+                self.kill(offset, entry, header, Cause::Overwritten);
+                self.stored(policy, new, shape.size() as u64);
+                return Stored::Done;
+            }
+            self.stripe.index.remove(&mut self.core.index, place);
+            self.kill(offset, entry, header, Cause::Expired);
+        }
+        if !self.make_place(policy) {
+            return Stored::NoRoom(placed);
+        }
+        let to = placed.unwrap_or_else(|| {
+            let (sizes, stamp) = (self.sizes(), policy.stamp());
+            policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, stamp })
+        });
+        let Some(new) = self.append(policy, to, shape, key, value, false) else {
+            self.give_place_back();
+            return Stored::NoRoom(Some(to));
+        };
+        self.publish(hash, new);
+        self.stored(policy, new, shape.size() as u64);
+        Stored::Done
+    }
+
+    fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
+        self.core.tally.sets += 1;
+        self.core.tally.appended += size;
+        if self.shared.space.under_pressure() {
+            self.core.newest = offset;
+            self.pay(policy);
+            self.core.newest = 0;
+        } else {
+            self.core.debt = 0;
+        }
+    }
+
+    /// Removes a key. False if it wasn't there.
+    pub fn delete(&mut self, hash: u64, key: &[u8]) -> bool {
+        let Some((place, offset, entry, header)) = self.find(hash, key) else { return false };
+        let expired = self.expired(entry, header);
+        self.stripe.index.remove(&mut self.core.index, place);
+        self.kill(offset, entry, header, if expired { Cause::Expired } else { Cause::Deleted });
+        if self.stripe.index.wants_steps(&self.core.index) {
+            self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space);
+        }
+        !expired
+    }
+
+    /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
+    fn make_place<P: Policy>(&mut self, policy: &mut P) -> bool {
+        let max = self.shared.max_entries;
+        if max == 0 {
+            return true;
+        }
+        let mut keeps = 0;
+        loop {
+            if self.core.fast && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {
+                return false;
+            }
+            if self.shared.entries.fetch_add(1, Ordering::AcqRel) < max {
+                return true;
+            }
+            self.give_place_back();
+            match self.drain_one(policy, keeps >= MAX_KEEPS) {
+                Drained::Nothing => return false,
+                Drained::Kept => keeps += 1,
+                Drained::Dropped => {}
+            }
+        }
+    }
+
+    fn give_place_back(&self) {
+        if self.shared.max_entries > 0 {
+            self.shared.entries.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Writes an entry at the young end of a log. None if there is no room.
+    fn append<P: Policy>(
+        &mut self,
+        policy: &P,
+        to: Placement,
+        mut shape: Shape,
+        key: &[u8],
+        value: &[u8],
+        for_keep: bool,
+    ) -> Option<u64> {
+        self.append_stamped(policy.stamp(), to, &mut shape, key, value, for_keep)
+    }
+
+    fn append_stamped(
+        &mut self,
+        stamp: u32,
+        to: Placement,
+        shape: &mut Shape,
+        key: &[u8],
+        value: &[u8],
+        for_keep: bool,
+    ) -> Option<u64> {
+        let space = &self.shared.space;
+        let size = shape.size() as u64;
+        let id = if space.wants_run(size) {
+            let id = space.take_run(size + 8)?;
+            shape.run = Some(id);
+            self.adopt(id, to.log, stamp);
+            id
+        } else {
+            let open = self.core.logs[to.log].open;
+            if open != NONE && {
+                let segment = space.segment(open);
+                segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
+            } {
+                open
+            } else {
+                let fresh = space.take_segment(for_keep)?;
+                self.close(to.log);
+                self.adopt(fresh, to.log, stamp);
+                self.core.logs[to.log].open = fresh;
+                fresh
+            }
+        };
+        let size = shape.size() as u64;
+        let segment = space.segment(id);
+        let used = segment.used.load(Ordering::Relaxed);
+        let offset = segment.start() + used;
+        // SAFETY: `used + size <= capacity`, checked above or by the run's size; the bytes from `used` on belong to this
+        // stripe's log and no published entry reaches them; offsets are multiples of 8.
+        unsafe { entry::write(space.base().add(offset as usize), shape, to.bits, key, value) };
+        segment.used.store(used + size, Ordering::Relaxed);
+        segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
+        if let Some(deadline) = shape.deadline {
+            if deadline < segment.min_deadline.load(Ordering::Relaxed) {
+                segment.min_deadline.store(deadline, Ordering::Relaxed);
+            }
+            if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
+                self.stripe.next_deadline.store(deadline, Ordering::Release);
+            }
+        }
+        let log = &mut self.core.logs[to.log];
+        log.live += size;
+        log.entries += 1;
+        self.core.debt += if shape.run.is_some() { segment.capacity() as i64 } else { size as i64 };
+        Some(offset)
+    }
+
+    fn adopt(&mut self, id: u32, log: usize, stamp: u32) {
+        let segment = self.shared.space.segment(id);
+        segment.log.store(log as u32, Ordering::Relaxed);
+        segment.stamp.store(stamp, Ordering::Relaxed);
+        self.core.logs[log].push(&self.shared.space, id);
+        self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
+    }
+
+    /// Closes the open segment of a log. What is left of it is lost until it is drained.
+    fn close(&mut self, log: usize) {
+        let id = std::mem::replace(&mut self.core.logs[log].open, NONE);
+        if id != NONE {
+            let segment = self.shared.space.segment(id);
+            if segment.live.load(Ordering::Relaxed) == 0 {
+                self.give_up(id);
+            } else {
+                self.core.debt += (segment.capacity() - segment.used.load(Ordering::Relaxed)) as i64;
+            }
+        }
+    }
+
+    /// Accounts for an entry that the index no longer points at (or never will again).
+    fn kill(&mut self, offset: u64, entry: Entry<'_>, header: Header, cause: Cause) {
+        let size = header.size() as u64;
+        let id = self.segment_of(offset, entry, header);
+        entry.mark_dead();
+        let segment = self.shared.space.segment(id);
+        let live = segment.live.load(Ordering::Relaxed) - size;
+        segment.live.store(live, Ordering::Relaxed);
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
+        log.live -= size;
+        log.entries -= 1;
+        let open = log.open == id;
+        let tally = &mut self.core.tally;
+        match cause {
+            Cause::Overwritten | Cause::Moved => {}
+            Cause::Deleted => tally.deletes += 1,
+            Cause::Expired => tally.expirations += 1,
+            Cause::Evicted => tally.evictions += 1,
+        }
+        if !matches!(cause, Cause::Overwritten | Cause::Moved) {
+            self.give_place_back();
+        }
+        if live == 0 && !open {
+            if self.core.fast && self.core.deferred_len < DEFERRED {
+                self.core.deferred[self.core.deferred_len] = id;
+                self.core.deferred_len += 1;
+            } else {
+                self.give_up(id);
+            }
+        }
+    }
+
+    /// Unlinks a segment without live entries: it is free after a grace period.
+    fn give_up(&mut self, id: u32) {
+        let segment = self.shared.space.segment(id);
+        debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
+        let passed = if log.tail == id { log.cursor } else { 0 };
+        self.core.debt -= (segment.capacity() - passed) as i64;
+        log.unlink(&self.shared.space, id);
+        if self.core.sweep.0 == id {
+            self.core.sweep = (NONE, 0);
+        }
+        self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
+        self.shared.space.retire(id);
+    }
+
+    /// The oldest live entry of a log. Dead ones before it are passed; expired ones are removed.
+    fn tail(&mut self, log: usize) -> Option<Tail<'a>> {
+        loop {
+            let id = self.core.logs[log].tail;
+            if id == NONE {
+                return None;
+            }
+            let segment = self.shared.space.segment(id);
+            let cursor = self.core.logs[log].cursor;
+            if cursor >= segment.used.load(Ordering::Relaxed) {
+                // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
+                debug_assert!(id == self.core.logs[log].open || self.core.fast);
+                return None;
+            }
+            let offset = segment.start() + cursor;
+            if offset == self.core.newest {
+                return None;
+            }
+            let entry = self.entry(offset);
+            let header = entry.header();
+            if header.is_dead() {
+                self.core.logs[log].cursor += header.size() as u64;
+                self.core.debt -= header.size() as i64;
+                continue;
+            }
+            let hash = self.shared.hasher.hash(entry.key(header));
+            if self.expired(entry, header) {
+                self.pass(log, header, entry);
+                self.unindex(hash, offset);
+                self.kill(offset, entry, header, Cause::Expired);
+                continue;
+            }
+            return Some(Tail { id, offset, entry, header, hash });
+        }
+    }
+
+    /// Moves the drain past the entry it stands at.
+    fn pass(&mut self, log: usize, header: Header, entry: Entry<'_>) {
+        let log = &mut self.core.logs[log];
+        log.cursor += header.size() as u64;
+        if entry.run(header).is_none() {
+            self.core.debt -= header.size() as i64;
+        }
+    }
+
+    fn unindex(&mut self, hash: u64, offset: u64) {
+        if let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset) {
+            self.stripe.index.remove(&mut self.core.index, place);
+        }
+    }
+
+    /// Drains one entry as the policy says, or drops it in any case.
+    pub fn drain_one<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
+        let sizes = self.sizes();
+        let first = policy.victim(&sizes);
+        let (log, tail) = match self.tail(first) {
+            Some(tail) => (first, tail),
+            None => match self.tail(1 - first) {
+                Some(tail) => (1 - first, tail),
+                None => return Drained::Nothing,
+            },
+        };
+        let size = tail.header.size() as u64;
+        let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(self.shared), &sizes) };
+        if let Verdict::Keep { log: to, bits } = verdict {
+            if self.core.fast && !self.has_room(to, size) {
+                return Drained::Nothing;
+            }
+            if self.keep(policy.stamp(), &tail, log, Placement { log: to, bits }) {
+                return Drained::Kept;
+            }
+        }
+        self.pass(log, tail.header, tail.entry);
+        self.unindex(tail.hash, tail.offset);
+        self.kill(tail.offset, tail.entry, tail.header, Cause::Evicted);
+        Drained::Dropped
+    }
+
+    /// Moves the oldest entry of a log to the young end of one. False if there is no room for the copy.
+    fn keep(&mut self, stamp: u32, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
+        let &Tail { id, offset, entry, header, hash } = tail;
+        if header.is_run() {
+            // Nothing to copy: the run itself goes to the other end.
+            let space = &self.shared.space;
+            let size = header.size() as u64;
+            let from = &mut self.core.logs[log];
+            from.unlink(space, id);
+            from.live -= size;
+            from.entries -= 1;
+            space.segment(id).log.store(to.log as u32, Ordering::Relaxed);
+            space.segment(id).stamp.store(stamp, Ordering::Relaxed);
+            let target = &mut self.core.logs[to.log];
+            target.push(space, id);
+            target.live += size;
+            target.entries += 1;
+            entry.set_policy_bits(to.bits);
+            return true;
+        }
+        let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
+        else {
+            // Lost from the index (see `Index::step`): it can only be dropped.
+            return false;
+        };
+        let (key, value) = (entry.key(header), entry.value(header));
+        let mut shape =
+            Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
+        let Some(new) = self.append_stamped(stamp, to, &mut shape, key, value, true) else { return false };
+        self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+        self.pass(log, header, entry);
+        self.core.tally.copied += header.size() as u64;
+        self.kill(offset, entry, header, Cause::Moved);
+        true
+    }
+
+    /// Drains what is owed, a bounded number of entries.
+    fn pay<P: Policy>(&mut self, policy: &mut P) {
+        for _ in 0..if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN } {
+            if self.core.debt <= 0 || self.core.deferred_len > 0 || self.drain_one(policy, false) == Drained::Nothing {
+                return;
+            }
+        }
+    }
+
+    /// Drains until a segment has been given up. False if there is nothing left to drain.
+    pub fn give_room<P: Policy>(&mut self, policy: &mut P) -> bool {
+        let before = self.stripe.footprint.load(Ordering::Relaxed);
+        let mut keeps = 0;
+        while self.stripe.footprint.load(Ordering::Relaxed) >= before {
+            match self.drain_one(policy, keeps > 2 * MAX_KEEPS) {
+                Drained::Kept => keeps += 1,
+                Drained::Dropped => {}
+                Drained::Nothing => {
+                    // Only open segments are left, drained to their ends.
+                    let open: u64 = self.stripe.footprint.load(Ordering::Relaxed);
+                    self.close(0);
+                    self.close(1);
+                    return self.stripe.footprint.load(Ordering::Relaxed) < open;
+                }
+            }
+        }
+        self.core.debt = 0;
+        true
+    }
+
+    /// Forgets everything.
+    pub fn clear<P: Policy>(&mut self, policy: &mut P) {
+        self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
+        for log in 0..2 {
+            self.core.logs[log].open = NONE;
+            let gone = self.core.logs[log].entries;
+            if self.shared.max_entries > 0 {
+                self.shared.entries.fetch_sub(gone, Ordering::AcqRel);
+            }
+            let ids: Vec<u32> = self.core.logs[log].segments(&self.shared.space).collect();
+            for id in ids {
+                self.shared.space.segment(id).live.store(0, Ordering::Relaxed);
+                self.give_up(id);
+            }
+            self.core.logs[log] = Log::new();
+        }
+        self.core.debt = 0;
+        self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
+        policy.clear();
+    }
+
+    /// Tells the policy what the stripe may hold, if that has changed much, and accounts for its memory. False if there is
+    /// no room for that; the policy then goes on as it is.
+    pub fn inform<P: Policy>(&mut self, policy: &mut P) -> bool {
+        let logs = &self.core.logs;
+        let sizes = self.sizes();
+        let entries = if self.shared.max_entries > 0 {
+            sizes.capacity
+        } else {
+            // By the mean size so far; nothing is known of an empty stripe.
+            let count = logs[0].entries + logs[1].entries;
+            let live = logs[0].live + logs[1].live;
+            if count < 16 { 16 } else { (sizes.capacity as u128 * u128::from(count) / u128::from(live.max(1))) as u64 }
+        };
+        if entries.abs_diff(self.core.told_entries) <= self.core.told_entries / 4 {
+            return true;
+        }
+        let space = &self.shared.space;
+        let bytes = policy.bytes_for(entries);
+        if bytes > self.core.policy_bytes {
+            if !space.reserve_bookkeeping(bytes - self.core.policy_bytes) {
+                return false;
+            }
+        } else {
+            space.unreserve_bookkeeping(self.core.policy_bytes - bytes);
+        }
+        policy.resize(entries);
+        self.core.told_entries = entries;
+        self.core.policy_bytes = bytes;
+        true
+    }
+
+    /// Removes expired entries from segments whose earliest deadline has passed, visiting about `most` entries. Returns
+    /// whether it got through; `next_deadline` is exact then.
+    pub fn sweep(&mut self, now: u64, most: usize) -> bool {
+        let space = &self.shared.space;
+        let mut visited = 0;
+        loop {
+            let (mut id, mut at) = self.core.sweep;
+            if id == NONE {
+                let due = |&id: &u32| space.segment(id).min_deadline.load(Ordering::Relaxed) <= now;
+                let logs = &self.core.logs;
+                let Some(next) = logs[0].segments(space).chain(logs[1].segments(space)).find(due) else {
+                    let earliest = |id| space.segment(id).min_deadline.load(Ordering::Relaxed);
+                    let next = logs[0].segments(space).chain(logs[1].segments(space)).map(earliest).min();
+                    self.stripe.next_deadline.store(next.unwrap_or(u64::MAX), Ordering::Release);
+                    return true;
+                };
+                id = next;
+                at = space.segment(id).first();
+                // What is appended or kept meanwhile lowers it again.
+                space.segment(id).min_deadline.store(u64::MAX, Ordering::Relaxed);
+            }
+            let segment = space.segment(id);
+            let mut earliest = u64::MAX;
+            while at < segment.used.load(Ordering::Relaxed) && visited < most {
+                visited += 1;
+                let offset = segment.start() + at;
+                let entry = self.entry(offset);
+                let header = entry.header();
+                at += header.size() as u64;
+                self.core.sweep = (id, at);
+                if header.is_dead() {
+                    continue;
+                }
+                let Some(deadline) = entry.deadline(header) else { continue };
+                if deadline > now {
+                    earliest = earliest.min(deadline);
+                    continue;
+                }
+                let hash = self.shared.hasher.hash(entry.key(header));
+                self.unindex(hash, offset);
+                self.kill(offset, entry, header, Cause::Expired);
+                if self.core.sweep.0 == NONE {
+                    break;
+                }
+            }
+            if self.core.sweep.0 != NONE {
+                if earliest < segment.min_deadline.load(Ordering::Relaxed) {
+                    segment.min_deadline.store(earliest, Ordering::Relaxed);
+                }
+                if at >= segment.used.load(Ordering::Relaxed) {
+                    self.core.sweep = (NONE, 0);
+                }
+            }
+            if self.stripe.index.wants_steps(&self.core.index) {
+                self.stripe.index.steps(&mut self.core.index, space, &self.shared.index_space);
+            }
+            if visited >= most {
+                return false;
+            }
+        }
+    }
+
+    /// Visits the live entries of one home bucket from `tag` on, and returns the tag to go on with.
+    pub fn visit(&self, tag: u32, mut visit: impl FnMut(&[u8], &[u8])) -> u32 {
+        self.stripe.index.visit_home(&self.core.index, tag, |slot| {
+            let entry = self.entry(slot.offset());
+            let header = entry.header();
+            if !self.expired(entry, header) {
+                visit(entry.key(header), entry.value(header));
+            }
+        })
+    }
+
+    /// Checks everything that should be true of the stripe. For tests.
+    pub fn check(&self) {
+        let space = &self.shared.space;
+        self.stripe.index.check(&self.core.index);
+        let (mut entries, mut footprint) = (0, 0);
+        for (number, log) in self.core.logs.iter().enumerate() {
+            let (mut live_entries, mut live_bytes, mut log_footprint) = (0, 0, 0);
+            for id in log.segments(space) {
+                let segment = space.segment(id);
+                assert_eq!(segment.log.load(Ordering::Relaxed) as usize, number);
+                assert!(segment.used.load(Ordering::Relaxed) <= segment.capacity());
+                log_footprint += segment.capacity();
+                let mut at = segment.first();
+                let mut live = 0;
+                while at < segment.used.load(Ordering::Relaxed) {
+                    let offset = segment.start() + at;
+                    let entry = self.entry(offset);
+                    let header = entry.header();
+                    at += header.size() as u64;
+                    if header.is_dead() {
+                        continue;
+                    }
+                    assert!(id != log.tail || at > log.cursor, "a live entry that the drain has passed");
+                    live += header.size() as u64;
+                    live_entries += 1;
+                    let key = entry.key(header);
+                    let found = self.find(self.shared.hasher.hash(key), key);
+                    assert!(found.is_some_and(|found| found.1 == offset), "a live entry that the index doesn't know");
+                    let earliest = segment.min_deadline.load(Ordering::Relaxed);
+                    assert!(self.core.sweep.0 == id || entry.deadline(header).is_none_or(|d| d >= earliest));
+                }
+                assert_eq!(live, segment.live.load(Ordering::Relaxed));
+                let deferred = self.core.deferred[..self.core.deferred_len].contains(&id);
+                assert!(live > 0 || id == log.open || deferred, "a closed segment without live entries");
+                live_bytes += live;
+            }
+            assert_eq!((live_entries, live_bytes, log_footprint), (log.entries, log.live, log.footprint));
+            entries += live_entries;
+            footprint += log_footprint;
+        }
+        assert_eq!(entries, self.core.index.entries() as u64);
+        assert_eq!(footprint, self.stripe.footprint.load(Ordering::Relaxed));
+    }
+}

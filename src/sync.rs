@@ -1,0 +1,6 @@
+//! The one place that names the atomics and locks, so that model checking can put its own in their place.
+
+pub use parking_lot::Mutex;
+pub use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
+};

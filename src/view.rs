@@ -1,0 +1,87 @@
+//! Borrowed reads: a value where it lies, without a copy.
+//!
+//! A view pins its segment: the memory is not used again until the last view of it is released, whatever happens to the
+//! entry or the cache meanwhile (overwriting, eviction, `clear`, `resize`, `close`). The segment goes on counting against
+//! the budget. Taking and releasing a view costs two atomic increments each on lines that others may share, so for small
+//! values a copy is cheaper.
+
+use crate::cache::{Cache, Shared};
+use crate::epoch;
+use crate::error::Error;
+use crate::sync::Ordering;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A value that stays where it is. May be sent to and dropped on any thread.
+pub struct View {
+    data: *const u8,
+    len: usize,
+    segment: u32,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: the bytes behind `data` are immutable while the view lives, and the rest is Send and Sync itself.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl Deref for View {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the segment is pinned, so the published value doesn't change or go away before the view does.
+        unsafe { std::slice::from_raw_parts(self.data, self.len) }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // Release: what was read through the view was read before the segment is used again.
+        self.shared.space.segment(self.segment).pins.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl View {
+    /// Takes a view apart, for a boundary that can't hold an Arc. Undone by [`View::from_parts`].
+    pub(crate) fn into_parts(self) -> (*const u8, usize, *const Shared, u32) {
+        let view = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `view` is never dropped, so its Arc is moved out exactly once.
+        let shared = unsafe { std::ptr::read(&view.shared) };
+        (view.data, view.len, Arc::into_raw(shared), view.segment)
+    }
+
+    /// Puts a view together again.
+    ///
+    /// # Safety
+    /// The parts come from one [`View::into_parts`], and are used once.
+    pub(crate) unsafe fn from_parts(data: *const u8, len: usize, shared: *const Shared, segment: u32) -> View {
+        // SAFETY: as the caller promises.
+        View { data, len, segment, shared: unsafe { Arc::from_raw(shared) } }
+    }
+}
+
+impl Cache {
+    /// A view of the value of a key. Counts as a hit or a miss as [`Cache::get`] does.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn view(&self, key: &[u8]) -> Result<Option<View>, Error> {
+        self.read_entry(key, |shared, entry, header| {
+            let segment = entry.run(header).unwrap_or_else(|| {
+                let offset = entry.address() as usize - shared.space.base() as usize;
+                shared.space.segment_at(offset as u64)
+            });
+            // While the epoch is pinned the segment isn't reused; from here on the count keeps it.
+            shared.space.segment(segment).pins.fetch_add(1, Ordering::AcqRel);
+            let value = entry.value(header);
+            debug_assert!(epoch::is_pinned());
+            // SAFETY: `shared` is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
+            // pinned that has seen it open.
+            let shared = unsafe {
+                Arc::increment_strong_count(shared);
+                Arc::from_raw(shared)
+            };
+            View { data: value.as_ptr(), len: value.len(), segment, shared }
+        })
+    }
+}
