@@ -1,5 +1,6 @@
 //! The cache: picks the stripe by the hash of the key, and sees to it that what it hands out stays alive.
 
+use crate::bytes;
 use crate::clock::Clock;
 use crate::counters::{Counters, Handle};
 use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE};
@@ -214,7 +215,7 @@ impl Shared {
             // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
             let entry = unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) };
             let header = entry.header();
-            (entry.key(header) == key).then_some((entry, header))
+            bytes::equal(entry.key(header), key).then_some((entry, header))
         })?;
         Ok(found.filter(|&(entry, header)| {
             entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)
@@ -600,7 +601,7 @@ impl Cache {
                 return self.with(|shared| {
                     shared.each_stripe(|stripe, state| {
                         let (mut writer, policy) = state.writer(shared, stripe);
-                        writer.inform(policy);
+                        writer.inform_now(policy);
                     });
                 });
             }

@@ -18,6 +18,7 @@
 //!
 //! All raw access to segment memory is in this file.
 
+use crate::bytes;
 use crate::sync::{AtomicU64, Ordering};
 use std::marker::PhantomData;
 
@@ -280,8 +281,8 @@ pub unsafe fn write(start: *mut u8, shape: &Shape, policy_bits: u8, key: &[u8], 
             at += 1;
         }
         let body = start.add(at * 8);
-        std::ptr::copy_nonoverlapping(key.as_ptr(), body, key.len());
-        std::ptr::copy_nonoverlapping(value.as_ptr(), body.add(key.len()), value.len());
+        bytes::copy(key.as_ptr(), body, key.len());
+        bytes::copy(value.as_ptr(), body.add(key.len()), value.len());
     }
 }
 

@@ -183,11 +183,79 @@ impl IndexSpace {
     }
 }
 
-/// A bucket as it was read: which slots match, and whether one was empty.
+/// A bucket as it was read: which slots match (an empty one may, for tag 0), and whether none was empty.
 struct Seen {
-    words: [u64; SLOTS],
     matches: u32,
     full: bool,
+}
+
+/// Asks `found` about the slots of a bucket whose tags matched.
+#[inline(always)]
+fn candidates<T>(slots: &Bucket, mut matches: u32, found: &mut impl FnMut(Slot) -> Option<T>) -> Option<T> {
+    while matches != 0 {
+        let word = slots[matches.trailing_zeros() as usize & (SLOTS - 1)].load(Ordering::Acquire);
+        // It may have changed since it was compared; the key decides. Tag 0 also matches empty slots.
+        if word != 0 && let Some(answer) = found(Slot(word)) {
+            return Some(answer);
+        }
+        matches &= matches - 1;
+    }
+    None
+}
+
+/// Reads a bucket and compares all its tags, without a branch: 25 instructions, where eight loads and compares take 120.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn look(slots: &Bucket, tag: u32) -> Seen {
+    use std::arch::asm;
+    use std::arch::x86_64::*;
+    let start = slots.as_ptr().cast::<u8>();
+    // SAFETY: SSE2 is part of x86-64. The bucket is 64 bytes, aligned to 64. The loads are written in assembly because other
+    // threads store to the slots meanwhile: each stands for two relaxed atomic loads of 8 bytes (aligned 8-byte halves of a
+    // vector load are read whole on x86-64), and x86 orders no later load before them, which makes them acquire loads.
+    // Nothing is concluded from a word seen here but that its slot is worth a look or that the bucket had no empty slot.
+    unsafe {
+        let (a, b, c, d): (__m128, __m128, __m128, __m128);
+        asm!(
+            "movaps {a}, [{p}]",
+            "movaps {b}, [{p} + 16]",
+            "movaps {c}, [{p} + 32]",
+            "movaps {d}, [{p} + 48]",
+            p = in(reg) start,
+            a = out(xmm_reg) a,
+            b = out(xmm_reg) b,
+            c = out(xmm_reg) c,
+            d = out(xmm_reg) d,
+            options(nostack, preserves_flags, readonly),
+        );
+        // The high halves hold tag << 4 and the top of the location, the low halves the rest of it.
+        let high = [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)].map(|x| _mm_castps_si128(x));
+        let low = [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)].map(|x| _mm_castps_si128(x));
+        let wanted = _mm_set1_epi32(tag as i32);
+        let bits = |i: usize, x: __m128i| (_mm_movemask_ps(_mm_castsi128_ps(x)) as u32) << (4 * i);
+        let matches = |i: usize| {
+            const TAG_SHIFT: i32 = LOCATION_BITS as i32 - 32;
+            bits(i, _mm_cmpeq_epi32(_mm_srli_epi32::<TAG_SHIFT>(high[i]), wanted))
+        };
+        let empty = |i: usize| _mm_cmpeq_epi32(_mm_or_si128(high[i], low[i]), _mm_setzero_si128());
+        Seen {
+            matches: matches(0) | matches(1),
+            full: bits(0, _mm_or_si128(empty(0), empty(1))) == 0,
+        }
+    }
+}
+
+/// Reads a bucket and compares all its tags.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn look(slots: &Bucket, tag: u32) -> Seen {
+    let mut seen = Seen { matches: 0, full: true };
+    for (i, slot) in slots.iter().enumerate() {
+        let word = slot.load(Ordering::Acquire);
+        seen.matches |= u32::from(Slot(word).tag() == tag) << i;
+        seen.full &= word != 0;
+    }
+    seen
 }
 
 impl Index {
@@ -214,19 +282,10 @@ impl Index {
         home(tag, buckets.load(Ordering::Relaxed))
     }
 
-    /// Reads a bucket and compares all its tags. No branch: eight loads and about three instructions each.
-    #[inline]
+    /// Reads a bucket and compares all its tags.
+    #[inline(always)]
     fn look(&self, bucket: usize, tag: u32) -> Seen {
-        let slots = self.bucket(bucket);
-        let mut words = [0u64; SLOTS];
-        let (mut matches, mut full) = (0, true);
-        for i in 0..SLOTS {
-            let word = slots[i].load(Ordering::Acquire);
-            words[i] = word;
-            matches |= u32::from((word >> LOCATION_BITS) as u32 == tag) << i;
-            full &= word != 0;
-        }
-        Seen { words, matches, full }
+        look(self.bucket(bucket), tag)
     }
 
     /// Starts loading the home bucket of a hash.
@@ -237,34 +296,51 @@ impl Index {
 
     /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and returns the answer if it is
     /// the right one. Err after many tries while a writer was moving slots.
-    #[inline]
+    #[inline(always)]
     pub fn find<T>(&self, hash: u64, mut found: impl FnMut(Slot) -> Option<T>) -> Result<Option<T>, Moving> {
+        // Nineteen of twenty hits and four of five misses need the home bucket only.
         let tag = tag_of(hash);
+        let version = self.version.load(Ordering::Acquire);
+        let slots = self.bucket(self.home(tag));
+        let seen = look(slots, tag);
+        if let Some(answer) = candidates(slots, seen.matches, &mut found) {
+            return Ok(Some(answer));
+        }
+        if !seen.full && self.unmoved_since(version) {
+            return Ok(None);
+        }
+        self.find_further(tag, found)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_further<T>(&self, tag: u32, mut found: impl FnMut(Slot) -> Option<T>) -> Result<Option<T>, Moving> {
         for _ in 0..64 {
             let version = self.version.load(Ordering::Acquire);
             let start = self.home(tag);
             for bucket in start..start + REACH {
-                let seen = self.look(bucket, tag);
-                let mut matches = seen.matches;
-                while matches != 0 {
-                    let word = seen.words[matches.trailing_zeros() as usize & (SLOTS - 1)];
-                    // Tag 0 also matches empty slots.
-                    if word != 0 && let Some(answer) = found(Slot(word)) {
-                        return Ok(Some(answer));
-                    }
-                    matches &= matches - 1;
+                let slots = self.bucket(bucket);
+                let seen = look(slots, tag);
+                if let Some(answer) = candidates(slots, seen.matches, &mut found) {
+                    return Ok(Some(answer));
                 }
                 if !seen.full {
                     break;
                 }
             }
-            fence(Ordering::Acquire);
-            if version % 2 == 0 && self.version.load(Ordering::Relaxed) == version {
+            if self.unmoved_since(version) {
                 return Ok(None);
             }
             std::hint::spin_loop();
         }
         Err(Moving)
+    }
+
+    /// Whether no slot has moved since `version` was read: what was not found then was not there.
+    #[inline(always)]
+    fn unmoved_since(&self, version: u64) -> bool {
+        fence(Ordering::Acquire);
+        version % 2 == 0 && self.version.load(Ordering::Relaxed) == version
     }
 
     /// Looks a hash up for a writer.
@@ -277,7 +353,7 @@ impl Index {
             let mut matches = seen.matches;
             while matches != 0 {
                 let slot = matches.trailing_zeros() as usize & (SLOTS - 1);
-                let word = seen.words[slot];
+                let word = self.bucket(bucket)[slot].load(Ordering::Acquire);
                 if word != 0 && is_it(Slot(word)) {
                     return Some((Place { bucket, slot }, Slot(word)));
                 }

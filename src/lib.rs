@@ -1,5 +1,6 @@
 //! larder
 #![allow(dead_code, missing_docs)]
+mod bytes;
 mod cache;
 mod clock;
 mod counters;

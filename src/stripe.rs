@@ -8,6 +8,7 @@
 //! Everything here is under the stripe's lock. What readers see of it: the index (atomics), entry headers (atomics) and
 //! entries, which are immutable until their segment has been unlinked, retired and waited for (`epoch`, `space`).
 
+use crate::bytes;
 use crate::cache::Shared;
 use crate::entry::{self, Entry, Header, Shape};
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
@@ -75,6 +76,8 @@ pub struct Core {
     debt: i64,
     /// What the policy was last told it may hold.
     told_entries: u64,
+    /// Count of sets at which it is time to look whether that has changed.
+    inform_at: u64,
     /// The entry written by the set that is under way: the drain that pays for it stops before it.
     newest: u64,
     policy_bytes: u64,
@@ -181,6 +184,7 @@ impl Stripe {
                     tally: Tally::default(),
                     debt: 0,
                     told_entries: 0,
+                    inform_at: 0,
                     newest: 0,
                     policy_bytes: 0,
                     sweep: (NONE, 0),
@@ -232,7 +236,7 @@ impl<'a> Writer<'a> {
         let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
             let entry = self.entry(slot.offset());
             let header = entry.header();
-            if entry.key(header) == key {
+            if bytes::equal(entry.key(header), key) {
                 found = Some((entry, header));
                 return true;
             }
@@ -782,7 +786,13 @@ impl<'a> Writer<'a> {
 
     /// Tells the policy what the stripe may hold, if that has changed much, and accounts for its memory. False if there is
     /// no room for that; the policy then goes on as it is.
+    #[inline]
     pub fn inform<P: Policy>(&mut self, policy: &mut P) -> bool {
+        self.core.tally.sets < self.core.inform_at || self.inform_now(policy)
+    }
+
+    /// As [`Writer::inform`], without asking whether it is time.
+    pub fn inform_now<P: Policy>(&mut self, policy: &mut P) -> bool {
         let logs = &self.core.logs;
         let sizes = self.sizes();
         let entries = if self.shared.max_entries > 0 {
@@ -791,8 +801,9 @@ impl<'a> Writer<'a> {
             // By the mean size so far; nothing is known of an empty stripe.
             let count = logs[0].entries + logs[1].entries;
             let live = logs[0].live + logs[1].live;
-            if count < 16 { 16 } else { (sizes.capacity as u128 * u128::from(count) / u128::from(live.max(1))) as u64 }
+            if count < 16 { 16 } else { (sizes.capacity as f64 * count as f64 / live as f64) as u64 }
         };
+        self.core.inform_at = self.core.tally.sets + 16 + self.core.told_entries / 8;
         if entries.abs_diff(self.core.told_entries) <= self.core.told_entries / 4 {
             return true;
         }

@@ -7,9 +7,10 @@
 
 use super::basic::ttl_from;
 use super::{LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
+use crate::bytes;
 use crate::cache::Ttl;
 use crate::entry::MAX_KEY;
-use std::ptr;
+
 
 /// Values longer than this are copied by the slow door: at 10 GB/s they take 6 microseconds, during which the goroutine
 /// can't be stopped for the garbage collector.
@@ -26,7 +27,7 @@ unsafe fn deliver(call: &mut LarderCall, value: &[u8]) -> Status {
         return Status::LARDER_BUFFER_TOO_SMALL;
     }
     // SAFETY: `buf_len` bytes are the caller's, apart from the cache's memory.
-    unsafe { ptr::copy_nonoverlapping(value.as_ptr(), call.buf, value.len()) };
+    unsafe { bytes::copy(value.as_ptr(), call.buf, value.len()) };
     Status::LARDER_OK
 }
 
