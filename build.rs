@@ -28,6 +28,7 @@ fn main() {
         .with_src(root.join("src/ffi/types.rs"))
         .with_src(root.join("src/ffi/basic.rs"))
         .with_src(root.join("src/ffi/call.rs"))
+        .with_src(root.join("src/ffi/many.rs"))
         .generate()
         .expect("src/ffi is what cbindgen understands");
     let mut header = Vec::new();

@@ -201,6 +201,40 @@ typedef struct larder_call {
   uint64_t flags;
 } larder_call;
 
+// The arguments of a call for many keys. Keys (and for sets values) lie one behind the other; the ends say where.
+typedef struct larder_many {
+  // The cache.
+  const larder_cache *cache;
+  // All keys.
+  const uint8_t *keys;
+  // Where each key ends in `keys`: `n` numbers that don't decrease.
+  const uint32_t *key_ends;
+  // How many keys.
+  size_t n;
+  // set: all values.
+  const uint8_t *values;
+  // set: where each value ends.
+  const uint32_t *value_ends;
+  // get: where values go, one behind the other. At most 4 GiB - 1.
+  uint8_t *buf;
+  // get: bytes of room.
+  size_t buf_len;
+  // get: where each value ends in `buf`; a key that was not found ends where the one before it did.
+  uint32_t *out_ends;
+  // LARDER_OK, LARDER_NOT_FOUND or an error for each key.
+  uint8_t *out_status;
+  // The next key to do: 0 before the first call, moved on by each.
+  size_t done;
+  // get: bytes of `buf` in use: 0 before the first call, moved on by each.
+  size_t used;
+  // get: after LARDER_BUFFER_TOO_SMALL, bytes of room that the next value needs behind `used`.
+  size_t need;
+  // set: time to live in milliseconds, 0 for ever, if flags has LARDER_CALL_TTL.
+  uint64_t ttl_ms;
+  // LARDER_CALL_*.
+  uint64_t flags;
+} larder_many;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -389,6 +423,44 @@ size_t larder_call_set(struct larder_call *call);
 // # Safety
 // As larder_call_get.
 size_t larder_call_delete(struct larder_call *call);
+
+// For the fast door from Go: gets the next group. LARDER_OK when `done` has moved on, LARDER_BUFFER_TOO_SMALL when the
+// next value needs `need` bytes of room behind `used`, LARDER_BUSY, or as larder_get.
+//
+// # Safety
+// The struct and its pointers are valid, and its cache is a handle that wasn't freed.
+size_t larder_fast_get_many(struct larder_many *many);
+
+// As larder_fast_get_many, by the slow door; also for C programs. LARDER_INVALID_ARGUMENT when a required pointer is NULL.
+//
+// # Safety
+// The struct's pointers are NULL or valid for their lengths.
+larder_status larder_get_many(struct larder_many *many);
+
+// Stores the next group on the fast door. Each key's outcome is in `out_status`. LARDER_BUSY when the one at `done` has to
+// take the slow door.
+//
+// # Safety
+// As larder_fast_get_many.
+size_t larder_fast_set_many(struct larder_many *many);
+
+// As larder_fast_set_many, by the slow door; also for C programs.
+//
+// # Safety
+// As larder_get_many.
+larder_status larder_set_many(struct larder_many *many);
+
+// Deletes the next group on the fast door; `out_status` has LARDER_OK or LARDER_NOT_FOUND for each.
+//
+// # Safety
+// As larder_fast_get_many.
+size_t larder_fast_delete_many(struct larder_many *many);
+
+// As larder_fast_delete_many, by the slow door; also for C programs.
+//
+// # Safety
+// As larder_get_many.
+larder_status larder_delete_many(struct larder_many *many);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -207,9 +207,21 @@ impl Shared {
         }
     }
 
+    /// This thread's line, if it was made before.
+    #[inline]
+    pub(crate) fn try_line(&self, guard: &Guard) -> Option<Handle<'_>> {
+        self.counters.line(guard)
+    }
+
+    /// Notes a hit for the policy.
+    #[inline]
+    pub(crate) fn mark(&self, entry: Entry<'_>, header: Header) {
+        entry.mark_hit(header, self.hit_max);
+    }
+
     /// The live entry of a key.
     #[inline]
-    fn lookup<'g>(&'g self, _guard: &'g Guard, hash: u64, key: &[u8]) -> Result<Option<(Entry<'g>, Header)>, Moving> {
+    pub(crate) fn lookup<'g>(&'g self, _guard: &'g Guard, hash: u64, key: &[u8]) -> Result<Option<(Entry<'g>, Header)>, Moving> {
         let found = self.stripe(hash).index.find(hash, |slot| {
             // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
             // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
@@ -449,6 +461,7 @@ impl Cache {
                 let deadline = shared.deadline(ttl);
                 hash = shared.hasher.hash(key);
                 let stripe = shared.stripe(hash);
+                stripe.index.prefetch(hash);
                 let mut state = stripe.state.lock();
                 let (mut writer, policy) = state.writer(shared, stripe);
                 let informed = writer.inform(policy);
@@ -522,6 +535,7 @@ impl Cache {
         }
         let hash = shared.hasher.hash(key);
         let stripe = shared.stripe(hash);
+        stripe.index.prefetch(hash);
         let mut state = stripe.state.try_lock().ok_or(TryError::Busy)?;
         let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
         if writer.try_set(policy, hash, key, value, deadline) { Ok(()) } else { Err(TryError::Busy) }

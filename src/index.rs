@@ -294,6 +294,20 @@ impl Index {
         crate::entry::prefetch(self.bucket_address(self.home(tag_of(hash))));
     }
 
+    /// Starts loading the entry that a hash probably has: what its home bucket says without comparing keys.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64, base: *const u8) {
+        let tag = tag_of(hash);
+        let slots = self.bucket(self.home(tag));
+        let seen = look(slots, tag);
+        if seen.matches != 0 {
+            let word = slots[seen.matches.trailing_zeros() as usize & (SLOTS - 1)].load(Ordering::Relaxed);
+            let entry = base.wrapping_add(Slot(word).offset() as usize);
+            crate::entry::prefetch(entry);
+            crate::entry::prefetch(entry.wrapping_add(64));
+        }
+    }
+
     /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and returns the answer if it is
     /// the right one. Err after many tries while a writer was moving slots.
     #[inline(always)]

@@ -13,6 +13,7 @@ mod hash;
 mod index;
 mod iterate;
 mod log;
+mod many;
 mod os;
 mod policy;
 mod space;

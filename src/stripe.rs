@@ -437,6 +437,7 @@ impl<'a> Writer<'a> {
             self.core.newest = offset;
             self.pay(policy);
             self.core.newest = 0;
+            self.look_ahead(policy);
         } else {
             self.core.debt = 0;
         }
@@ -738,6 +739,29 @@ impl<'a> Writer<'a> {
         for _ in 0..if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN } {
             if self.core.debt <= 0 || self.core.deferred_len > 0 || self.drain_one(policy, false) == Drained::Nothing {
                 return;
+            }
+        }
+    }
+
+    /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
+    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more.
+    fn look_ahead<P: Policy>(&self, policy: &P) {
+        for log in &self.core.logs {
+            if log.tail == NONE {
+                continue;
+            }
+            let segment = self.shared.space.segment(log.tail);
+            if log.cursor + 8 >= segment.used.load(Ordering::Relaxed) {
+                continue;
+            }
+            let entry = self.entry(segment.start() + log.cursor);
+            let header = entry.header();
+            entry::prefetch(entry.address().wrapping_add(header.size()));
+            entry::prefetch(entry.address().wrapping_add(header.size() + 64));
+            if !header.is_dead() {
+                let hash = self.shared.hasher.hash(entry.key(header));
+                self.stripe.index.prefetch(hash);
+                policy.prefetch(hash);
             }
         }
     }

@@ -1,10 +1,12 @@
 //! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results become statuses.
 //!
 //! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` has what C programs use,
-//! `call` the same operations with one pointer to a struct of words for the Go package.
+//! `call` the same operations with one pointer to a struct of words for the Go package,
+//! `many` many keys at a time.
 
 mod basic;
 mod call;
+mod many;
 mod types;
 
 pub use types::*;

@@ -216,3 +216,38 @@ pub struct LarderCall {
     /// LARDER_CALL_*.
     pub flags: u64,
 }
+
+/// The arguments of a call for many keys. Keys (and for sets values) lie one behind the other; the ends say where.
+#[repr(C)]
+pub struct LarderMany {
+    /// The cache.
+    pub cache: *const LarderCache,
+    /// All keys.
+    pub keys: *const u8,
+    /// Where each key ends in `keys`: `n` numbers that don't decrease.
+    pub key_ends: *const u32,
+    /// How many keys.
+    pub n: usize,
+    /// set: all values.
+    pub values: *const u8,
+    /// set: where each value ends.
+    pub value_ends: *const u32,
+    /// get: where values go, one behind the other. At most 4 GiB - 1.
+    pub buf: *mut u8,
+    /// get: bytes of room.
+    pub buf_len: usize,
+    /// get: where each value ends in `buf`; a key that was not found ends where the one before it did.
+    pub out_ends: *mut u32,
+    /// LARDER_OK, LARDER_NOT_FOUND or an error for each key.
+    pub out_status: *mut u8,
+    /// The next key to do: 0 before the first call, moved on by each.
+    pub done: usize,
+    /// get: bytes of `buf` in use: 0 before the first call, moved on by each.
+    pub used: usize,
+    /// get: after LARDER_BUFFER_TOO_SMALL, bytes of room that the next value needs behind `used`.
+    pub need: usize,
+    /// set: time to live in milliseconds, 0 for ever, if flags has LARDER_CALL_TTL.
+    pub ttl_ms: u64,
+    /// LARDER_CALL_*.
+    pub flags: u64,
+}

@@ -73,6 +73,12 @@ impl Ghost {
         false
     }
 
+    /// Starts loading the set of a hash.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        crate::entry::prefetch(self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast());
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
         self.words.fill(0);

@@ -79,6 +79,8 @@ pub trait Policy {
     fn victim(&mut self, sizes: &Sizes) -> usize;
     /// The drain has reached this entry, the oldest of the log.
     fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict;
+    /// An entry with this hash will be asked about soon: start loading what is known of it.
+    fn prefetch(&self, _hash: u64) {}
     /// The policy's clock, kept with a segment from the moment it is opened.
     fn stamp(&self) -> u32 {
         0
@@ -148,6 +150,10 @@ impl Policy for AnyPolicy {
     #[inline]
     fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
         each!(self, policy => policy.tail(log, entry, sizes))
+    }
+    #[inline]
+    fn prefetch(&self, hash: u64) {
+        each!(self, policy => policy.prefetch(hash));
     }
     #[inline]
     fn stamp(&self) -> u32 {

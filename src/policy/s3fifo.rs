@@ -57,6 +57,11 @@ impl Policy for S3Fifo {
         }
     }
 
+    #[inline]
+    fn prefetch(&self, hash: u64) {
+        self.ghost.prefetch(hash);
+    }
+
     fn resize(&mut self, entries: u64) {
         self.ghost = Ghost::new(entries * 9 / 10);
     }

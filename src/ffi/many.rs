@@ -1,0 +1,279 @@
+//! Many keys in one crossing.
+//!
+//! A call does one group of keys (16) and moves `done` on; the caller repeats it until `done` is `n`. So the work of one
+//! crossing is bounded, and the fast door's rules hold.
+
+use super::basic::ttl_from;
+use super::{LARDER_CALL_TTL, LarderMany, Status, boundary, handle};
+use crate::bytes;
+use crate::cache::{Cache, TryError, Ttl};
+use crate::entry::{MAX_KEY, MAX_VALUE};
+use crate::many::{GROUP, Keys};
+use std::ops::Range;
+
+/// Bytes that one crossing of the fast door copies at most.
+const FAST_COPY: usize = 64 << 10;
+
+/// The arguments as slices.
+struct Parts<'a> {
+    cache: &'a Cache,
+    keys: Keys<'a>,
+    values: Keys<'a>,
+    out_ends: &'a mut [u32],
+    out_status: &'a mut [u8],
+    buf: *mut u8,
+    room: usize,
+    used: &'a mut usize,
+    need: &'a mut usize,
+    done: &'a mut usize,
+    ttl: Ttl,
+}
+
+/// # Safety
+/// The struct's pointers are NULL or valid for their lengths: `key_ends`, and where given `value_ends`, `out_ends` and
+/// `out_status`, have `n` elements, `keys` the bytes that the last end says, `buf` has `buf_len`.
+#[inline]
+unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
+    // SAFETY: NULL or valid, as the caller promises.
+    let many = unsafe { many.as_mut() }.ok_or(Status::LARDER_INVALID_ARGUMENT)?;
+    let n = many.n;
+    // SAFETY: passed on to the caller.
+    let cache = unsafe { handle(many.cache) }?;
+    if n > u32::MAX as usize || n > 0 && (many.key_ends.is_null() || many.out_status.is_null()) || many.done > n {
+        return Err(Status::LARDER_INVALID_ARGUMENT);
+    }
+    if many.buf_len > u32::MAX as usize || many.used > many.buf_len || many.buf.is_null() && many.buf_len > 0 {
+        return Err(Status::LARDER_INVALID_ARGUMENT);
+    }
+    // SAFETY: as the caller promises; empty slices are made without the pointer.
+    unsafe {
+        let ends = |p: *const u32| if p.is_null() || n == 0 { &[][..] } else { std::slice::from_raw_parts(p, n) };
+        let packed = |p: *const u8, ends: &[u32]| match ends.last() {
+            Some(&len) if len > 0 && !p.is_null() => std::slice::from_raw_parts(p, len as usize),
+            _ => &[][..],
+        };
+        let (key_ends, value_ends) = (ends(many.key_ends), ends(many.value_ends));
+        Ok(Parts {
+            cache: &cache.0,
+            keys: Keys { bytes: packed(many.keys, key_ends), ends: key_ends },
+            values: Keys { bytes: packed(many.values, value_ends), ends: value_ends },
+            out_ends: if many.out_ends.is_null() || n == 0 {
+                &mut []
+            } else {
+                std::slice::from_raw_parts_mut(many.out_ends, n)
+            },
+            out_status: if n == 0 { &mut [] } else { std::slice::from_raw_parts_mut(many.out_status, n) },
+            buf: many.buf,
+            room: many.buf_len,
+            used: &mut many.used,
+            need: &mut many.need,
+            done: &mut many.done,
+            ttl: if many.flags & LARDER_CALL_TTL != 0 { ttl_from(many.ttl_ms) } else { Ttl::Default },
+        })
+    }
+}
+
+impl Parts<'_> {
+    #[inline]
+    fn group(&self) -> Range<usize> {
+        *self.done..self.keys.ends.len().min(*self.done + GROUP)
+    }
+
+    /// Writes one answer of a get. False if it doesn't fit: `need` says what it takes.
+    #[inline]
+    fn deliver(
+        out_ends: &mut [u32],
+        out_status: &mut [u8],
+        (buf, room): (*mut u8, usize),
+        (used, need): (&mut usize, &mut usize),
+        i: usize,
+        value: Option<&[u8]>,
+    ) -> bool {
+        let status = match value {
+            Some(value) => {
+                if value.len() > room - *used {
+                    *need = value.len();
+                    return false;
+                }
+                // SAFETY: `used + len <= room`, bytes of the caller's own buffer.
+                unsafe { bytes::copy(value.as_ptr(), buf.wrapping_add(*used), value.len()) };
+                *used += value.len();
+                Status::LARDER_OK
+            }
+            None => Status::LARDER_NOT_FOUND,
+        };
+        if let (Some(end), Some(out)) = (out_ends.get_mut(i), out_status.get_mut(i)) {
+            *end = *used as u32;
+            *out = status as u8;
+        }
+        true
+    }
+}
+
+/// For the fast door from Go: gets the next group. LARDER_OK when `done` has moved on, LARDER_BUFFER_TOO_SMALL when the
+/// next value needs `need` bytes of room behind `used`, LARDER_BUSY, or as larder_get.
+///
+/// # Safety
+/// The struct and its pointers are valid, and its cache is a handle that wasn't freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_fast_get_many(many: *mut LarderMany) -> usize {
+    // SAFETY: passed on to the caller.
+    let mut parts = match unsafe { parts(many) } {
+        Ok(parts) => parts,
+        Err(status) => return status as usize,
+    };
+    let range = parts.group();
+    let asked = range.len();
+    *parts.need = 0;
+    let Parts { cache, keys, out_ends, out_status, buf, room, used, need, .. } = &mut parts;
+    let done = cache.try_read_many(keys, range, FAST_COPY, |i, value| {
+        Parts::deliver(out_ends, out_status, (*buf, *room), (used, need), i, value)
+    });
+    let status = match done {
+        Ok(done) => {
+            *parts.done += done;
+            if done > 0 || asked == 0 {
+                Status::LARDER_OK
+            } else if *parts.need > 0 {
+                Status::LARDER_BUFFER_TOO_SMALL
+            } else {
+                Status::LARDER_BUSY
+            }
+        }
+        Err(error) => error.into(),
+    };
+    status as usize
+}
+
+/// As larder_fast_get_many, by the slow door; also for C programs. LARDER_INVALID_ARGUMENT when a required pointer is NULL.
+///
+/// # Safety
+/// The struct's pointers are NULL or valid for their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_get_many(many: *mut LarderMany) -> Status {
+    boundary(None, || {
+        // SAFETY: passed on to the caller.
+        let mut parts = unsafe { parts(many) }?;
+        if parts.out_ends.len() < parts.keys.ends.len() {
+            return Err(Status::LARDER_INVALID_ARGUMENT);
+        }
+        let range = parts.group();
+        let asked = range.len();
+        *parts.need = 0;
+        let Parts { cache, keys, out_ends, out_status, buf, room, used, need, .. } = &mut parts;
+        let done = cache.read_many(keys, range, |i, value| {
+            Parts::deliver(out_ends, out_status, (*buf, *room), (used, need), i, value)
+        })?;
+        *parts.done += done;
+        if done == 0 && asked > 0 { Err(Status::LARDER_BUFFER_TOO_SMALL) } else { Ok(()) }
+    })
+}
+
+/// Stores the next group on the fast door. Each key's outcome is in `out_status`. LARDER_BUSY when the one at `done` has to
+/// take the slow door.
+///
+/// # Safety
+/// As larder_fast_get_many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_fast_set_many(many: *mut LarderMany) -> usize {
+    // SAFETY: passed on to the caller.
+    let parts = match unsafe { parts(many) } {
+        Ok(parts) => parts,
+        Err(status) => return status as usize,
+    };
+    let range = parts.group();
+    parts.cache.prefetch_many(&parts.keys, range.clone());
+    let mut copied = 0;
+    for i in range {
+        let (key, value) = (parts.keys.get(i), parts.values.get(i));
+        copied += value.len();
+        if copied > FAST_COPY || key.len() > MAX_KEY {
+            return Status::LARDER_BUSY as usize;
+        }
+        let status = match parts.cache.try_store(key, value, parts.ttl) {
+            Ok(()) => Status::LARDER_OK,
+            Err(error @ (TryError::Busy | TryError::Closed)) => return Status::from(error) as usize,
+            Err(error) => error.into(),
+        };
+        if let Some(out) = parts.out_status.get_mut(i) {
+            *out = status as u8;
+        }
+        *parts.done = i + 1;
+    }
+    Status::LARDER_OK as usize
+}
+
+/// As larder_fast_set_many, by the slow door; also for C programs.
+///
+/// # Safety
+/// As larder_get_many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_set_many(many: *mut LarderMany) -> Status {
+    boundary(None, || {
+        // SAFETY: passed on to the caller.
+        let parts = unsafe { parts(many) }?;
+        if parts.values.ends.len() < parts.keys.ends.len() {
+            return Err(Status::LARDER_INVALID_ARGUMENT);
+        }
+        for i in parts.group() {
+            let (key, value) = (parts.keys.get(i), parts.values.get(i));
+            let status = if value.len() as u64 > MAX_VALUE {
+                Status::LARDER_VALUE_TOO_LARGE
+            } else {
+                match parts.cache.set_ttl(key, value, parts.ttl) {
+                    Ok(()) => Status::LARDER_OK,
+                    Err(crate::Error::Closed) => return Err(Status::LARDER_CLOSED),
+                    Err(error) => error.into(),
+                }
+            };
+            parts.out_status[i] = status as u8;
+            *parts.done = i + 1;
+        }
+        Ok(())
+    })
+}
+
+/// Deletes the next group on the fast door; `out_status` has LARDER_OK or LARDER_NOT_FOUND for each.
+///
+/// # Safety
+/// As larder_fast_get_many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_fast_delete_many(many: *mut LarderMany) -> usize {
+    // SAFETY: passed on to the caller.
+    let parts = match unsafe { parts(many) } {
+        Ok(parts) => parts,
+        Err(status) => return status as usize,
+    };
+    let range = parts.group();
+    parts.cache.prefetch_many(&parts.keys, range.clone());
+    for i in range {
+        let status = match parts.cache.try_delete(parts.keys.get(i)) {
+            Ok(true) => Status::LARDER_OK,
+            Ok(false) => Status::LARDER_NOT_FOUND,
+            Err(error) => return Status::from(error) as usize,
+        };
+        if let Some(out) = parts.out_status.get_mut(i) {
+            *out = status as u8;
+        }
+        *parts.done = i + 1;
+    }
+    Status::LARDER_OK as usize
+}
+
+/// As larder_fast_delete_many, by the slow door; also for C programs.
+///
+/// # Safety
+/// As larder_get_many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_delete_many(many: *mut LarderMany) -> Status {
+    boundary(None, || {
+        // SAFETY: passed on to the caller.
+        let parts = unsafe { parts(many) }?;
+        for i in parts.group() {
+            let found = parts.cache.try_remove(parts.keys.get(i))?;
+            parts.out_status[i] = if found { Status::LARDER_OK } else { Status::LARDER_NOT_FOUND } as u8;
+            *parts.done = i + 1;
+        }
+        Ok(())
+    })
+}
