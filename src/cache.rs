@@ -131,6 +131,8 @@ pub struct Shared {
     counters: Counters,
     rejections: AtomicU64,
     index_huge: bool,
+    /// What an empty cache takes.
+    fixed_bytes: u64,
 }
 
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
@@ -150,7 +152,6 @@ impl Shared {
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
         let index_huge = space.is_huge() && index_space.advise_huge();
-        let per_stripe = if options.max_entries > 0 { options.max_entries.div_ceil(count as u64) } else { 16 };
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
         let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64;
@@ -158,11 +159,16 @@ impl Shared {
             return Err(TOO_MANY_STRIPES);
         }
         for s in 0..count {
-            let policy = AnyPolicy::new(options.policy, per_stripe);
+            let policy = AnyPolicy::new(options.policy, 16);
             hit_max = policy.hit_max();
             let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
             stripes.push(Stripe::new(index, state, policy));
         }
+        // A value of a quarter of the budget must fit beside all this.
+        if space.committed() > max / 4 {
+            return Err(TOO_MANY_STRIPES);
+        }
+        let fixed_bytes = space.committed();
         let shared = Shared {
             space,
             index_space,
@@ -176,6 +182,7 @@ impl Shared {
             counters: Counters::new(),
             rejections: AtomicU64::new(0),
             index_huge,
+            fixed_bytes,
         };
         for stripe in &shared.stripes {
             let mut state = stripe.state.lock();
@@ -588,12 +595,13 @@ impl Cache {
     /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits.
     ///
     /// # Errors
-    /// [`Error::InvalidOptions`] outside 256 KiB to the larger of 16 GiB and four times the first budget (less where address
-    /// space is limited), [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
+    /// [`Error::InvalidOptions`] below 256 KiB or a 512th of the first budget, or above the larger of 16 GiB and four times
+    /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
     /// budget is in force even then, and following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
         self.with(|shared| {
-            if !(MIN_BUDGET..=shared.space.limit()).contains(&max_bytes) {
+            let least = MIN_BUDGET.max(4 * shared.space.segment_size()).max(4 * shared.fixed_bytes);
+            if !(least..=shared.space.limit()).contains(&max_bytes) {
                 return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
             }
             shared.space.set_max(max_bytes);
@@ -606,8 +614,9 @@ impl Cache {
                     return true;
                 }
                 shared.each_stripe(|stripe, state| {
-                    let index = &mut state.core.index;
-                    stripe.index.settle(index, &shared.space, &shared.index_space);
+                    stripe.index.settle(&mut state.core.index, &shared.space, &shared.index_space);
+                    let (mut writer, policy) = state.writer(shared, stripe);
+                    writer.inform_now(policy);
                 });
                 shared.space.trim_to_budget()
             })?;

@@ -7,6 +7,8 @@ use crate::sync::Ordering;
 pub struct Log {
     /// The segment that takes new entries, or NONE.
     pub open: u32,
+    /// The segment that a compaction fills, or NONE. It stands where its first source stood.
+    pub filling: u32,
     /// The oldest segment.
     pub tail: u32,
     head: u32,
@@ -23,7 +25,13 @@ pub struct Log {
 impl Log {
     /// An empty log.
     pub fn new() -> Log {
-        Log { open: NONE, tail: NONE, head: NONE, cursor: 0, live: 0, entries: 0, footprint: 0 }
+        Log { open: NONE, filling: NONE, tail: NONE, head: NONE, cursor: 0, live: 0, entries: 0, footprint: 0 }
+    }
+
+    /// Whether a segment still takes entries.
+    #[inline]
+    pub fn is_open(&self, id: u32) -> bool {
+        id == self.open || id == self.filling
     }
 
     /// Adds a segment at the young end.
@@ -73,6 +81,9 @@ impl Log {
         }
         if self.open == id {
             self.open = NONE;
+        }
+        if self.filling == id {
+            self.filling = NONE;
         }
         self.footprint -= segment.capacity();
     }

@@ -19,6 +19,10 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Entries that one call drains at most while it pays what it owes.
 pub const MAX_DRAIN: usize = 64;
+/// A segment is compacted when more than so many sixteenths of it are dead. Three keep nine tenths of the memory alive under
+/// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for at
+/// most 4.3 bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
+const COMPACT_AT: u64 = 3;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
 /// Segments that the fast door may leave to be given up.
@@ -74,6 +78,10 @@ pub struct Core {
     pub tally: Tally,
     /// Bytes appended but not drained since memory became short.
     debt: i64,
+    /// The segment that is being compacted, and how far; NONE when the drain evicts.
+    source: (u32, u64),
+    /// Whether it is time to choose between compacting and evicting.
+    choose: bool,
     /// What the policy was last told it may hold.
     told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
@@ -116,6 +124,15 @@ pub struct Writer<'a> {
     shared: &'a Shared,
     stripe: &'a Stripe,
     core: &'a mut Core,
+}
+
+/// What a step of a compaction came to.
+#[derive(PartialEq, Eq)]
+enum Compacted {
+    /// An entry was moved or removed.
+    Some,
+    /// There is no segment to move it to.
+    NoRoom,
 }
 
 /// What draining an entry came to.
@@ -183,6 +200,8 @@ impl Stripe {
                     logs: [Log::new(), Log::new()],
                     tally: Tally::default(),
                     debt: 0,
+                    source: (NONE, 0),
+                    choose: true,
                     told_entries: 0,
                     inform_at: 0,
                     newest: 0,
@@ -279,11 +298,7 @@ impl<'a> Writer<'a> {
     /// Whether an entry of this size can be appended without taking a segment.
     #[inline]
     fn has_room(&self, log: usize, size: u64) -> bool {
-        let open = self.core.logs[log].open;
-        open != NONE && !self.shared.space.wants_run(size) && {
-            let segment = self.shared.space.segment(open);
-            segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
-        }
+        !self.shared.space.wants_run(size) && self.fits(self.core.logs[log].open, size)
     }
 
     /// Whether an entry is the last live one of a closed segment.
@@ -292,7 +307,7 @@ impl<'a> Writer<'a> {
         let id = self.segment_of(offset, entry, header);
         let segment = self.shared.space.segment(id);
         segment.live.load(Ordering::Relaxed) == header.size() as u64
-            && self.core.logs[segment.log.load(Ordering::Relaxed) as usize].open != id
+            && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize].is_open(id)
     }
 
     /// As [`Writer::set`], on the fast door. False if it must be repeated by the slow one.
@@ -515,10 +530,7 @@ impl<'a> Writer<'a> {
             id
         } else {
             let open = self.core.logs[to.log].open;
-            if open != NONE && {
-                let segment = space.segment(open);
-                segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
-            } {
+            if self.fits(open, size) {
                 open
             } else {
                 let fresh = space.take_segment(for_keep)?;
@@ -528,13 +540,29 @@ impl<'a> Writer<'a> {
                 fresh
             }
         };
+        Some(self.write(id, shape, to.bits, key, value))
+    }
+
+    /// Whether so many bytes fit behind what a segment holds.
+    #[inline]
+    fn fits(&self, id: u32, size: u64) -> bool {
+        id != NONE && {
+            let segment = self.shared.space.segment(id);
+            segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
+        }
+    }
+
+    /// Writes an entry behind what a segment holds, which must have room, and returns its offset.
+    fn write(&mut self, id: u32, shape: &Shape, bits: u8, key: &[u8], value: &[u8]) -> u64 {
+        let space = &self.shared.space;
         let size = shape.size() as u64;
         let segment = space.segment(id);
         let used = segment.used.load(Ordering::Relaxed);
+        debug_assert!(used + size <= segment.capacity());
         let offset = segment.start() + used;
-        // SAFETY: `used + size <= capacity`, checked above or by the run's size; the bytes from `used` on belong to this
-        // stripe's log and no published entry reaches them; offsets are multiples of 8.
-        unsafe { entry::write(space.base().add(offset as usize), shape, to.bits, key, value) };
+        // SAFETY: `used + size <= capacity`, as the callers have checked; the bytes from `used` on belong to this stripe's
+        // log and no published entry reaches them; offsets are multiples of 8.
+        unsafe { entry::write(space.base().add(offset as usize), shape, bits, key, value) };
         segment.used.store(used + size, Ordering::Relaxed);
         segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
         if let Some(deadline) = shape.deadline {
@@ -545,11 +573,11 @@ impl<'a> Writer<'a> {
                 self.stripe.next_deadline.store(deadline, Ordering::Release);
             }
         }
-        let log = &mut self.core.logs[to.log];
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
         log.live += size;
         log.entries += 1;
         self.core.debt += if shape.run.is_some() { segment.capacity() as i64 } else { size as i64 };
-        Some(offset)
+        offset
     }
 
     fn adopt(&mut self, id: u32, log: usize, stamp: u32) {
@@ -563,6 +591,16 @@ impl<'a> Writer<'a> {
     /// Closes the open segment of a log. What is left of it is lost until it is drained.
     fn close(&mut self, log: usize) {
         let id = std::mem::replace(&mut self.core.logs[log].open, NONE);
+        self.closed(id);
+    }
+
+    /// As [`Writer::close`], for the segment that a compaction fills.
+    fn close_filling(&mut self, log: usize) {
+        let id = std::mem::replace(&mut self.core.logs[log].filling, NONE);
+        self.closed(id);
+    }
+
+    fn closed(&mut self, id: u32) {
         if id != NONE {
             let segment = self.shared.space.segment(id);
             if segment.live.load(Ordering::Relaxed) == 0 {
@@ -584,7 +622,7 @@ impl<'a> Writer<'a> {
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
         log.live -= size;
         log.entries -= 1;
-        let open = log.open == id;
+        let open = log.is_open(id);
         let tally = &mut self.core.tally;
         match cause {
             Cause::Overwritten | Cause::Moved => {}
@@ -610,9 +648,20 @@ impl<'a> Writer<'a> {
         let segment = self.shared.space.segment(id);
         debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
-        let passed = if log.tail == id { log.cursor } else { 0 };
-        self.core.debt -= (segment.capacity() - passed) as i64;
+        // What was passed of it has been counted, but for runs, whose size is the whole segment's.
+        let passed = if self.core.source.0 == id {
+            self.core.source.1
+        } else if log.tail == id && !self.shared.space.is_run(id) {
+            log.cursor
+        } else {
+            0
+        };
+        self.core.debt -= segment.capacity().saturating_sub(passed) as i64;
         log.unlink(&self.shared.space, id);
+        if self.core.source.0 == id {
+            self.core.source = (NONE, 0);
+        }
+        self.core.choose = true;
         if self.core.sweep.0 == id {
             self.core.sweep = (NONE, 0);
         }
@@ -627,11 +676,15 @@ impl<'a> Writer<'a> {
             if id == NONE {
                 return None;
             }
+            if id == self.core.logs[log].filling && !self.core.fast {
+                self.close_filling(log);
+                continue;
+            }
             let segment = self.shared.space.segment(id);
             let cursor = self.core.logs[log].cursor;
             if cursor >= segment.used.load(Ordering::Relaxed) {
                 // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
-                debug_assert!(id == self.core.logs[log].open || self.core.fast);
+                debug_assert!(self.core.logs[log].is_open(id) || self.core.fast);
                 return None;
             }
             let offset = segment.start() + cursor;
@@ -669,6 +722,110 @@ impl<'a> Writer<'a> {
         if let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset) {
             self.stripe.index.remove(&mut self.core.index, place);
         }
+    }
+
+    /// Makes room, one entry's worth: compacts where enough is dead, else evicts. `drop`: without asking the policy.
+    fn make_some_room<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
+        if self.core.choose && !self.core.fast {
+            self.core.choose = false;
+            self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
+        }
+        if self.core.source.0 != NONE && !drop {
+            match self.compact_one() {
+                Compacted::Some => return Drained::Kept,
+                Compacted::NoRoom if self.core.fast => return Drained::Nothing,
+                // There is no room to compact into: evict until the next choice.
+                Compacted::NoRoom => self.core.source = (NONE, 0),
+            }
+        }
+        self.drain_one(policy, drop)
+    }
+
+    /// The closed segment with the most dead bytes, if they are worth copying the others.
+    fn sparsest(&self) -> Option<u32> {
+        let space = &self.shared.space;
+        let mut best = None;
+        let mut most = space.segment_size() * COMPACT_AT / 16;
+        for log in &self.core.logs {
+            for id in log.segments(space) {
+                // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.
+                if log.is_open(id) || id == log.tail || space.is_run(id) {
+                    continue;
+                }
+                let dead = space.segment_size() - space.segment(id).live.load(Ordering::Relaxed);
+                if dead > most {
+                    (best, most) = (Some(id), dead);
+                }
+            }
+        }
+        best
+    }
+
+    /// Moves the next live entry of the segment that is being compacted to the one that takes its place in the log.
+    fn compact_one(&mut self) -> Compacted {
+        let space = &self.shared.space;
+        let (id, mut at) = self.core.source;
+        let segment = space.segment(id);
+        let number = segment.log.load(Ordering::Relaxed) as usize;
+        while at < segment.used.load(Ordering::Relaxed) {
+            let offset = segment.start() + at;
+            let entry = self.entry(offset);
+            let header = entry.header();
+            let size = header.size() as u64;
+            if header.is_dead() {
+                at += size;
+                self.core.source.1 = at;
+                self.core.debt -= size as i64;
+                continue;
+            }
+            let key = entry.key(header);
+            let hash = self.shared.hasher.hash(key);
+            if self.expired(entry, header) {
+                self.core.source.1 = at + size;
+                self.core.debt -= size as i64;
+                self.unindex(hash, offset);
+                self.kill(offset, entry, header, Cause::Expired);
+                return Compacted::Some;
+            }
+            if !self.fits(self.core.logs[number].filling, size) {
+                if self.core.fast {
+                    return Compacted::NoRoom;
+                }
+                let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
+                self.close_filling(number);
+                let target = space.segment(fresh);
+                target.log.store(number as u32, Ordering::Relaxed);
+                target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
+                self.core.logs[number].insert_after(space, fresh, id);
+                self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
+                self.core.logs[number].filling = fresh;
+            }
+            self.core.source.1 = at + size;
+            self.core.debt -= size as i64;
+            let value = entry.value(header);
+            let shape = Shape {
+                key_len: key.len(),
+                value_len: value.len(),
+                deadline: entry.deadline(header),
+                run: None,
+            };
+            if let Some((place, _)) =
+                self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
+            {
+                let filling = self.core.logs[number].filling;
+                let new = self.write(filling, &shape, header.policy_bits(), key, value);
+                self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+                self.core.tally.copied += size;
+                self.kill(offset, entry, header, Cause::Moved);
+            } else {
+                // Lost from the index (see `Index::step`).
+                self.kill(offset, entry, header, Cause::Evicted);
+            }
+            return Compacted::Some;
+        }
+        // Its last live entry would have given it up, unless the fast door left that to be done.
+        debug_assert!(self.core.fast);
+        Compacted::NoRoom
     }
 
     /// Drains one entry as the policy says, or drops it in any case.
@@ -737,7 +894,7 @@ impl<'a> Writer<'a> {
     /// Drains what is owed, a bounded number of entries.
     fn pay<P: Policy>(&mut self, policy: &mut P) {
         for _ in 0..if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN } {
-            if self.core.debt <= 0 || self.core.deferred_len > 0 || self.drain_one(policy, false) == Drained::Nothing {
+            if self.core.debt <= 0 || self.core.deferred_len > 0 || self.make_some_room(policy, false) == Drained::Nothing {
                 return;
             }
         }
@@ -770,15 +927,19 @@ impl<'a> Writer<'a> {
     pub fn give_room<P: Policy>(&mut self, policy: &mut P) -> bool {
         let before = self.stripe.footprint.load(Ordering::Relaxed);
         let mut keeps = 0;
+        // Enough to compact a few segments of small entries.
+        let most_keeps = (self.shared.space.segment_size() / 16) as usize;
         while self.stripe.footprint.load(Ordering::Relaxed) >= before {
-            match self.drain_one(policy, keeps > 2 * MAX_KEEPS) {
+            match self.make_some_room(policy, keeps > most_keeps) {
                 Drained::Kept => keeps += 1,
                 Drained::Dropped => {}
                 Drained::Nothing => {
                     // Only open segments are left, drained to their ends.
                     let open: u64 = self.stripe.footprint.load(Ordering::Relaxed);
-                    self.close(0);
-                    self.close(1);
+                    for log in 0..2 {
+                        self.close(log);
+                        self.close_filling(log);
+                    }
                     return self.stripe.footprint.load(Ordering::Relaxed) < open;
                 }
             }
@@ -792,6 +953,7 @@ impl<'a> Writer<'a> {
         self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
             self.core.logs[log].open = NONE;
+            self.core.logs[log].filling = NONE;
             let gone = self.core.logs[log].entries;
             if self.shared.max_entries > 0 {
                 self.shared.entries.fetch_sub(gone, Ordering::AcqRel);
@@ -819,13 +981,16 @@ impl<'a> Writer<'a> {
     pub fn inform_now<P: Policy>(&mut self, policy: &mut P) -> bool {
         let logs = &self.core.logs;
         let sizes = self.sizes();
-        let entries = if self.shared.max_entries > 0 {
-            sizes.capacity
-        } else {
-            // By the mean size so far; nothing is known of an empty stripe.
-            let count = logs[0].entries + logs[1].entries;
-            let live = logs[0].live + logs[1].live;
-            if count < 16 { 16 } else { (sizes.capacity as f64 * count as f64 / live as f64) as u64 }
+        // By the mean size so far; nothing is known of an empty stripe.
+        let count = logs[0].entries + logs[1].entries;
+        let live = logs[0].live + logs[1].live;
+        let bytes = self.shared.segment_budget() / self.shared.stripes.len() as u64;
+        let mean = if count < 16 { 64.0 } else { live as f64 / count as f64 };
+        let fit = (bytes as f64 / mean) as u64;
+        let entries = match self.shared.max_entries {
+            0 if count < 16 => 16,
+            0 => fit,
+            _ => sizes.capacity.min(fit),
         };
         self.core.inform_at = self.core.tally.sets + 16 + self.core.told_entries / 8;
         if entries.abs_diff(self.core.told_entries) <= self.core.told_entries / 4 {
@@ -952,7 +1117,7 @@ impl<'a> Writer<'a> {
                 }
                 assert_eq!(live, segment.live.load(Ordering::Relaxed));
                 let deferred = self.core.deferred[..self.core.deferred_len].contains(&id);
-                assert!(live > 0 || id == log.open || deferred, "a closed segment without live entries");
+                assert!(live > 0 || log.is_open(id) || deferred, "a closed segment without live entries");
                 live_bytes += live;
             }
             assert_eq!((live_entries, live_bytes, log_footprint), (log.entries, log.live, log.footprint));

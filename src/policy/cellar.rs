@@ -1,0 +1,306 @@
+//! Cellar: the policy of larder's own. docs/policy.md tells where it comes from and what each part is worth.
+//!
+//! Two logs share the capacity: *cold*, where new keys wait to be asked for again, and *hot*. The share of cold is the *target*.
+//! Two ghosts remember what fell out: of cold as many keys as one and a half caches hold, of hot a tenth. A counter of two bits
+//! counts an entry's hits since it last moved.
+//!
+//! * A new key goes to cold. A key found in the cold ghost goes to hot, if hot's oldest entry has had no hit since it last
+//!   moved *and* moved before the ghost's key came: that is, if the key came back sooner than the tail does. If the tail has had hits, up
+//!   to four such tails go around first.
+//! * A key found in the hot ghost goes to hot three times in four. (Always, and a loop slightly larger than hot would push itself out.)
+//! * The cold tail: two hits, it moves to hot; one, it goes around; none, it goes, and the cold ghost remembers it.
+//!   The hot tail: any hit, it goes around with half of them; none, it goes, and the hot ghost remembers it.
+//! * The target: both ghosts tell what a tenth of a cache more would have brought. A key from the youngest tenth of the cold ghost that
+//!   got into hot moves it up a step, a key from the hot ghost down a step.
+//! * How long the cold ghost remembers is learnt too: keys from its older half carry a flag, and whether they have had hits
+//!   at their first hot tail says if old ghosts are worth listening to.
+//! * Nothing helps: if eight caches of misses brought nearly no hit, hot is full of what nobody wants; for the time of
+//!   a cache of drains each cold tail takes the place of a hot one.
+//!
+//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts.
+
+use super::dated_ghost::DatedGhost;
+use super::{Entry, Placement, Policy, Sizes, Tails, Verdict};
+
+const COLD: usize = 0;
+const HOT: usize = 1;
+
+const HITS: u8 = 3;
+/// The entry came from the older half of the cold ghost, and hasn't been at the hot tail yet.
+const OLD: u8 = 1 << 2;
+
+/// Hits that carry an entry from cold to hot. The first is too often the echo of the request that brought it.
+const PROMOTE: u8 = 2;
+/// Hot tails that may go around for one key from the cold ghost.
+const ROTATIONS: u32 = 4;
+/// Entries kept in a row, before cold gives a place even if it isn't its turn; twice that, and the next one goes in any case.
+const MAX_RUN: u32 = 8;
+
+/// The share of cold: at the start, and its limits.
+const TARGET: f64 = 0.01;
+const TARGET_MIN: f64 = 0.005;
+const TARGET_MAX: f64 = 0.9;
+
+/// Lengths of the ghosts, in caches, by what they can hold.
+const COLD_GHOST: f64 = 1.5;
+const COLD_GHOST_MIN: f64 = 0.6;
+const HOT_GHOST: f64 = 0.1;
+
+/// In caches of misses: how long the hits are watched, before hot is given up as useless; the time grows by half each time
+/// in a row, up to four times.
+const WATCH: f64 = 8.0;
+/// Useless: fewer hits than a misses' thirty-second.
+const USELESS: u64 = 32;
+
+/// The policy of one stripe.
+pub struct Cellar {
+    cold_ghost: DatedGhost,
+    hot_ghost: DatedGhost,
+    /// What the stripe may hold, about.
+    entries: u64,
+    /// Ticks at each insert, move and hot eviction.
+    clock: u32,
+    /// Share of cold in the capacity.
+    target: f64,
+    /// How far back the cold ghost is believed, in caches.
+    reach: f64,
+    /// Inserts since the last drain. Many: the stripe is filling up.
+    calm: u64,
+    /// Entries kept since the last insert.
+    run: u32,
+    /// The last entry drained was cold.
+    cold_last: bool,
+    /// Bytes that hot has given for cold tails to take.
+    owed: u64,
+    /// Hot entries still to be replaced by cold ones.
+    flush: u64,
+    watch: Watch,
+    random: u64,
+}
+
+/// Looks whether hits come at all.
+struct Watch {
+    misses: u64,
+    /// Hits of the stripe, if anybody tells.
+    hits: Option<u64>,
+    since: u64,
+    /// In caches.
+    length: f64,
+}
+
+impl Cellar {
+    /// For a stripe of about so many entries.
+    pub fn new(entries: u64) -> Cellar {
+        let entries = entries.max(1);
+        Cellar {
+            cold_ghost: DatedGhost::new(part(entries, COLD_GHOST)),
+            hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
+            entries,
+            clock: 0,
+            target: TARGET,
+            reach: COLD_GHOST,
+            calm: u64::MAX / 2,
+            run: 0,
+            cold_last: false,
+            owed: 0,
+            flush: 0,
+            watch: Watch { misses: 0, hits: None, since: 0, length: WATCH },
+            random: 0,
+        }
+    }
+
+    /// No drain for a while: there is room, and hot takes everything, so that a cache starts with the first keys that fill it,
+    /// and not with the last that passed through cold.
+    fn filling(&self) -> bool {
+        self.calm > self.entries / 16 + 16
+    }
+
+    /// Moves the target by a step: larger in larger caches, where a step is less and hits in ghosts are more.
+    fn step(&mut self, direction: f64) {
+        let entries = self.entries as f64;
+        let step = (entries.sqrt() / 5.0).clamp(1.0, 8.0) / entries;
+        self.target = (self.target + direction * step).clamp(TARGET_MIN, TARGET_MAX);
+    }
+
+    /// An entry from the older half of the cold ghost is at the hot tail for the first time.
+    fn judge(&mut self, bits: u8) {
+        if bits & OLD != 0 {
+            let change = if bits & HITS > 0 { 1.0 } else { -1.0 } / self.entries as f64;
+            self.reach = (self.reach + change).clamp(COLD_GHOST_MIN, COLD_GHOST);
+        }
+    }
+
+    /// Three times in four.
+    fn mostly(&mut self) -> bool {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random >> 62 != 0
+    }
+
+    /// Whether a key from the cold ghost may go to hot: see the head of the file.
+    fn beats_tail<T: Tails>(&mut self, stamp: u32, tails: &mut T) -> bool {
+        for rotations in 0.. {
+            let Some(tail) = tails.peek(HOT) else { return true };
+            if tail.bits & HITS == 0 {
+                return older(tail.stamp, stamp);
+            }
+            if rotations == ROTATIONS || !tails.rotate(HOT, tail.bits & HITS - 1) {
+                return false;
+            }
+            self.clock = self.clock.wrapping_add(1);
+            self.judge(tail.bits);
+            self.cold_last = false;
+        }
+        false
+    }
+
+    /// Counts a miss; every so often asks whether there were hits.
+    fn watch(&mut self) {
+        let watch = &mut self.watch;
+        watch.misses += 1;
+        if watch.misses as f64 >= watch.length * self.entries as f64 {
+            if let Some(hits) = watch.hits {
+                if hits.saturating_sub(watch.since) * USELESS < watch.misses {
+                    self.flush = self.entries;
+                    watch.length = (watch.length * 1.5).min(4.0 * WATCH);
+                } else {
+                    watch.length = WATCH;
+                }
+                watch.since = hits;
+            }
+            watch.misses = 0;
+        }
+    }
+
+    fn keep(&mut self, log: usize, bits: u8) -> Verdict {
+        self.run += 1;
+        self.clock = self.clock.wrapping_add(1);
+        Verdict::Keep { log, bits }
+    }
+
+    fn cold_tail(&mut self, entry: &Entry) -> Verdict {
+        let hits = entry.bits & HITS;
+        self.cold_last = true;
+        if self.run < 2 * MAX_RUN {
+            if hits >= PROMOTE {
+                return self.keep(HOT, 0);
+            }
+            if self.owed >= u64::from(entry.size) {
+                self.owed -= u64::from(entry.size);
+                return self.keep(HOT, 0);
+            }
+            if hits == 1 && self.run < MAX_RUN {
+                return self.keep(COLD, 0);
+            }
+        }
+        self.cold_ghost.put(entry.hash, entry.stamp);
+        Verdict::Drop
+    }
+
+    fn hot_tail(&mut self, entry: &Entry) -> Verdict {
+        let hits = entry.bits & HITS;
+        if self.flush > 0 && self.cold_last {
+            self.flush -= 1;
+            self.owed += u64::from(entry.size);
+        } else {
+            self.judge(entry.bits);
+            if hits > 0 && self.run < 2 * MAX_RUN {
+                self.cold_last = false;
+                return self.keep(HOT, hits / 2);
+            }
+        }
+        self.cold_last = false;
+        self.clock = self.clock.wrapping_add(1);
+        self.hot_ghost.put(entry.hash, 0);
+        Verdict::Drop
+    }
+}
+
+impl Policy for Cellar {
+    #[inline]
+    fn hit_max(&self) -> u8 {
+        HITS
+    }
+
+    fn insert<T: Tails>(&mut self, hash: u64, _: u32, _: &Sizes, tails: &mut T) -> Placement {
+        self.run = 0;
+        self.clock = self.clock.wrapping_add(1);
+        self.calm = self.calm.saturating_add(1);
+        if self.filling() {
+            return Placement { log: HOT, bits: 0 };
+        }
+        self.watch();
+        let reach = self.cold_ghost.steps(part(self.entries, self.reach));
+        if let Some(found) = self.cold_ghost.take(hash, reach) {
+            if self.beats_tail(found.stamp, tails) {
+                if found.age <= self.cold_ghost.steps(part(self.entries, HOT_GHOST)) {
+                    self.step(1.0);
+                }
+                return Placement { log: HOT, bits: if 2 * found.age > reach { OLD } else { 0 } };
+            }
+        } else if self.hot_ghost.take(hash, u64::MAX).is_some() {
+            self.step(-1.0);
+            if self.mostly() {
+                return Placement { log: HOT, bits: 0 };
+            }
+        }
+        Placement { log: COLD, bits: 0 }
+    }
+
+    #[inline]
+    fn update(&mut self, log: usize, bits: u8) -> Placement {
+        self.run = 0;
+        Placement { log, bits }
+    }
+
+    fn victim(&mut self, sizes: &Sizes) -> usize {
+        self.calm = 0;
+        if sizes.used[HOT] == 0 || (sizes.used[COLD] > 0 && self.run >= MAX_RUN) {
+            return COLD;
+        }
+        if self.flush > 0 && self.cold_last {
+            return HOT;
+        }
+        if sizes.used[COLD] as f64 > self.target * sizes.capacity as f64 { COLD } else { HOT }
+    }
+
+    fn tail(&mut self, log: usize, entry: &Entry, _: &Sizes) -> Verdict {
+        if log == COLD { self.cold_tail(entry) } else { self.hot_tail(entry) }
+    }
+
+    fn stamp(&self) -> u32 {
+        self.clock
+    }
+
+    fn served(&mut self, hits: u64) {
+        self.watch.hits = Some(hits);
+    }
+
+    fn resize(&mut self, entries: u64) {
+        let entries = entries.max(1);
+        self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
+        self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
+        self.entries = entries;
+        self.watch.misses = 0;
+    }
+
+    fn clear(&mut self) {
+        let hits = self.watch.hits;
+        *self = Cellar::new(self.entries);
+        self.watch.hits = hits;
+        self.watch.since = hits.unwrap_or(0);
+    }
+
+    fn bytes_for(&self, entries: u64) -> u64 {
+        let entries = entries.max(1);
+        DatedGhost::bytes_for(part(entries, COLD_GHOST)) + DatedGhost::bytes_for(part(entries, HOT_GHOST))
+    }
+}
+
+fn part(entries: u64, caches: f64) -> u64 {
+    (entries as f64 * caches).ceil() as u64
+}
+
+/// Whether stamp a was given before stamp b, on a clock that wraps.
+fn older(a: u32, b: u32) -> bool {
+    (b.wrapping_sub(a) as i32) > 0
+}
