@@ -18,9 +18,8 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
     // SAFETY: all loads lie within the `len` bytes of each slice: the second of each pair ends where the slice ends.
     unsafe {
         let (a, b) = (a.as_ptr(), b.as_ptr());
-        let differ = |at: usize| {
-            ptr::read_unaligned(a.add(at).cast::<u128>()) ^ ptr::read_unaligned(b.add(at).cast::<u128>())
-        };
+        let differ =
+            |at: usize| ptr::read_unaligned(a.add(at).cast::<u128>()) ^ ptr::read_unaligned(b.add(at).cast::<u128>());
         if len >= 16 {
             let mut difference = differ(0) | differ(len - 16);
             if len > 32 {

@@ -6,9 +6,9 @@ use crate::counters::{Counters, Handle};
 use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
-use crate::expiry;
 use crate::hash::KeyHasher;
 use crate::index::{IndexSpace, Moving};
+use crate::maintenance;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
 use crate::stripe::{Stored, Stripe, Tally};
@@ -151,7 +151,7 @@ impl Shared {
         };
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
-        let index_huge = space.is_huge() && index_space.advise_huge();
+        let index_huge = space.is_huge() && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
         let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64;
@@ -210,7 +210,11 @@ impl Shared {
     fn line(&self, guard: &Guard) -> Handle<'_> {
         match self.counters.line(guard) {
             Some(line) => line,
-            None => self.counters.line_or_make(guard, |bytes| self.space.reserve_bookkeeping(bytes)),
+            None => self.counters.line_or_make(
+                guard,
+                |bytes| self.space.reserve_bookkeeping(bytes),
+                |bytes| self.space.unreserve_bookkeeping(bytes),
+            ),
         }
     }
 
@@ -228,7 +232,12 @@ impl Shared {
 
     /// The live entry of a key.
     #[inline]
-    pub(crate) fn lookup<'g>(&'g self, _guard: &'g Guard, hash: u64, key: &[u8]) -> Result<Option<(Entry<'g>, Header)>, Moving> {
+    pub(crate) fn lookup<'g>(
+        &'g self,
+        _guard: &'g Guard,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
         let found = self.stripe(hash).index.find(hash, |slot| {
             // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
             // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
@@ -236,9 +245,7 @@ impl Shared {
             let header = entry.header();
             bytes::equal(entry.key(header), key).then_some((entry, header))
         })?;
-        Ok(found.filter(|&(entry, header)| {
-            entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)
-        }))
+        Ok(found.filter(|&(entry, header)| entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)))
     }
 
     /// Milliseconds of the clock from now on; None for never.
@@ -259,6 +266,12 @@ impl Shared {
         } else {
             Ok(())
         }
+    }
+
+    /// Touches the memory that the cache will need next.
+    pub fn fault_ahead(&self) {
+        self.space.fault_ahead();
+        self.index_space.fault_ahead();
     }
 
     /// Runs `f` on each stripe, locked.
@@ -346,8 +359,14 @@ impl Cache {
     /// [`Error::InvalidOptions`], or [`Error::OutOfMemory`] where the system refuses address space. Memory is taken as the
     /// cache fills.
     pub fn new(options: Options) -> Result<Cache, Error> {
+        epoch::start();
         let shared = Arc::new(Shared::new(&options)?);
-        expiry::register(&shared);
+        {
+            // The first threads' counters are paid for while there is room for sure.
+            let guard = epoch::pin();
+            shared.line(&guard);
+        }
+        maintenance::register(&shared);
         Ok(Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) })
     }
 
@@ -407,7 +426,12 @@ impl Cache {
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
     /// `most` bytes. This is what the fast door runs.
     #[inline]
-    pub(crate) fn try_read<T>(&self, key: &[u8], most: usize, f: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, TryError> {
+    pub(crate) fn try_read<T>(
+        &self,
+        key: &[u8],
+        most: usize,
+        f: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, TryError> {
         let guard = epoch::try_pin().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
@@ -472,10 +496,13 @@ impl Cache {
                 let mut state = stripe.state.lock();
                 let (mut writer, policy) = state.writer(shared, stripe);
                 let informed = writer.inform(policy);
+                if shared.space.wants_ahead() || shared.index_space.wants_ahead() {
+                    maintenance::wake_now();
+                }
                 let stored = writer.set(policy, hash, key, value, deadline, placed);
                 drop(state);
                 if stored == Stored::Done && deadline.is_some() {
-                    expiry::wake();
+                    maintenance::wake();
                 }
                 match stored {
                     Stored::Done if informed => return Ok(()),
@@ -483,7 +510,7 @@ impl Cache {
                     Stored::NoRoom(said) => placed = said,
                 }
             }
-            match self.make_room(hash, &mut waits) {
+            match self.make_room(Some(hash), &mut waits) {
                 // Room for the policy's ghosts is made on the side.
                 _ if done => return Ok(()),
                 other => other?,
@@ -491,18 +518,20 @@ impl Cache {
         }
     }
 
-    /// Evicts until a segment is free for the stripe of a hash, its own entries first unless others hold more than their
-    /// share. Called with nothing pinned and nothing locked.
-    fn make_room(&self, hash: u64, waits: &mut u32) -> Result<(), Error> {
+    /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their share, or from the
+    /// fullest. Called with nothing pinned and nothing locked.
+    fn make_room(&self, hash: Option<u64>, waits: &mut u32) -> Result<(), Error> {
         let waiting = self.with(|shared| shared.space.reclaim())?;
         if waiting == 0 {
             let given = self.with(|shared| {
-                let own = shared.stripe(hash);
                 let footprint = |stripe: &Stripe| stripe.footprint.load(Ordering::Relaxed);
                 let total: u64 = shared.stripes.iter().map(footprint).sum();
                 let fullest = shared.stripes.iter().max_by_key(|stripe| footprint(stripe)).expect("stripes");
-                let fair = footprint(own) * shared.stripes.len() as u64 >= total / 2;
-                let victim = if fair && footprint(own) > 0 { own } else { fullest };
+                let own = hash.map(|hash| shared.stripe(hash)).filter(|own| {
+                    let held = footprint(own);
+                    held > 0 && held * shared.stripes.len() as u64 >= total / 2
+                });
+                let victim = own.unwrap_or(fullest);
                 let mut state = victim.state.lock();
                 let (mut writer, policy) = state.writer(shared, victim);
                 writer.give_room(policy)
@@ -537,7 +566,7 @@ impl Cache {
             Err(_) => return Err(TryError::ValueTooLarge),
         }
         let deadline = shared.deadline(ttl);
-        if deadline.is_some() && expiry::asleep() {
+        if deadline.is_some() && maintenance::asleep() {
             return Err(TryError::Busy);
         }
         let hash = shared.hasher.hash(key);
@@ -628,7 +657,7 @@ impl Cache {
                     });
                 });
             }
-            self.make_room(0, &mut waits)?;
+            self.make_room(None, &mut waits)?;
         }
     }
 

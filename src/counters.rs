@@ -51,7 +51,7 @@ impl Counters {
     }
 
     /// The line of a thread, made if need be and if `pay` agrees to the memory.
-    pub fn line_or_make(&self, guard: &Guard, pay: impl FnOnce(u64) -> bool) -> Handle<'_> {
+    pub fn line_or_make(&self, guard: &Guard, pay: impl FnOnce(u64) -> bool, pay_back: impl FnOnce(u64)) -> Handle<'_> {
         if let Some(handle) = self.line(guard) {
             return handle;
         }
@@ -61,8 +61,9 @@ impl Counters {
         let fresh = Box::into_raw(Box::new(std::array::from_fn(|_| Line::default())));
         let chunk = &self.chunks[guard.thread() / CHUNK];
         if chunk.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // SAFETY: `fresh` lost the race: nobody else has seen it. (Its 4 KiB stay counted.)
+            // SAFETY: `fresh` lost the race: nobody else has seen it.
             drop(unsafe { Box::from_raw(fresh) });
+            pay_back(CHUNK_BYTES);
         }
         self.line(guard).expect("the chunk is there now")
     }
@@ -136,9 +137,9 @@ mod tests {
     fn a_thread_without_a_line_counts_on_the_shared_one() {
         let counters = Counters::new();
         let guard = crate::epoch::pin();
-        counters.line_or_make(&guard, |_| false).hit(3);
+        counters.line_or_make(&guard, |_| false, |_| {}).hit(3);
         assert!(counters.line(&guard).is_none());
-        counters.line_or_make(&guard, |bytes| bytes == CHUNK_BYTES).miss(2);
+        counters.line_or_make(&guard, |bytes| bytes == CHUNK_BYTES, |_| {}).miss(2);
         assert_eq!(counters.sum(), (3, 2));
     }
 
@@ -150,7 +151,7 @@ mod tests {
                 scope.spawn(|| {
                     for i in 0..10_000 {
                         let guard = crate::epoch::pin();
-                        let line = counters.line_or_make(&guard, |_| true);
+                        let line = counters.line_or_make(&guard, |_| true, |_| {});
                         if i % 4 == 0 { line.miss(1) } else { line.hit(1) }
                     }
                 });

@@ -184,22 +184,13 @@ impl<'g> Entry<'g> {
     #[inline]
     pub fn value(&self, header: Header) -> &'g [u8] {
         // SAFETY: the value lies behind the key, was written before publication and doesn't change during 'g.
-        unsafe {
-            std::slice::from_raw_parts(self.start.add(header.prefix() + header.key_len()), header.value_len())
-        }
+        unsafe { std::slice::from_raw_parts(self.start.add(header.prefix() + header.key_len()), header.value_len()) }
     }
 
     /// When the entry expires.
     #[inline]
     pub fn deadline(&self, header: Header) -> Option<u64> {
         header.has_deadline().then(|| self.word(1).load(Ordering::Relaxed))
-    }
-
-    /// Moves the deadline of an entry that has one.
-    #[inline]
-    pub fn set_deadline(&self, header: Header, deadline: u64) {
-        debug_assert!(header.has_deadline());
-        self.word(1).store(deadline, Ordering::Relaxed);
     }
 
     /// The number of the segment that is this entry's own run.
@@ -237,12 +228,6 @@ impl<'g> Entry<'g> {
     #[inline]
     pub fn mark_dead(&self) {
         self.word(0).fetch_or(DEAD, Ordering::Relaxed);
-    }
-
-    /// Starts loading the entry's first cache line.
-    #[inline]
-    pub fn prefetch(&self) {
-        prefetch(self.start);
     }
 }
 

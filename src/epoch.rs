@@ -102,6 +102,11 @@ impl Drop for Guard {
     }
 }
 
+/// Finds out which fences to use. To be called before there is anything to protect: readers and scanners must agree.
+pub fn start() {
+    START.call_once(|| ASYMMETRIC.store(!cfg!(larder_tsan) && os::membarrier_register(), Ordering::Relaxed));
+}
+
 /// Pins the epoch. Guards of one thread nest, but must go in the reverse order of their coming.
 #[inline]
 pub fn pin() -> Guard {
@@ -133,7 +138,9 @@ fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
         // ThreadSanitizer knows no fences; a swap orders the same and it understands it.
         slot.epoch.swap(epoch, Ordering::SeqCst);
     } else {
-        slot.epoch.store(epoch, Ordering::Relaxed);
+        // Release, as the store of 0 when leaving: a scan that sees this pin must also be ordered after what was read under
+        // the one before it. (The same instruction on x86.)
+        slot.epoch.store(epoch, Ordering::Release);
         if ASYMMETRIC.load(Ordering::Relaxed) {
             compiler_fence(Ordering::SeqCst);
         } else {
@@ -145,7 +152,7 @@ fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
 
 #[cold]
 fn register_and_pin() -> Guard {
-    START.call_once(|| ASYMMETRIC.store(!cfg!(larder_tsan) && os::membarrier_register(), Ordering::Relaxed));
+    start();
     let slot = claim();
     let owned = OWNER.try_with(|owner| owner.0.set(Some(slot))).is_ok();
     if owned {

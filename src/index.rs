@@ -27,9 +27,9 @@
 //! and has not changed. A hit needs no such check: what it found was there. Plain inserts, overwrites and removals from
 //! buckets that nothing overflowed from move nothing.
 
-use crate::os::{PAGE, Region};
+use crate::os::{HUGE, PAGE, Region};
 use crate::space::Space;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Bits of the tag.
 pub const TAG_BITS: u32 = 28;
@@ -79,7 +79,7 @@ impl Slot {
     /// A slot for an entry at a byte offset (a multiple of 8, not 0).
     #[inline]
     pub fn new(tag: u32, offset: u64) -> Slot {
-        debug_assert!(tag < TAG_END && offset != 0 && offset % 8 == 0 && offset >> 3 <= LOCATION_MASK);
+        debug_assert!(tag < TAG_END && offset != 0 && offset.is_multiple_of(8) && offset >> 3 <= LOCATION_MASK);
         Slot(u64::from(tag) << LOCATION_BITS | offset >> 3)
     }
 
@@ -135,6 +135,10 @@ pub struct IndexState {
 pub struct IndexSpace {
     region: Region,
     stripes: usize,
+    huge: AtomicBool,
+    /// Huge pages that the tables reach into, and that have been touched.
+    reached: AtomicUsize,
+    touched: AtomicUsize,
 }
 
 impl IndexSpace {
@@ -142,18 +146,50 @@ impl IndexSpace {
     pub fn new(limit: u64, stripes: usize) -> std::io::Result<IndexSpace> {
         debug_assert!(stripes.is_power_of_two() && stripes <= 512);
         // The smallest entry that can exist in numbers takes 16 bytes in the log and 9 to 11 in the index.
-        Ok(IndexSpace { region: Region::reserve((limit / 2) as usize + crate::os::HUGE)?, stripes })
+        Ok(IndexSpace {
+            region: Region::reserve((limit / 2) as usize + HUGE)?,
+            stripes,
+            huge: AtomicBool::new(false),
+            reached: AtomicUsize::new(0),
+            touched: AtomicUsize::new(0),
+        })
     }
 
-    /// Asks for huge pages.
-    pub fn advise_huge(&self) -> bool {
-        self.region.advise_huge(0, self.region.len())
+    /// Asks for huge pages. Returns whether the system agrees.
+    pub fn use_huge(&self) -> bool {
+        let agreed = self.region.advise_huge(0, self.region.len());
+        self.huge.store(agreed, Ordering::Relaxed);
+        agreed
+    }
+
+    /// Notes that a table is going to reach to a huge page.
+    fn reach(&self, round: usize) {
+        self.reached.fetch_max(round + 1, Ordering::Relaxed);
+    }
+
+    /// Whether [`IndexSpace::fault_ahead`] is due: the next huge page is touched as soon as a table reaches into the last
+    /// one that was.
+    #[inline]
+    pub fn wants_ahead(&self) -> bool {
+        self.huge.load(Ordering::Relaxed)
+            && self.reached.load(Ordering::Relaxed) >= self.touched.load(Ordering::Relaxed)
+    }
+
+    /// Touches the huge pages that the tables reach into, and one more. For the background thread.
+    pub fn fault_ahead(&self) {
+        while self.wants_ahead() {
+            let round = self.touched.fetch_add(1, Ordering::Relaxed);
+            if (round + 1) * HUGE > self.region.len() {
+                return;
+            }
+            self.region.populate(round * HUGE, HUGE);
+        }
     }
 
     /// The table of one stripe, empty. `space` pays for it.
     pub fn table(&self, stripe: usize, space: &Space) -> Option<(Index, IndexState)> {
-        let extent = crate::os::HUGE / self.stripes;
-        let rounds = self.region.len() / crate::os::HUGE;
+        let extent = HUGE / self.stripes;
+        let rounds = self.region.len() / HUGE;
         let buckets = rounds * extent / BUCKET_BYTES - REACH;
         let index = Index {
             version: AtomicU64::new(0),
@@ -163,12 +199,14 @@ impl IndexSpace {
             extent_bits: (extent / BUCKET_BYTES).trailing_zeros(),
             // SAFETY: the first extents of all stripes lie in the region's first 2 MiB.
             base: unsafe { self.region.start().add(stripe * extent) },
-            round: crate::os::HUGE,
+            round: HUGE,
             // Sixteen tags to a bucket keep them evenly filled.
             max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
         };
         let pages = Index::pages_for(MIN_BUCKETS);
-        space.reserve_index((pages * PAGE) as u64).then_some((index, IndexState { entries: 0, pages, shrinking: false }))
+        space
+            .reserve_index((pages * PAGE) as u64)
+            .then_some((index, IndexState { entries: 0, pages, shrinking: false }))
     }
 
     fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
@@ -195,7 +233,9 @@ fn candidates<T>(slots: &Bucket, mut matches: u32, found: &mut impl FnMut(Slot) 
     while matches != 0 {
         let word = slots[matches.trailing_zeros() as usize & (SLOTS - 1)].load(Ordering::Acquire);
         // It may have changed since it was compared; the key decides. Tag 0 also matches empty slots.
-        if word != 0 && let Some(answer) = found(Slot(word)) {
+        if word != 0
+            && let Some(answer) = found(Slot(word))
+        {
             return Some(answer);
         }
         matches &= matches - 1;
@@ -238,10 +278,7 @@ fn look(slots: &Bucket, tag: u32) -> Seen {
             bits(i, _mm_cmpeq_epi32(_mm_srli_epi32::<TAG_SHIFT>(high[i]), wanted))
         };
         let empty = |i: usize| _mm_cmpeq_epi32(_mm_or_si128(high[i], low[i]), _mm_setzero_si128());
-        Seen {
-            matches: matches(0) | matches(1),
-            full: bits(0, _mm_or_si128(empty(0), empty(1))) == 0,
-        }
+        Seen { matches: matches(0) | matches(1), full: bits(0, _mm_or_si128(empty(0), empty(1))) == 0 }
     }
 }
 
@@ -354,7 +391,7 @@ impl Index {
     #[inline(always)]
     fn unmoved_since(&self, version: u64) -> bool {
         fence(Ordering::Acquire);
-        version % 2 == 0 && self.version.load(Ordering::Relaxed) == version
+        version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version
     }
 
     /// Looks a hash up for a writer.
@@ -470,7 +507,7 @@ impl Index {
 
     fn begin_move(&self) {
         let version = self.version.load(Ordering::Relaxed);
-        debug_assert!(version % 2 == 0);
+        debug_assert!(version.is_multiple_of(2));
         self.version.store(version + 1, Ordering::Relaxed);
         // The odd version is visible before any of the moves that follow.
         fence(Ordering::Release);
@@ -515,7 +552,7 @@ impl Index {
         let mut ok = true;
         if !self.resizing() {
             if self.wants_growth(state) {
-                ok = self.begin_growth(state, space);
+                ok = self.begin_growth(state, space, memory);
             } else if self.wants_shrink(state) {
                 let n = self.hi.load(Ordering::Relaxed);
                 let fewer = (n - n / 8).max(MIN_BUCKETS).min(n - 1);
@@ -542,7 +579,7 @@ impl Index {
         }
     }
 
-    fn begin_growth(&self, state: &mut IndexState, space: &Space) -> bool {
+    fn begin_growth(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) -> bool {
         let n = self.hi.load(Ordering::Relaxed);
         let more = (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets);
         let pages = Self::pages_for(more);
@@ -550,6 +587,7 @@ impl Index {
             return false;
         }
         state.pages = pages;
+        memory.reach((more as usize + REACH) >> self.extent_bits);
         self.begin_move();
         self.hi.store(more, Ordering::Relaxed);
         self.split.store(TAG_END, Ordering::Relaxed);
@@ -659,7 +697,7 @@ impl Index {
         let (lo, hi, split) =
             (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
         assert!(lo <= hi && hi <= self.max_buckets && split <= TAG_END);
-        assert!(self.version.load(Ordering::Relaxed) % 2 == 0);
+        assert!(self.version.load(Ordering::Relaxed).is_multiple_of(2));
         assert_eq!(state.pages, Self::pages_for(hi));
         let mut count = 0;
         for bucket in 0..hi as usize + REACH {

@@ -57,10 +57,7 @@ impl Region {
             }
             start
         };
-        let region = Region {
-            start: NonNull::new(start).expect("mmap returned a null page"),
-            len,
-        };
+        let region = Region { start: NonNull::new(start).expect("mmap returned a null page"), len };
         // Without this a system set to `always` would give huge pages where the budget counted small ones.
         region.advise(0, len, libc::MADV_NOHUGEPAGE);
         Ok(region)
@@ -103,16 +100,10 @@ impl Region {
         if len == 0 {
             return true;
         }
-        assert!(offset % PAGE == 0 && offset + len <= self.len);
+        assert!(offset.is_multiple_of(PAGE) && offset + len <= self.len);
         // SAFETY: the range lies inside this mapping. The advice used here changes page sizes or drops contents, which
         // is what the callers, who own the range, ask for.
-        unsafe {
-            libc::madvise(
-                self.start().add(offset).cast(),
-                len.next_multiple_of(PAGE),
-                advice,
-            ) == 0
-        }
+        unsafe { libc::madvise(self.start().add(offset).cast(), len.next_multiple_of(PAGE), advice) == 0 }
     }
 }
 

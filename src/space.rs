@@ -30,6 +30,9 @@ pub const MIN_BUDGET: u64 = 256 << 10;
 const LOCATION_LIMIT: u64 = 512 << 30;
 /// Budgets from here on use huge pages.
 const HUGE_FROM: u64 = 64 << 20;
+/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: at a million sets of 100 bytes a
+/// second, 70 ms worth.
+const AHEAD: u64 = 8 << 20;
 /// What a run costs beside its pages: its line in the table, and its place in the maps of free address space.
 const RUN_BOOKKEEPING: u64 = 192;
 
@@ -116,6 +119,8 @@ pub struct Space {
     free_len: AtomicUsize,
     /// Set when the last attempt to take memory failed: stripes begin to drain.
     pressure: AtomicBool,
+    /// Set when few faulted segments are left and the budget has room for more.
+    wants_ahead: AtomicBool,
     pool: Mutex<Pool>,
 }
 
@@ -161,6 +166,7 @@ impl Space {
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
             pressure: AtomicBool::new(false),
+            wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
                 free: Vec::new(),
                 holes: Vec::new(),
@@ -250,10 +256,13 @@ impl Space {
 
     /// Takes bytes from the budget. False if they don't fit.
     fn reserve(&self, bytes: u64) -> bool {
-        let max = self.max();
-        self.committed
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| (now + bytes <= max).then_some(now + bytes))
-            .is_ok()
+        let now = self.committed.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        // Read after the addition: a resize that has returned sees what was reserved before, or is seen.
+        if now <= self.max.load(Ordering::SeqCst) {
+            return true;
+        }
+        self.committed.fetch_sub(bytes, Ordering::SeqCst);
+        false
     }
 
     fn unreserve(&self, bytes: u64) {
@@ -295,12 +304,6 @@ impl Space {
         self.unreserve(bytes);
     }
 
-    /// Whether the budget has room for `bytes` more without evicting, counting free segments.
-    pub fn fits(&self, bytes: u64) -> bool {
-        let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
-        self.committed() + bytes <= self.max() + free
-    }
-
     /// Takes a free segment for a stripe. None when the budget is used up.
     ///
     /// A few are left for `for_keep`: a drain that wants to keep what it finds needs room for the copies first.
@@ -312,6 +315,12 @@ impl Space {
         }
         let id = if self.available(&pool) > leave { self.pop_free(&mut pool) } else { None };
         self.weigh(&pool);
+        if self.huge
+            && (pool.free.len() as u64) << self.segment_shift < AHEAD / 2
+            && self.committed() + HUGE as u64 <= self.max()
+        {
+            self.wants_ahead.store(true, Ordering::Relaxed);
+        }
         let id = id?;
         let segment = self.segment(id);
         segment.start.store(u64::from(id) << self.segment_shift, Ordering::Relaxed);
@@ -349,20 +358,10 @@ impl Space {
             return Some(id);
         }
         let size = self.segment_size();
-        let per_huge = (HUGE as u64 / size) as u32;
-        if self.huge
-            && pool.fresh.is_multiple_of(per_huge)
-            && pool.fresh + per_huge <= self.segments
-            && self.reserve_with_table(HUGE as u64, pool.fresh, per_huge)
-        {
-            let first = pool.fresh;
-            pool.fresh += per_huge;
-            if self.region.advise_huge((u64::from(first) * size) as usize, HUGE) {
-                self.huge_bytes.fetch_add(HUGE as u64, Ordering::Relaxed);
-            }
-            pool.free.extend((first + 1..pool.fresh).rev());
+        if let Some(chunk) = self.commit_chunk(pool) {
+            pool.free.extend(chunk.clone().skip(1).rev());
             self.free_len.store(pool.free.len(), Ordering::Relaxed);
-            return Some(first);
+            return Some(chunk.start);
         }
         if !pool.holes.is_empty() {
             return if self.reserve(size) { pool.holes.pop() } else { None };
@@ -372,6 +371,46 @@ impl Space {
             return Some(pool.fresh - 1);
         }
         None
+    }
+
+    /// Commits 2 MiB of segments, to be backed by a huge page. None if the budget has no room, or the cache is small.
+    fn commit_chunk(&self, pool: &mut Pool) -> Option<std::ops::Range<u32>> {
+        let count = (HUGE as u64 / self.segment_size()) as u32;
+        let first = pool.fresh;
+        if !self.huge
+            || !first.is_multiple_of(count)
+            || first + count > self.segments
+            || !self.reserve_with_table(HUGE as u64, first, count)
+        {
+            return None;
+        }
+        pool.fresh += count;
+        if self.region.advise_huge((u64::from(first) << self.segment_shift) as usize, HUGE) {
+            self.huge_bytes.fetch_add(HUGE as u64, Ordering::Relaxed);
+        }
+        Some(first..first + count)
+    }
+
+    /// Whether [`Space::fault_ahead`] is due.
+    #[inline]
+    pub fn wants_ahead(&self) -> bool {
+        self.wants_ahead.load(Ordering::Relaxed)
+    }
+
+    /// Commits and touches segments until enough are free. For the background thread.
+    pub fn fault_ahead(&self) {
+        while self.wants_ahead.swap(false, Ordering::Relaxed) {
+            let mut pool = self.pool.lock();
+            let Some(chunk) = self.commit_chunk(&mut pool) else { return };
+            drop(pool);
+            self.region.populate((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
+            let mut pool = self.pool.lock();
+            // Behind what is free already: those may still be in the CPU's caches.
+            pool.free.splice(0..0, chunk.rev());
+            self.free_len.store(pool.free.len(), Ordering::Relaxed);
+            let enough = (pool.free.len() as u64) << self.segment_shift >= AHEAD;
+            self.wants_ahead.store(!enough, Ordering::Relaxed);
+        }
     }
 
     /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
@@ -426,12 +465,6 @@ impl Space {
     #[inline]
     pub fn is_run(&self, id: u32) -> bool {
         id >= self.segments
-    }
-
-    /// Gives a segment back that nobody has seen: it needs no grace period.
-    pub fn give_unused(&self, id: u32) {
-        let mut pool = self.pool.lock();
-        self.release(&mut pool, id);
     }
 
     /// Gives up a segment whose entries have been unlinked. It is free once nobody can be looking at it.

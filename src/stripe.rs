@@ -19,10 +19,10 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Entries that one call drains at most while it pays what it owes.
 pub const MAX_DRAIN: usize = 64;
-/// A segment is compacted when more than so many sixteenths of it are dead. Three keep nine tenths of the memory alive under
-/// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for at
-/// most 4.3 bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
-const COMPACT_AT: u64 = 3;
+/// A segment is compacted when more than so many sixteenths of it are dead. Two keep nine tenths of the memory alive under
+/// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for two
+/// to four bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
+const COMPACT_AT: u64 = 2;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
 /// Segments that the fast door may leave to be given up.
@@ -803,12 +803,8 @@ impl<'a> Writer<'a> {
             self.core.source.1 = at + size;
             self.core.debt -= size as i64;
             let value = entry.value(header);
-            let shape = Shape {
-                key_len: key.len(),
-                value_len: value.len(),
-                deadline: entry.deadline(header),
-                run: None,
-            };
+            let shape =
+                Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
             if let Some((place, _)) =
                 self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
             {
@@ -894,7 +890,10 @@ impl<'a> Writer<'a> {
     /// Drains what is owed, a bounded number of entries.
     fn pay<P: Policy>(&mut self, policy: &mut P) {
         for _ in 0..if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN } {
-            if self.core.debt <= 0 || self.core.deferred_len > 0 || self.make_some_room(policy, false) == Drained::Nothing {
+            if self.core.debt <= 0
+                || self.core.deferred_len > 0
+                || self.make_some_room(policy, false) == Drained::Nothing
+            {
                 return;
             }
         }

@@ -122,7 +122,7 @@ impl Model {
                 self.cache.for_each(|key, value| {
                     assert!(seen.insert(key.to_vec(), value.to_vec()).is_none(), "seen twice");
                 });
-                for (&key, _) in &self.map {
+                for &key in self.map.keys() {
                     match (seen.remove(&key_bytes(key)), self.live(key)) {
                         (Some(got), Some(expected)) => assert_eq!(&got, expected),
                         (None, None) => {}

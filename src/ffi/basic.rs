@@ -1,8 +1,7 @@
 //! The functions for C programs.
 
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Status, boundary, handle, key_bytes,
-    value_bytes,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Status, boundary, handle, key_bytes, value_bytes,
 };
 use crate::cache::{Cache, Ttl};
 use crate::iterate::Cursor;
@@ -413,4 +412,3 @@ pub unsafe extern "C" fn larder_view_release(view: *mut LarderView) -> Status {
         Ok(())
     })
 }
-

@@ -11,7 +11,6 @@ use crate::bytes;
 use crate::cache::Ttl;
 use crate::entry::MAX_KEY;
 
-
 /// Values longer than this are copied by the slow door: at 10 GB/s they take 6 microseconds, during which the goroutine
 /// can't be stopped for the garbage collector.
 const FAST_COPY: usize = 64 << 10;
@@ -44,6 +43,9 @@ unsafe fn fast_key<'a>(call: &LarderCall) -> Result<(&'a LarderCache, &'a [u8]),
     if call.key_len > MAX_KEY {
         return Err(Status::LARDER_KEY_TOO_LARGE);
     }
+    if call.cache.is_null() || call.key.is_null() && call.key_len > 0 || call.buf.is_null() && call.buf_len > 0 {
+        return Err(Status::LARDER_INVALID_ARGUMENT);
+    }
     // SAFETY: as the caller promises; a slice of no bytes may have any aligned non-null pointer.
     unsafe {
         let key: &[u8] = if call.key_len == 0 { &[] } else { std::slice::from_raw_parts(call.key, call.key_len) };
@@ -54,11 +56,11 @@ unsafe fn fast_key<'a>(call: &LarderCall) -> Result<(&'a LarderCache, &'a [u8]),
 /// For the fast door from Go: larder_get. May return LARDER_BUSY.
 ///
 /// # Safety
-/// `call` and what it points at are valid; its cache is a handle that wasn't freed.
+/// `call` and its pointers are NULL or valid, and its cache is a handle that wasn't freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
-    let call = unsafe { &mut *call };
+    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
     // SAFETY: passed on to the caller.
     let (cache, key) = match unsafe { fast_key(call) } {
         Ok(found) => found,
@@ -80,7 +82,7 @@ pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
-    let call = unsafe { &mut *call };
+    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
     if call.buf_len > FAST_COPY {
         return Status::LARDER_BUSY as usize;
     }
@@ -89,9 +91,12 @@ pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
         Ok(found) => found,
         Err(status) => return status as usize,
     };
-    // SAFETY: passed on to the caller.
-    let value: &[u8] =
-        if call.buf_len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(call.buf, call.buf_len) } };
+    let value: &[u8] = if call.buf_len == 0 {
+        &[]
+    } else {
+        // SAFETY: passed on to the caller.
+        unsafe { std::slice::from_raw_parts(call.buf, call.buf_len) }
+    };
     match cache.0.try_store(key, value, ttl_of(call.flags, call.ttl_ms)) {
         Ok(()) => Status::LARDER_OK as usize,
         Err(error) => Status::from(error) as usize,
@@ -105,7 +110,7 @@ pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_delete(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
-    let call = unsafe { &mut *call };
+    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
     // SAFETY: passed on to the caller.
     let (cache, key) = match unsafe { fast_key(call) } {
         Ok(found) => found,
@@ -122,10 +127,7 @@ pub unsafe extern "C" fn larder_fast_delete(call: *mut LarderCall) -> usize {
 ///
 /// # Safety
 /// `call` is NULL or valid, and so is what it points at.
-unsafe fn slow(
-    call: *mut LarderCall,
-    f: impl FnOnce(&mut LarderCall, &LarderCache) -> Result<(), Status>,
-) -> usize {
+unsafe fn slow(call: *mut LarderCall, f: impl FnOnce(&mut LarderCall, &LarderCache) -> Result<(), Status>) -> usize {
     // SAFETY: passed on to the caller.
     let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
     // SAFETY: passed on to the caller.
@@ -146,6 +148,9 @@ pub unsafe extern "C" fn larder_call_get(call: *mut LarderCall) -> usize {
     unsafe {
         slow(call, |call, cache| {
             let key = key_bytes(call.key, call.key_len)?;
+            if call.buf.is_null() && call.buf_len > 0 {
+                return Err(Status::LARDER_INVALID_ARGUMENT);
+            }
             match cache.0.read(key, |value| deliver(call, value))? {
                 Some(Status::LARDER_OK) => Ok(()),
                 Some(status) => Err(status),
@@ -184,4 +189,3 @@ pub unsafe extern "C" fn larder_call_delete(call: *mut LarderCall) -> usize {
         })
     }
 }
-

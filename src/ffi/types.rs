@@ -34,6 +34,7 @@ pub enum Status {
     /// A defect in larder was caught. The cache has closed itself.
     LARDER_PANIC = 22,
     /// Not supported on this system.
+    #[allow(dead_code, reason = "for systems to come; the number is part of the ABI")]
     LARDER_UNSUPPORTED = 23,
 }
 

@@ -68,6 +68,8 @@ pub struct Cellar {
     calm: u64,
     /// Entries kept since the last insert.
     run: u32,
+    /// Entries kept in a row, before cold gives a place even if it isn't its turn.
+    patience: u32,
     /// The last entry drained was cold.
     cold_last: bool,
     /// Bytes that hot has given for cold tails to take.
@@ -101,6 +103,7 @@ impl Cellar {
             reach: COLD_GHOST,
             calm: u64::MAX / 2,
             run: 0,
+            patience: MAX_RUN,
             cold_last: false,
             owed: 0,
             flush: 0,
@@ -143,7 +146,7 @@ impl Cellar {
             if tail.bits & HITS == 0 {
                 return older(tail.stamp, stamp);
             }
-            if rotations == ROTATIONS || !tails.rotate(HOT, tail.bits & HITS - 1) {
+            if rotations == ROTATIONS || !tails.rotate(HOT, (tail.bits & HITS) - 1) {
                 return false;
             }
             self.clock = self.clock.wrapping_add(1);
@@ -209,6 +212,7 @@ impl Cellar {
             }
         }
         self.cold_last = false;
+        self.patience = (self.patience * 2).min(MAX_RUN);
         self.clock = self.clock.wrapping_add(1);
         self.hot_ghost.put(entry.hash, 0);
         Verdict::Drop
@@ -254,7 +258,13 @@ impl Policy for Cellar {
 
     fn victim(&mut self, sizes: &Sizes) -> usize {
         self.calm = 0;
-        if sizes.used[HOT] == 0 || (sizes.used[COLD] > 0 && self.run >= MAX_RUN) {
+        if sizes.used[HOT] == 0 {
+            return COLD;
+        }
+        if sizes.used[COLD] > 0 && self.run >= self.patience {
+            if !self.cold_last {
+                self.patience = (self.patience / 2).max(1);
+            }
             return COLD;
         }
         if self.flush > 0 && self.cold_last {

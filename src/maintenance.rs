@@ -1,0 +1,123 @@
+//! The one thread of the process that works in the background.
+//!
+//! It is started when there is something for it to do, has all signals blocked (so that none meant for the host program,
+//! Go's for example, is delivered on it), and sleeps otherwise. Two things are done here.
+//!
+//! * *Expiry.* Readers never return an expired entry, and drains pass it; this is for the memory. Each stripe whose earliest
+//!   deadline has passed is visited, in it the segments whose earliest deadline has passed, a bounded number of entries for
+//!   each time the lock is taken.
+//! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 100 to 200 microseconds. While a cache
+//!   fills, this thread touches what it will need next, so that no set has to.
+
+use crate::cache::Shared;
+use crate::sync::{AtomicBool, Mutex, Ordering, fence};
+use std::sync::{Arc, Once, Weak};
+use std::time::{Duration, Instant};
+
+/// How often the thread looks for what has expired. It is free after at most twice this.
+const TICK: Duration = Duration::from_millis(200);
+/// How long the thread sleeps when there are no deadlines, if nobody wakes it.
+const IDLE: Duration = Duration::from_millis(800);
+/// Entries visited for each time the stripe's lock is taken: 30 to 50 microseconds when they come from memory.
+const BATCH: usize = 256;
+
+static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static STARTED: Once = Once::new();
+/// There may be deadlines.
+static WORK: AtomicBool = AtomicBool::new(false);
+/// There is memory to fault ahead.
+static HURRY: AtomicBool = AtomicBool::new(false);
+
+/// Makes a cache known to the thread.
+pub fn register(shared: &Arc<Shared>) {
+    let mut caches = CACHES.lock();
+    caches.retain(|cache| cache.strong_count() > 0);
+    caches.push(Arc::downgrade(shared));
+}
+
+/// Says that an entry with a deadline has been stored.
+#[inline]
+pub fn wake() {
+    // Either this sees that the thread is going to sleep, or the thread sees the deadline before it does.
+    fence(Ordering::SeqCst);
+    if !WORK.load(Ordering::Relaxed) {
+        start();
+    }
+}
+
+/// Whether [`wake`] would have something to do, which the fast door can't.
+#[inline]
+pub fn asleep() -> bool {
+    !WORK.load(Ordering::Relaxed)
+}
+
+/// Says that memory should be faulted ahead.
+#[cold]
+pub fn wake_now() {
+    HURRY.store(true, Ordering::SeqCst);
+    start();
+}
+
+#[cold]
+fn start() {
+    WORK.store(true, Ordering::SeqCst);
+    STARTED.call_once(|| {
+        let _blocked = crate::os::BlockSignals::new();
+        let spawned = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10).spawn(run);
+        // Without the thread everything still works; expired bytes are then found by drains only.
+        drop(spawned);
+    });
+    if let Some(thread) = THREAD.get() {
+        thread.unpark();
+    }
+}
+
+static THREAD: std::sync::OnceLock<std::thread::Thread> = std::sync::OnceLock::new();
+
+fn run() {
+    let _ = THREAD.set(std::thread::current());
+    let mut last = Instant::now();
+    loop {
+        let hurry = HURRY.swap(false, Ordering::SeqCst);
+        let sweep_due = last.elapsed() >= TICK;
+        if hurry || sweep_due {
+            if sweep_due {
+                last = Instant::now();
+                WORK.store(false, Ordering::SeqCst);
+                fence(Ordering::SeqCst);
+            }
+            let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
+            for cache in &caches {
+                if hurry {
+                    cache.fault_ahead();
+                }
+                if sweep_due && sweep(cache) {
+                    WORK.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        if HURRY.load(Ordering::SeqCst) {
+            continue;
+        }
+        // A set by the fast door may have seen the thread awake and published its deadline just after the sweep. That is
+        // why the long sleep has an end too.
+        let idle = if WORK.load(Ordering::SeqCst) { TICK } else { IDLE };
+        std::thread::park_timeout(idle.saturating_sub(last.elapsed()).max(Duration::from_millis(1)));
+    }
+}
+
+/// Removes what has expired in a cache. Returns whether there are deadlines left.
+pub fn sweep(shared: &Shared) -> bool {
+    let now = shared.clock.now();
+    let mut pending = false;
+    for stripe in &shared.stripes {
+        while stripe.next_deadline.load(Ordering::Acquire) <= now {
+            if stripe.state.lock().writer(shared, stripe).0.sweep(now, BATCH) {
+                break;
+            }
+        }
+        pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;
+    }
+    shared.space.reclaim();
+    pending
+}
