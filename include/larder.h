@@ -56,6 +56,9 @@ typedef struct larder_cache larder_cache;
 // S3-FIFO.
 #define LARDER_POLICY_S3FIFO 2
 
+// larder's own: two logs and two ghosts that learn how to share (docs/policy.md).
+#define LARDER_POLICY_CELLAR 3
+
 // Flag of larder_call and larder_many: `ttl_ms` counts instead of the cache's default.
 #define LARDER_CALL_TTL 1
 
@@ -80,7 +83,7 @@ enum larder_status
   LARDER_INVALID_ARGUMENT = 16,
   // The key is longer than 65,536 bytes.
   LARDER_KEY_TOO_LARGE = 17,
-  // The value is longer than a quarter of the budget (or than 4 GiB - 1).
+  // The value is longer than a quarter of the budget (or than 2 GiB - 1).
   LARDER_VALUE_TOO_LARGE = 18,
   // The cache was closed.
   LARDER_CLOSED = 19,
@@ -329,8 +332,8 @@ larder_status larder_clear(const larder_cache *cache);
 
 // Changes the budget while in use; when it shrinks, entries are evicted until the rest fits.
 //
-// Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (256 KiB to the larger of 16 GiB and four
-// times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
+// Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 512th of
+// the first budget, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
 // and following sets shrink further), LARDER_CLOSED.
 //
 // # Safety
@@ -391,7 +394,7 @@ larder_status larder_view_release(struct larder_view_t *view);
 // For the fast door from Go: larder_get. May return LARDER_BUSY.
 //
 // # Safety
-// `call` and what it points at are valid; its cache is a handle that wasn't freed.
+// `call` and its pointers are NULL or valid, and its cache is a handle that wasn't freed.
 size_t larder_fast_get(struct larder_call *call);
 
 // For the fast door from Go: larder_set or larder_set_ttl. May return LARDER_BUSY.

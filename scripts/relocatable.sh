@@ -20,11 +20,15 @@ fi
 # Each export is a root: the linker pulls in its object and keeps what it reaches.
 sed 's/^/--undefined=/' "$work/exports" > "$work/roots"
 ld -r --gc-sections "@$work/roots" -o "$work/all.o" "$in"
-# The standard library's objects may carry LLVM bitcode, which nobody needs here, and which binutils with an LLVM plugin
-# stumble over.
-# std is compiled with bitcode beside the code; some binutils try to read it.
-objcopy --remove-section=.llvmbc --remove-section=.llvmcmd --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd \
-    --keep-global-symbols="$work/exports" "$work/all.o" "$work/larder.o"
+# - The standard library's objects may carry LLVM bitcode, which nobody needs here, and which binutils with an LLVM plugin
+#   stumble over.
+# - The reference to the unwinder's personality is in a COMDAT group, of which a link keeps the first. Under the common
+#   name, but local, it would take the place of another Rust library's.
+# - Undefined names that nothing refers to any more would make weak references of another Rust library strong.
+readelf --symbols --wide "$work/all.o" | awk '$7 == "UND" && $8 != "" {print $8}' > "$work/undefined"
+objcopy --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd \
+    --redefine-sym DW.ref.rust_eh_personality=DW.ref.larder_eh_personality \
+    --strip-unneeded-symbols="$work/undefined" --keep-global-symbols="$work/exports" "$work/all.o" "$work/larder.o"
 
 leaked=$(nm --defined-only --extern-only "$work/larder.o" | awk '{print $3}' | grep -vxFf "$work/exports" || true)
 if [ -n "$leaked" ]; then

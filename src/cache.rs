@@ -11,7 +11,7 @@ use crate::index::{IndexSpace, Moving};
 use crate::maintenance;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
-use crate::stripe::{Stored, Stripe, Tally};
+use crate::stripe::{Given, Stored, Stripe, Tally};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::ptr;
 use std::sync::Arc;
@@ -192,6 +192,11 @@ impl Shared {
         Ok(shared)
     }
 
+    /// Hits so far.
+    pub fn hits(&self) -> u64 {
+        self.counters.sum().0
+    }
+
     /// Bytes of the budget that segments may have.
     #[inline]
     pub fn segment_budget(&self) -> u64 {
@@ -203,6 +208,18 @@ impl Shared {
     #[inline]
     pub fn stripe(&self, hash: u64) -> &Stripe {
         &self.stripes[hash as usize & (self.stripes.len() - 1)]
+    }
+
+    /// The stripe that must give room for an entry with this hash: its own, unless it holds less than half of its share; then
+    /// the fullest.
+    fn victim(&self, hash: Option<u64>) -> &Stripe {
+        let footprint = |stripe: &Stripe| stripe.footprint.load(Ordering::Relaxed);
+        let total: u64 = self.stripes.iter().map(footprint).sum();
+        let own = hash.map(|hash| self.stripe(hash)).filter(|own| {
+            let held = footprint(own);
+            held > 0 && held * self.stripes.len() as u64 >= total / 2
+        });
+        own.or_else(|| self.stripes.iter().max_by_key(|stripe| footprint(stripe))).expect("there are stripes")
     }
 
     /// This thread's line of counters.
@@ -523,20 +540,17 @@ impl Cache {
     fn make_room(&self, hash: Option<u64>, waits: &mut u32) -> Result<(), Error> {
         let waiting = self.with(|shared| shared.space.reclaim())?;
         if waiting == 0 {
-            let given = self.with(|shared| {
-                let footprint = |stripe: &Stripe| stripe.footprint.load(Ordering::Relaxed);
-                let total: u64 = shared.stripes.iter().map(footprint).sum();
-                let fullest = shared.stripes.iter().max_by_key(|stripe| footprint(stripe)).expect("stripes");
-                let own = hash.map(|hash| shared.stripe(hash)).filter(|own| {
-                    let held = footprint(own);
-                    held > 0 && held * shared.stripes.len() as u64 >= total / 2
-                });
-                let victim = own.unwrap_or(fullest);
-                let mut state = victim.state.lock();
-                let (mut writer, policy) = state.writer(shared, victim);
-                writer.give_room(policy)
-            })?;
-            if given {
+            let mut keeps = 0;
+            let mut given = Given::More;
+            while given == Given::More {
+                given = self.with(|shared| {
+                    let victim = shared.victim(hash);
+                    let mut state = victim.state.lock();
+                    let (mut writer, policy) = state.writer(shared, victim);
+                    writer.give_room(policy, &mut keeps)
+                })?;
+            }
+            if given == Given::Some {
                 // With a fresh pin, else this thread would hold back what it has just given up.
                 self.with(|shared| shared.space.reclaim())?;
                 return Ok(());

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! word 0      header: bits  0..17  key length (0 to 65,536)
-//!                          17..49  value length
-//!                          49..52  hit counter and flags of the policy (bits of the policy: 49..56)
-//!                          56      has a deadline
-//!                          57      has an own run of pages (its segment number follows)
-//!                          58      dead: overwritten, deleted, expired or evicted
-//! word 1      deadline in milliseconds of the cache's clock, if bit 56
-//! word 1 or 2 segment number, if bit 57
+//!                          17..48  value length
+//!                          48      free
+//!                          49..53  bits of the policy: a hit counter of two, two flags
+//!                          53      has a deadline
+//!                          54      has an own run of pages (its segment number follows)
+//!                          55      dead: overwritten, deleted, expired or evicted
+//!                          56..64  when it was appended: steps of the policy's clock since its segment was opened
+//! word 1      deadline in milliseconds of the cache's clock, if bit 53
+//! word 1 or 2 segment number, if bit 54
 //! then        key, value, padding to 8 bytes
 //! ```
 //!
@@ -25,16 +27,19 @@ use std::marker::PhantomData;
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 1 << 16;
 /// The longest value the header can describe, in bytes.
-pub const MAX_VALUE: u64 = u32::MAX as u64;
+pub const MAX_VALUE: u64 = (1 << 31) - 1;
+/// The most steps of the policy's clock that an entry can be younger than its segment.
+pub const MAX_STEPS: u32 = 255;
 
 const KEY_BITS: u32 = 17;
 const VALUE_SHIFT: u32 = KEY_BITS;
 const POLICY_SHIFT: u32 = 49;
-const POLICY_MASK: u64 = 0x7f << POLICY_SHIFT;
+const POLICY_MASK: u64 = 0xf << POLICY_SHIFT;
 const COUNTER_MASK: u64 = 0x3 << POLICY_SHIFT;
-const DEADLINE: u64 = 1 << 56;
-const RUN: u64 = 1 << 57;
-const DEAD: u64 = 1 << 58;
+const DEADLINE: u64 = 1 << 53;
+const RUN: u64 = 1 << 54;
+const DEAD: u64 = 1 << 55;
+const STEPS_SHIFT: u32 = 56;
 
 /// What an entry is made of.
 #[derive(Clone, Copy)]
@@ -69,10 +74,11 @@ pub struct Header(u64);
 
 impl Header {
     #[inline]
-    fn new(shape: &Shape, policy_bits: u8) -> Header {
+    fn new(shape: &Shape, policy_bits: u8, steps: u32) -> Header {
         debug_assert!(shape.key_len <= MAX_KEY && shape.value_len as u64 <= MAX_VALUE);
         let mut word = shape.key_len as u64 | (shape.value_len as u64) << VALUE_SHIFT;
         word |= (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK;
+        word |= u64::from(steps.min(MAX_STEPS)) << STEPS_SHIFT;
         if shape.deadline.is_some() {
             word |= DEADLINE;
         }
@@ -91,13 +97,19 @@ impl Header {
     /// Bytes of the value.
     #[inline]
     pub fn value_len(self) -> usize {
-        (self.0 >> VALUE_SHIFT) as u32 as usize
+        (self.0 >> VALUE_SHIFT) as usize & MAX_VALUE as usize
     }
 
     /// The bits that belong to the policy; the low two are the hit counter.
     #[inline]
     pub fn policy_bits(self) -> u8 {
         ((self.0 & POLICY_MASK) >> POLICY_SHIFT) as u8
+    }
+
+    /// Steps of the policy's clock from the opening of the segment to the appending of the entry.
+    #[inline]
+    pub fn steps(self) -> u32 {
+        (self.0 >> STEPS_SHIFT) as u32
     }
 
     /// Hits since the entry was last written, as far as the counter goes.
@@ -248,14 +260,14 @@ pub fn prefetch(address: *const u8) {
 /// # Safety
 /// `start` is 8-byte aligned; `shape.size()` bytes from there are the caller's to write, and nobody reads them.
 #[inline]
-pub unsafe fn write(start: *mut u8, shape: &Shape, policy_bits: u8, key: &[u8], value: &[u8]) {
+pub unsafe fn write(start: *mut u8, shape: &Shape, policy_bits: u8, steps: u32, key: &[u8], value: &[u8]) {
     debug_assert!(start.align_offset(8) == 0);
     debug_assert!(key.len() == shape.key_len && value.len() == shape.value_len);
     // SAFETY: all of it lies within `shape.size()` bytes that are ours. Word accesses are aligned. The header and the
     // deadline may have been atomics of an earlier entry; its readers are gone.
     unsafe {
         let words = start.cast::<u64>();
-        words.write(Header::new(shape, policy_bits).0);
+        words.write(Header::new(shape, policy_bits, steps).0);
         let mut at = 1;
         if let Some(deadline) = shape.deadline {
             words.add(at).write(deadline);
@@ -284,7 +296,7 @@ mod tests {
             let start = memory.as_mut_ptr().cast::<u8>();
             // SAFETY: 512 aligned bytes of our own.
             let entry = unsafe {
-                write(start, &shape, 0b10110, key, value);
+                write(start, &shape, 0b0110, 77, key, value);
                 Entry::at(start)
             };
             let header = entry.header();
@@ -293,15 +305,15 @@ mod tests {
             assert_eq!(entry.deadline(header), deadline);
             assert_eq!(entry.run(header), run);
             assert_eq!(header.size(), shape.size());
-            assert_eq!(header.policy_bits(), 0b10110);
+            assert_eq!((header.policy_bits(), header.steps()), (0b0110, 77));
             assert!(!header.is_dead());
             entry.mark_hit(header, 3);
             assert_eq!(entry.header().counter(), 3);
             entry.mark_hit(entry.header(), 3);
-            assert_eq!(entry.header().policy_bits(), 0b10111);
-            entry.set_policy_bits(0b1100001);
+            assert_eq!(entry.header().policy_bits(), 0b0111);
+            entry.set_policy_bits(0b1001);
             entry.mark_dead();
-            assert_eq!(entry.header().policy_bits(), 0b1100001);
+            assert_eq!((entry.header().policy_bits(), entry.header().steps()), (0b1001, 77));
             assert!(entry.header().is_dead());
             assert_eq!(entry.header().size(), shape.size());
         }
@@ -310,7 +322,8 @@ mod tests {
     #[test]
     fn lengths_at_their_limits_fit_the_header() {
         let shape = Shape { key_len: MAX_KEY, value_len: MAX_VALUE as usize, deadline: Some(1), run: Some(2) };
-        let header = Header::new(&shape, 0x7f);
+        let header = Header::new(&shape, 0xf, 300);
+        assert_eq!((header.policy_bits(), header.steps()), (0xf, MAX_STEPS));
         assert_eq!(header.key_len(), MAX_KEY);
         assert_eq!(header.value_len() as u64, MAX_VALUE);
         assert_eq!(header.size(), shape.size());

@@ -13,7 +13,7 @@ use crate::cache::Shared;
 use crate::entry::{self, Entry, Header, Shape};
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
 use crate::log::Log;
-use crate::policy::{self, AnyPolicy, Placement, Policy, Sizes, Tails, Verdict};
+use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict};
 use crate::space::NONE;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -23,6 +23,8 @@ pub const MAX_DRAIN: usize = 64;
 /// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for two
 /// to four bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
 const COMPACT_AT: u64 = 2;
+/// Entries that are drained for each time the lock is taken when room is needed at once: some 100 microseconds.
+const MAX_HOLD: usize = 1024;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
 /// Segments that the fast door may leave to be given up.
@@ -80,6 +82,8 @@ pub struct Core {
     debt: i64,
     /// The segment that is being compacted, and how far; NONE when the drain evicts.
     source: (u32, u64),
+    /// Dead entries that the drain may still pass before it stops for this time.
+    patience: usize,
     /// Whether it is time to choose between compacting and evicting.
     choose: bool,
     /// What the policy was last told it may hold.
@@ -135,6 +139,17 @@ enum Compacted {
     NoRoom,
 }
 
+/// What an attempt to give room came to.
+#[derive(PartialEq, Eq)]
+pub enum Given {
+    /// A segment, after a grace period.
+    Some,
+    /// Nothing yet: it takes more of the same.
+    More,
+    /// Nothing: there is nothing left to drain.
+    Nothing,
+}
+
 /// What draining an entry came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Drained {
@@ -154,16 +169,18 @@ struct Tail<'a> {
     entry: Entry<'a>,
     header: Header,
     hash: u64,
+    /// When it was appended, by the policy's clock.
+    stamp: u32,
 }
 
 impl Tail<'_> {
     /// As the policy sees it.
-    fn seen(&self, shared: &Shared) -> policy::Entry {
+    fn seen(&self) -> policy::Entry {
         policy::Entry {
             hash: self.hash,
             bits: self.header.policy_bits(),
             size: self.header.size() as u32,
-            stamp: shared.space.segment(self.id).stamp.load(Ordering::Relaxed),
+            stamp: self.stamp,
         }
     }
 }
@@ -171,18 +188,22 @@ impl Tail<'_> {
 /// The old ends of the logs, as the policy sees them.
 struct PolicyTails<'w, 'a> {
     writer: &'w mut Writer<'a>,
-    stamp: u32,
+    clock: Clock,
 }
 
 impl Tails for PolicyTails<'_, '_> {
     fn peek(&mut self, log: usize) -> Option<policy::Entry> {
-        self.writer.tail(log).map(|tail| tail.seen(self.writer.shared))
+        self.writer.tail(log, self.clock.step_bits).map(|tail| tail.seen())
     }
 
     fn rotate(&mut self, log: usize, bits: u8) -> bool {
-        match self.writer.tail(log) {
-            Some(tail) if self.writer.core.fast && !self.writer.has_room(log, tail.header.size() as u64) => false,
-            Some(tail) => self.writer.keep(self.stamp, &tail, log, Placement { log, bits }),
+        match self.writer.tail(log, self.clock.step_bits) {
+            Some(tail)
+                if self.writer.core.fast && !self.writer.has_room(log, tail.header.size() as u64, self.clock) =>
+            {
+                false
+            }
+            Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }),
             None => false,
         }
     }
@@ -201,6 +222,7 @@ impl Stripe {
                     tally: Tally::default(),
                     debt: 0,
                     source: (NONE, 0),
+                    patience: usize::MAX,
                     choose: true,
                     told_entries: 0,
                     inform_at: 0,
@@ -297,8 +319,8 @@ impl<'a> Writer<'a> {
 
     /// Whether an entry of this size can be appended without taking a segment.
     #[inline]
-    fn has_room(&self, log: usize, size: u64) -> bool {
-        !self.shared.space.wants_run(size) && self.fits(self.core.logs[log].open, size)
+    fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
+        !self.shared.space.wants_run(size) && self.takes(self.core.logs[log].open, size, clock)
     }
 
     /// Whether an entry is the last live one of a closed segment.
@@ -342,7 +364,7 @@ impl<'a> Writer<'a> {
             let id = self.segment_of(offset, entry, header);
             let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
             let to = policy.update(log, header.policy_bits());
-            if !self.has_room(to.log, size) {
+            if !self.has_room(to.log, size, policy.clock()) {
                 return false;
             }
             let Some(new) = self.append(policy, to, shape, key, value, false) else { return false };
@@ -357,11 +379,15 @@ impl<'a> Writer<'a> {
         let to = match self.core.said.take() {
             Some((said_of, to)) if said_of == hash => to,
             _ => {
-                let (sizes, stamp) = (self.sizes(), policy.stamp());
-                policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, stamp })
+                let (sizes, clock) = (self.sizes(), policy.clock());
+                policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, clock })
             }
         };
-        let new = if self.has_room(to.log, size) { self.append(policy, to, shape, key, value, false) } else { None };
+        let new = if self.has_room(to.log, size, policy.clock()) {
+            self.append(policy, to, shape, key, value, false)
+        } else {
+            None
+        };
         let Some(new) = new else {
             self.give_place_back();
             self.core.said = Some((hash, to));
@@ -433,8 +459,8 @@ impl<'a> Writer<'a> {
             return Stored::NoRoom(placed);
         }
         let to = placed.unwrap_or_else(|| {
-            let (sizes, stamp) = (self.sizes(), policy.stamp());
-            policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, stamp })
+            let (sizes, clock) = (self.sizes(), policy.clock());
+            policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, clock })
         });
         let Some(new) = self.append(policy, to, shape, key, value, false) else {
             self.give_place_back();
@@ -509,12 +535,12 @@ impl<'a> Writer<'a> {
         value: &[u8],
         for_keep: bool,
     ) -> Option<u64> {
-        self.append_stamped(policy.stamp(), to, &mut shape, key, value, for_keep)
+        self.append_at(policy.clock(), to, &mut shape, key, value, for_keep)
     }
 
-    fn append_stamped(
+    fn append_at(
         &mut self,
-        stamp: u32,
+        clock: Clock,
         to: Placement,
         shape: &mut Shape,
         key: &[u8],
@@ -526,21 +552,34 @@ impl<'a> Writer<'a> {
         let id = if space.wants_run(size) {
             let id = space.take_run(size + 8)?;
             shape.run = Some(id);
-            self.adopt(id, to.log, stamp);
+            self.adopt(id, to.log, clock.time);
             id
         } else {
             let open = self.core.logs[to.log].open;
-            if self.fits(open, size) {
+            if self.takes(open, size, clock) {
                 open
             } else {
                 let fresh = space.take_segment(for_keep)?;
                 self.close(to.log);
-                self.adopt(fresh, to.log, stamp);
+                self.adopt(fresh, to.log, clock.time);
                 self.core.logs[to.log].open = fresh;
                 fresh
             }
         };
-        Some(self.write(id, shape, to.bits, key, value))
+        let steps = self.steps(id, clock);
+        Some(self.write(id, shape, to.bits, steps, key, value))
+    }
+
+    /// Steps of the policy's clock since a segment was opened.
+    #[inline]
+    fn steps(&self, id: u32, clock: Clock) -> u32 {
+        clock.time.wrapping_sub(self.shared.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
+    }
+
+    /// Whether an open segment has room for so many bytes, and isn't too old to say when they came.
+    #[inline]
+    fn takes(&self, id: u32, size: u64, clock: Clock) -> bool {
+        self.fits(id, size) && self.steps(id, clock) <= entry::MAX_STEPS
     }
 
     /// Whether so many bytes fit behind what a segment holds.
@@ -553,7 +592,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes an entry behind what a segment holds, which must have room, and returns its offset.
-    fn write(&mut self, id: u32, shape: &Shape, bits: u8, key: &[u8], value: &[u8]) -> u64 {
+    fn write(&mut self, id: u32, shape: &Shape, bits: u8, steps: u32, key: &[u8], value: &[u8]) -> u64 {
         let space = &self.shared.space;
         let size = shape.size() as u64;
         let segment = space.segment(id);
@@ -562,7 +601,7 @@ impl<'a> Writer<'a> {
         let offset = segment.start() + used;
         // SAFETY: `used + size <= capacity`, as the callers have checked; the bytes from `used` on belong to this stripe's
         // log and no published entry reaches them; offsets are multiples of 8.
-        unsafe { entry::write(space.base().add(offset as usize), shape, bits, key, value) };
+        unsafe { entry::write(space.base().add(offset as usize), shape, bits, steps, key, value) };
         segment.used.store(used + size, Ordering::Relaxed);
         segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
         if let Some(deadline) = shape.deadline {
@@ -670,7 +709,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The oldest live entry of a log. Dead ones before it are passed; expired ones are removed.
-    fn tail(&mut self, log: usize) -> Option<Tail<'a>> {
+    fn tail(&mut self, log: usize, step_bits: u32) -> Option<Tail<'a>> {
         loop {
             let id = self.core.logs[log].tail;
             if id == NONE {
@@ -694,6 +733,10 @@ impl<'a> Writer<'a> {
             let entry = self.entry(offset);
             let header = entry.header();
             if header.is_dead() {
+                if self.core.patience == 0 {
+                    return None;
+                }
+                self.core.patience -= 1;
                 self.core.logs[log].cursor += header.size() as u64;
                 self.core.debt -= header.size() as i64;
                 continue;
@@ -705,7 +748,8 @@ impl<'a> Writer<'a> {
                 self.kill(offset, entry, header, Cause::Expired);
                 continue;
             }
-            return Some(Tail { id, offset, entry, header, hash });
+            let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
+            return Some(Tail { id, offset, entry, header, hash, stamp });
         }
     }
 
@@ -731,7 +775,7 @@ impl<'a> Writer<'a> {
             self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
         }
         if self.core.source.0 != NONE && !drop {
-            match self.compact_one() {
+            match self.compact_one(policy.clock().step_bits) {
                 Compacted::Some => return Drained::Kept,
                 Compacted::NoRoom if self.core.fast => return Drained::Nothing,
                 // There is no room to compact into: evict until the next choice.
@@ -762,7 +806,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Moves the next live entry of the segment that is being compacted to the one that takes its place in the log.
-    fn compact_one(&mut self) -> Compacted {
+    fn compact_one(&mut self, step_bits: u32) -> Compacted {
         let space = &self.shared.space;
         let (id, mut at) = self.core.source;
         let segment = space.segment(id);
@@ -773,6 +817,10 @@ impl<'a> Writer<'a> {
             let header = entry.header();
             let size = header.size() as u64;
             if header.is_dead() {
+                if self.core.patience == 0 {
+                    return Compacted::Some;
+                }
+                self.core.patience -= 1;
                 at += size;
                 self.core.source.1 = at;
                 self.core.debt -= size as i64;
@@ -809,7 +857,11 @@ impl<'a> Writer<'a> {
                 self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
             {
                 let filling = self.core.logs[number].filling;
-                let new = self.write(filling, &shape, header.policy_bits(), key, value);
+                // As old as it was, as far as the target can say.
+                let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
+                let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
+                let steps = age.max(0) as u32 >> step_bits;
+                let new = self.write(filling, &shape, header.policy_bits(), steps, key, value);
                 self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
                 self.core.tally.copied += size;
                 self.kill(offset, entry, header, Cause::Moved);
@@ -828,20 +880,21 @@ impl<'a> Writer<'a> {
     pub fn drain_one<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
         let sizes = self.sizes();
         let first = policy.victim(&sizes);
-        let (log, tail) = match self.tail(first) {
+        let step_bits = policy.clock().step_bits;
+        let (log, tail) = match self.tail(first, step_bits) {
             Some(tail) => (first, tail),
-            None => match self.tail(1 - first) {
+            None => match self.tail(1 - first, step_bits) {
                 Some(tail) => (1 - first, tail),
                 None => return Drained::Nothing,
             },
         };
         let size = tail.header.size() as u64;
-        let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(self.shared), &sizes) };
+        let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(), &sizes) };
         if let Verdict::Keep { log: to, bits } = verdict {
-            if self.core.fast && !self.has_room(to, size) {
+            if self.core.fast && !self.has_room(to, size, policy.clock()) {
                 return Drained::Nothing;
             }
-            if self.keep(policy.stamp(), &tail, log, Placement { log: to, bits }) {
+            if self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
                 return Drained::Kept;
             }
         }
@@ -852,8 +905,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Moves the oldest entry of a log to the young end of one. False if there is no room for the copy.
-    fn keep(&mut self, stamp: u32, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
-        let &Tail { id, offset, entry, header, hash } = tail;
+    fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
+        let &Tail { id, offset, entry, header, hash, .. } = tail;
         if header.is_run() {
             // Nothing to copy: the run itself goes to the other end.
             let space = &self.shared.space;
@@ -863,7 +916,7 @@ impl<'a> Writer<'a> {
             from.live -= size;
             from.entries -= 1;
             space.segment(id).log.store(to.log as u32, Ordering::Relaxed);
-            space.segment(id).stamp.store(stamp, Ordering::Relaxed);
+            space.segment(id).stamp.store(clock.time, Ordering::Relaxed);
             let target = &mut self.core.logs[to.log];
             target.push(space, id);
             target.live += size;
@@ -879,7 +932,7 @@ impl<'a> Writer<'a> {
         let (key, value) = (entry.key(header), entry.value(header));
         let mut shape =
             Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
-        let Some(new) = self.append_stamped(stamp, to, &mut shape, key, value, true) else { return false };
+        let Some(new) = self.append_at(clock, to, &mut shape, key, value, true) else { return false };
         self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
         self.pass(log, header, entry);
         self.core.tally.copied += header.size() as u64;
@@ -889,14 +942,18 @@ impl<'a> Writer<'a> {
 
     /// Drains what is owed, a bounded number of entries.
     fn pay<P: Policy>(&mut self, policy: &mut P) {
-        for _ in 0..if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN } {
+        let most = if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN };
+        self.core.patience = 4 * most;
+        for _ in 0..most {
             if self.core.debt <= 0
                 || self.core.deferred_len > 0
+                || self.core.patience == 0
                 || self.make_some_room(policy, false) == Drained::Nothing
             {
-                return;
+                break;
             }
         }
+        self.core.patience = usize::MAX;
     }
 
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
@@ -922,29 +979,32 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Drains until a segment has been given up. False if there is nothing left to drain.
-    pub fn give_room<P: Policy>(&mut self, policy: &mut P) -> bool {
+    /// Drains until a segment has been given up, but not for long: the lock is wanted by others. `keeps` counts entries that
+    /// were kept instead, over the calls of one attempt.
+    pub fn give_room<P: Policy>(&mut self, policy: &mut P, keeps: &mut usize) -> Given {
         let before = self.stripe.footprint.load(Ordering::Relaxed);
-        let mut keeps = 0;
-        // Enough to compact a few segments of small entries.
+        // Enough to compact a few segments of small entries; then they go without being asked about.
         let most_keeps = (self.shared.space.segment_size() / 16) as usize;
-        while self.stripe.footprint.load(Ordering::Relaxed) >= before {
-            match self.make_some_room(policy, keeps > most_keeps) {
-                Drained::Kept => keeps += 1,
+        for _ in 0..MAX_HOLD {
+            match self.make_some_room(policy, *keeps > most_keeps) {
+                Drained::Kept => *keeps += 1,
                 Drained::Dropped => {}
                 Drained::Nothing => {
                     // Only open segments are left, drained to their ends.
-                    let open: u64 = self.stripe.footprint.load(Ordering::Relaxed);
                     for log in 0..2 {
                         self.close(log);
                         self.close_filling(log);
                     }
-                    return self.stripe.footprint.load(Ordering::Relaxed) < open;
+                    let less = self.stripe.footprint.load(Ordering::Relaxed) < before;
+                    return if less { Given::Some } else { Given::Nothing };
                 }
             }
+            if self.stripe.footprint.load(Ordering::Relaxed) < before {
+                self.core.debt = 0;
+                return Given::Some;
+            }
         }
-        self.core.debt = 0;
-        true
+        Given::More
     }
 
     /// Forgets everything.
@@ -992,6 +1052,7 @@ impl<'a> Writer<'a> {
             _ => sizes.capacity.min(fit),
         };
         self.core.inform_at = self.core.tally.sets + 16 + self.core.told_entries / 8;
+        policy.served(self.shared.hits() / self.shared.stripes.len() as u64);
         if entries.abs_diff(self.core.told_entries) <= self.core.told_entries / 4 {
             return true;
         }

@@ -6,7 +6,6 @@
 //! values a copy is cheaper.
 
 use crate::cache::{Cache, Shared};
-use crate::epoch;
 use crate::error::Error;
 use crate::sync::Ordering;
 use std::ops::Deref;
@@ -74,7 +73,6 @@ impl Cache {
             // While the epoch is pinned the segment isn't reused; from here on the count keeps it.
             shared.space.segment(segment).pins.fetch_add(1, Ordering::AcqRel);
             let value = entry.value(header);
-            debug_assert!(epoch::is_pinned());
             // SAFETY: `shared` is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
             // pinned that has seen it open.
             let shared = unsafe {

@@ -152,7 +152,7 @@ impl Model {
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
-    prop_oneof![Just(Policy::Lru), Just(Policy::S3Fifo), Just(Policy::Default)]
+    prop_oneof![Just(Policy::Lru), Just(Policy::S3Fifo), Just(Policy::Cellar)]
 }
 
 proptest! {

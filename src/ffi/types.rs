@@ -23,7 +23,7 @@ pub enum Status {
     LARDER_INVALID_ARGUMENT = 16,
     /// The key is longer than 65,536 bytes.
     LARDER_KEY_TOO_LARGE = 17,
-    /// The value is longer than a quarter of the budget (or than 4 GiB - 1).
+    /// The value is longer than a quarter of the budget (or than 2 GiB - 1).
     LARDER_VALUE_TOO_LARGE = 18,
     /// The cache was closed.
     LARDER_CLOSED = 19,
@@ -69,6 +69,8 @@ pub const LARDER_POLICY_DEFAULT: u32 = 0;
 pub const LARDER_POLICY_LRU: u32 = 1;
 /// S3-FIFO.
 pub const LARDER_POLICY_S3FIFO: u32 = 2;
+/// larder's own: two logs and two ghosts that learn how to share (docs/policy.md).
+pub const LARDER_POLICY_CELLAR: u32 = 3;
 
 /// How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes; the rest is optional.
 #[repr(C)]
@@ -98,6 +100,7 @@ impl LarderOptions {
             LARDER_POLICY_DEFAULT => Kind::Default,
             LARDER_POLICY_LRU => Kind::Lru,
             LARDER_POLICY_S3FIFO => Kind::S3Fifo,
+            LARDER_POLICY_CELLAR => Kind::Cellar,
             _ => return Err(Status::LARDER_INVALID_ARGUMENT),
         };
         if self.flags != 0 || self.reserved != 0 {

@@ -11,7 +11,7 @@
 //! A wrong "yes" comes about once in 85 questions to a full table: 6.4 used places, one in 512 each. It costs a new key an
 //! undeserved place in the hot log, if the hot tail is idle: the simulation of docs/hit-ratio.md can't tell it from exact keys.
 
-const WAYS: usize = 8;
+const WAYS: usize = 4;
 /// Steps in the longest memory.
 const STEPS: u64 = 96;
 /// Dates are 1 to 127.

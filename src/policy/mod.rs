@@ -7,10 +7,13 @@
 //! To add one: implement [`Policy`] in a file of its own, and name it in [`Kind`] and in [`AnyPolicy`]. Nothing else knows
 //! policies by name.
 
+mod cellar;
+mod dated_ghost;
 mod ghost;
 mod lru;
 mod s3fifo;
 
+use cellar::Cellar;
 use lru::Lru;
 use s3fifo::S3Fifo;
 
@@ -19,11 +22,11 @@ use s3fifo::S3Fifo;
 pub struct Entry {
     /// The hash of its key.
     pub hash: u64,
-    /// Bits 0 and 1: hits since it was written or kept, saturating at [`Policy::hit_max`]. Bits 2 to 6 are the policy's.
+    /// Bits 0 and 1: hits since it was written or kept, saturating at [`Policy::hit_max`]. Bits 2 and 3 are the policy's.
     pub bits: u8,
     /// Bytes in the log.
     pub size: u32,
-    /// The policy's [`stamp`](Policy::stamp) when the entry's segment was opened.
+    /// The time of the policy's [clock](Policy::clock) at which it was appended, to a step before.
     pub stamp: u32,
 }
 
@@ -67,6 +70,15 @@ pub trait Tails {
     fn rotate(&mut self, log: usize, bits: u8) -> bool;
 }
 
+/// A policy's clock: it ticks when the policy likes, and wraps. The time at which an entry is appended is kept with it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Clock {
+    /// The time.
+    pub time: u32,
+    /// Entries keep the time in steps of two to this power. 255 steps after a segment was opened it is closed.
+    pub step_bits: u32,
+}
+
 /// An eviction policy.
 pub trait Policy {
     /// Where the counter of hits stops. At most 3.
@@ -81,10 +93,12 @@ pub trait Policy {
     fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict;
     /// An entry with this hash will be asked about soon: start loading what is known of it.
     fn prefetch(&self, _hash: u64) {}
-    /// The policy's clock, kept with a segment from the moment it is opened.
-    fn stamp(&self) -> u32 {
-        0
+    /// The policy's clock now.
+    fn clock(&self) -> Clock {
+        Clock::default()
     }
+    /// How many hits there have been so far, about; told now and then.
+    fn served(&mut self, _hits: u64) {}
     /// The stripe may now hold about so many entries: ghosts follow. Called when that has changed by a quarter or so.
     fn resize(&mut self, entries: u64);
     /// Everything was cleared.
@@ -103,12 +117,15 @@ pub enum Kind {
     Lru,
     /// S3-FIFO.
     S3Fifo,
+    /// larder's own: docs/policy.md.
+    Cellar,
 }
 
 /// One of the policies. An enum, so that nothing is called through a pointer on the way from Go's stack.
 pub enum AnyPolicy {
     Lru(Lru),
     S3Fifo(S3Fifo),
+    Cellar(Cellar),
 }
 
 macro_rules! each {
@@ -116,6 +133,7 @@ macro_rules! each {
         match $self {
             AnyPolicy::Lru($policy) => $call,
             AnyPolicy::S3Fifo($policy) => $call,
+            AnyPolicy::Cellar($policy) => $call,
         }
     };
 }
@@ -125,7 +143,8 @@ impl AnyPolicy {
     pub fn new(kind: Kind, entries: u64) -> AnyPolicy {
         match kind {
             Kind::Lru => AnyPolicy::Lru(Lru),
-            Kind::Default | Kind::S3Fifo => AnyPolicy::S3Fifo(S3Fifo::new(entries)),
+            Kind::S3Fifo => AnyPolicy::S3Fifo(S3Fifo::new(entries)),
+            Kind::Default | Kind::Cellar => AnyPolicy::Cellar(Cellar::new(entries)),
         }
     }
 }
@@ -156,8 +175,11 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.prefetch(hash));
     }
     #[inline]
-    fn stamp(&self) -> u32 {
-        each!(self, policy => policy.stamp())
+    fn clock(&self) -> Clock {
+        each!(self, policy => policy.clock())
+    }
+    fn served(&mut self, hits: u64) {
+        each!(self, policy => policy.served(hits));
     }
     fn resize(&mut self, entries: u64) {
         each!(self, policy => policy.resize(entries))
