@@ -13,6 +13,7 @@ use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
 use crate::stripe::{Given, Stored, Stripe, Tally};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::convert::Infallible;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -404,19 +405,24 @@ impl Cache {
         Ok(f(self.shared(&guard)?))
     }
 
-    /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not call the cache.
+    /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not call the cache. It counts
+    /// as a hit unless `f` fails to take the value.
     #[inline]
-    pub(crate) fn read<T>(&self, key: &[u8], f: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Error> {
+    pub(crate) fn read<T, E>(
+        &self,
+        key: &[u8],
+        f: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Option<Result<T, E>>, Error> {
         self.read_entry(key, |_, entry, header| f(entry.value(header)))
     }
 
     /// As [`Cache::read`], with the entry.
     #[inline]
-    pub(crate) fn read_entry<T>(
+    pub(crate) fn read_entry<T, E>(
         &self,
         key: &[u8],
-        f: impl FnOnce(&Shared, Entry<'_>, Header) -> T,
-    ) -> Result<Option<T>, Error> {
+        f: impl FnOnce(&Shared, Entry<'_>, Header) -> Result<T, E>,
+    ) -> Result<Option<Result<T, E>>, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
@@ -429,9 +435,12 @@ impl Cache {
         let line = shared.line(&guard);
         Ok(match found {
             Some((entry, header)) => {
-                entry.mark_hit(header, shared.hit_max);
-                line.hit(1);
-                Some(f(shared, entry, header))
+                let taken = f(shared, entry, header);
+                if taken.is_ok() {
+                    shared.mark(entry, header);
+                    line.hit(1);
+                }
+                Some(taken)
             }
             None => {
                 line.miss(1);
@@ -443,12 +452,12 @@ impl Cache {
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
     /// `most` bytes. This is what the fast door runs.
     #[inline]
-    pub(crate) fn try_read<T>(
+    pub(crate) fn try_read<T, E>(
         &self,
         key: &[u8],
         most: usize,
-        f: impl FnOnce(&[u8]) -> T,
-    ) -> Result<Option<T>, TryError> {
+        f: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Option<Result<T, E>>, TryError> {
         let guard = epoch::try_pin().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
@@ -458,9 +467,12 @@ impl Cache {
                 if header.value_len() > most {
                     return Err(TryError::Busy);
                 }
-                entry.mark_hit(header, shared.hit_max);
-                line.hit(1);
-                Ok(Some(f(entry.value(header))))
+                let taken = f(entry.value(header));
+                if taken.is_ok() {
+                    shared.mark(entry, header);
+                    line.hit(1);
+                }
+                Ok(Some(taken))
             }
             Ok(None) => {
                 line.miss(1);
@@ -472,12 +484,16 @@ impl Cache {
 
     /// A copy of the value of a key. A closed cache has none.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.read(key, <[u8]>::to_vec).ok().flatten()
+        self.read(key, |value| Ok::<_, Infallible>(value.to_vec())).ok()??.ok()
     }
 
     /// Appends the value of a key to `out`. False if there is none.
     pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> bool {
-        self.read(key, |value| out.extend_from_slice(value)).is_ok_and(|found| found.is_some())
+        self.read(key, |value| {
+            out.extend_from_slice(value);
+            Ok::<_, Infallible>(())
+        })
+        .is_ok_and(|found| found.is_some())
     }
 
     /// Stores a value for the default time to live. Every get that begins after this has returned sees it, until it is

@@ -43,6 +43,8 @@ const BUCKETS_PER_PAGE: usize = PAGE / BUCKET_BYTES;
 /// How far from home an entry may lie, in buckets. Runs of full buckets get shorter by a factor of e every 5 to 8 buckets
 /// at 80 to 83 % full, so hardly an insert in ten million fails for want of a place; one that does takes another's.
 const REACH: usize = 2 * BUCKETS_PER_PAGE;
+/// As REACH, for what is moved while the table shrinks: if it takes more, shrinking is given up.
+const NEAR: usize = 8;
 /// The smallest table.
 const MIN_BUCKETS: u32 = 16;
 /// Grow above 80 % of the slots (a hit looks at 1.05 buckets, a miss at 1.2), shrink below 56 %.
@@ -128,6 +130,8 @@ pub struct IndexState {
     entries: usize,
     pages: usize,
     shrinking: bool,
+    /// Shrinking failed when there were a third more entries than this: no use trying before.
+    shrink_below: usize,
 }
 
 /// The reserved address space of all the stripes' tables, interleaved so that a huge page serves all of them: stripe `s`
@@ -206,7 +210,7 @@ impl IndexSpace {
         let pages = Index::pages_for(MIN_BUCKETS);
         space
             .reserve_index((pages * PAGE) as u64)
-            .then_some((index, IndexState { entries: 0, pages, shrinking: false }))
+            .then_some((index, IndexState { entries: 0, pages, shrinking: false, shrink_below: usize::MAX }))
     }
 
     fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
@@ -433,8 +437,12 @@ impl Index {
     }
 
     fn put(&self, slot: Slot) -> bool {
+        self.put_within(slot, REACH)
+    }
+
+    fn put_within(&self, slot: Slot, reach: usize) -> bool {
         let start = self.home(slot.tag());
-        for bucket in start..start + REACH {
+        for bucket in start..start + reach {
             for word in self.bucket(bucket) {
                 if word.load(Ordering::Relaxed) == 0 {
                     word.store(slot.0, Ordering::Release);
@@ -543,7 +551,9 @@ impl Index {
     #[inline]
     fn wants_shrink(&self, state: &IndexState) -> bool {
         let hi = self.hi.load(Ordering::Relaxed);
-        hi > MIN_BUCKETS && state.entries as u64 * 100 < u64::from(hi) * SLOTS as u64 * SHRINK_AT
+        hi > MIN_BUCKETS
+            && state.entries < state.shrink_below
+            && state.entries as u64 * 100 < u64::from(hi) * SLOTS as u64 * SHRINK_AT
     }
 
     /// Goes on growing or shrinking by a bounded amount. Returns false if the table must grow and the budget has no room
@@ -587,6 +597,7 @@ impl Index {
             return false;
         }
         state.pages = pages;
+        state.shrink_below = usize::MAX;
         memory.reach((more as usize + REACH) >> self.extent_bits);
         self.begin_move();
         self.hi.store(more, Ordering::Relaxed);
@@ -635,7 +646,23 @@ impl Index {
             at += 1;
         }
         self.split.store(if growing { from } else { to }, Ordering::Relaxed);
-        for &mover in &movers[..count] {
+        let reach = if growing { REACH } else { NEAR };
+        let placed = movers[..count].iter().take_while(|&&mover| self.put_within(mover, reach)).count();
+        if placed < count && !growing {
+            // Tags are not evenly spread: somebody deletes in the order of an iteration. The entries go back to where they
+            // were, and the table to what it was.
+            for &mover in &movers[..placed] {
+                self.take_back(mover);
+            }
+            self.split.store(split, Ordering::Relaxed);
+            state.shrinking = false;
+            state.shrink_below = state.entries / 4 * 3;
+            if split == 0 {
+                self.lo.store(hi, Ordering::Release);
+            }
+        }
+        let again = if placed < count && !growing { 0 } else { placed };
+        for &mover in &movers[again..count] {
             if !self.put(mover) {
                 // Beyond all chance (see REACH). The entry is lost as if evicted; the drain finds it dead.
                 state.entries -= 1;
@@ -644,12 +671,24 @@ impl Index {
         self.end_move();
         if growing && from == 0 {
             self.lo.store(hi, Ordering::Release);
-        } else if !growing && to == TAG_END {
+        } else if state.shrinking && to == TAG_END {
             self.hi.store(lo, Ordering::Release);
             let pages = Self::pages_for(lo);
             memory.decommit(self, pages, state.pages);
             space.unreserve_index(((state.pages - pages) * PAGE) as u64);
             state.pages = pages;
+        }
+    }
+
+    /// Takes a slot out again that was put into the table in this very move.
+    fn take_back(&self, slot: Slot) {
+        let start = self.home(slot.tag());
+        for bucket in start..start + REACH {
+            for i in 0..SLOTS {
+                if self.bucket(bucket)[i].load(Ordering::Relaxed) == slot.0 {
+                    return self.take_out(Place { bucket, slot: i }, true);
+                }
+            }
         }
     }
 
@@ -664,6 +703,7 @@ impl Index {
         space.unreserve_index(((state.pages - pages) * PAGE) as u64);
         state.pages = pages;
         state.entries = 0;
+        state.shrink_below = usize::MAX;
     }
 
     /// Calls `visit` with the slots of the home bucket of `tag`, from `tag` on, and returns the first tag not visited
@@ -780,6 +820,31 @@ mod tests {
         index.settle(&mut state, &space, &memory);
         index.check(&state);
         assert_eq!(state.entries(), 10);
+        assert!(state.pages <= 4);
+    }
+
+    #[test]
+    fn deleting_in_order_loses_nothing() {
+        let (space, memory) = setup(1);
+        let (index, mut state) = memory.table(0, &space).unwrap();
+        let n = 50_000u64;
+        for i in 0..n {
+            index.steps(&mut state, &space, &memory);
+            assert!(index.insert(&mut state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+        }
+        let mut keys: Vec<u64> = (0..n).collect();
+        keys.sort_by_key(|&i| scramble(i));
+        for (done, &i) in keys.iter().enumerate() {
+            let (place, _) = index.find_place(&state, scramble(i), |s| s.offset() == (i + 1) * 8).expect("still there");
+            index.remove(&mut state, place);
+            index.steps(&mut state, &space, &memory);
+            if done % 4_999 == 0 {
+                index.check(&state);
+            }
+        }
+        assert_eq!(state.entries(), 0);
+        index.settle(&mut state, &space, &memory);
+        index.check(&state);
         assert!(state.pages <= 4);
     }
 

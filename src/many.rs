@@ -105,9 +105,8 @@ impl Cache {
             shared.prepare(keys, range.clone(), true);
         }
         for (done, i) in range.clone().enumerate() {
-            let mut answered = None;
-            self.read(keys.get(i), |value| answered = Some(deliver(i, Some(value))))?;
-            if !answered.unwrap_or_else(|| deliver(i, None)) {
+            let taken = self.read(keys.get(i), |value| deliver(i, Some(value)).then_some(()).ok_or(()))?;
+            if !taken.map_or_else(|| deliver(i, None), |taken| taken.is_ok()) {
                 return Ok(done);
             }
         }

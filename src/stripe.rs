@@ -863,6 +863,9 @@ impl<'a> Writer<'a> {
                 let steps = age.max(0) as u32 >> step_bits;
                 let new = self.write(filling, &shape, header.policy_bits(), steps, key, value);
                 self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+                if self.core.newest == offset {
+                    self.core.newest = new;
+                }
                 self.core.tally.copied += size;
                 self.kill(offset, entry, header, Cause::Moved);
             } else {

@@ -8,6 +8,7 @@
 use crate::cache::{Cache, Shared};
 use crate::error::Error;
 use crate::sync::Ordering;
+use std::convert::Infallible;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -79,7 +80,8 @@ impl Cache {
                 Arc::increment_strong_count(shared);
                 Arc::from_raw(shared)
             };
-            View { data: value.as_ptr(), len: value.len(), segment, shared }
+            Ok::<_, Infallible>(View { data: value.as_ptr(), len: value.len(), segment, shared })
         })
+        .map(|found| found.and_then(Result::ok))
     }
 }

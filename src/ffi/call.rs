@@ -20,14 +20,14 @@ const FAST_COPY: usize = 64 << 10;
 /// # Safety
 /// The call's buffer is NULL or valid for its length.
 #[inline(always)]
-unsafe fn deliver(call: &mut LarderCall, value: &[u8]) -> Status {
+unsafe fn deliver(call: &mut LarderCall, value: &[u8]) -> Result<(), Status> {
     call.out_len = value.len();
     if value.len() > call.buf_len {
-        return Status::LARDER_BUFFER_TOO_SMALL;
+        return Err(Status::LARDER_BUFFER_TOO_SMALL);
     }
     // SAFETY: `buf_len` bytes are the caller's, apart from the cache's memory.
     unsafe { bytes::copy(value.as_ptr(), call.buf, value.len()) };
-    Status::LARDER_OK
+    Ok(())
 }
 
 fn ttl_of(flags: u64, ttl_ms: u64) -> Ttl {
@@ -68,7 +68,8 @@ pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
     };
     // SAFETY: passed on to the caller.
     let status = match cache.0.try_read(key, FAST_COPY, |value| unsafe { deliver(call, value) }) {
-        Ok(Some(status)) => status,
+        Ok(Some(Ok(()))) => Status::LARDER_OK,
+        Ok(Some(Err(status))) => status,
         Ok(None) => Status::LARDER_NOT_FOUND,
         Err(error) => error.into(),
     };
@@ -152,8 +153,7 @@ pub unsafe extern "C" fn larder_call_get(call: *mut LarderCall) -> usize {
                 return Err(Status::LARDER_INVALID_ARGUMENT);
             }
             match cache.0.read(key, |value| deliver(call, value))? {
-                Some(Status::LARDER_OK) => Ok(()),
-                Some(status) => Err(status),
+                Some(taken) => taken,
                 None => Err(Status::LARDER_NOT_FOUND),
             }
         })

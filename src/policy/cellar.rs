@@ -14,10 +14,12 @@
 //!   got into hot moves it up a step, a key from the hot ghost down a step.
 //! * How long the cold ghost remembers is learnt too: keys from its older half carry a flag, and whether they have had hits
 //!   at their first hot tail says if old ghosts are worth listening to.
+//! * Sizes: wherever an entry would go to hot or stay there, one larger than the mean gets its way with probability mean / size.
+//!   So a byte of memory earns as many hits in large entries as in small ones. (Not where the capacity is in entries.)
 //! * Nothing helps: if eight caches of misses brought nearly no hit, hot is full of what nobody wants; for the time of
 //!   a cache of drains each cold tail takes the place of a hot one.
 //!
-//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts.
+//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts, and a kilobyte.
 
 use super::dated_ghost::DatedGhost;
 use super::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
@@ -78,6 +80,8 @@ pub struct Cellar {
     flush: u64,
     watch: Watch,
     random: u64,
+    /// Bytes of a new entry, on the mean of the last thousand or so.
+    mean: f64,
 }
 
 /// Looks whether hits come at all.
@@ -109,6 +113,7 @@ impl Cellar {
             flush: 0,
             watch: Watch { misses: 0, hits: None, since: 0, length: WATCH },
             random: 0,
+            mean: 0.0,
         }
     }
 
@@ -135,8 +140,27 @@ impl Cellar {
 
     /// Three times in four.
     fn mostly(&mut self) -> bool {
+        self.draw() >> 30 != 0
+    }
+
+    /// 32 random bits.
+    fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.random >> 62 != 0
+        self.random >> 32
+    }
+
+    /// Whether an entry is worth the room it takes: always, if it is no larger than the mean; twice the mean, one time in two.
+    fn fits(&mut self, size: u32, sizes: &Sizes) -> bool {
+        // A capacity in entries: size doesn't matter. (In bytes it is at least 24 times as much.)
+        if sizes.capacity < 8 * self.entries || f64::from(size) <= self.mean {
+            return true;
+        }
+        ((self.draw() * u64::from(size)) >> 32) < self.mean as u64
+    }
+
+    fn learn_size(&mut self, size: u32) {
+        let size = f64::from(size);
+        self.mean = if self.mean == 0.0 { size } else { self.mean + (size - self.mean) / 1024.0 };
     }
 
     /// Whether a key from the cold ghost may go to hot: see the head of the file.
@@ -180,11 +204,11 @@ impl Cellar {
         Verdict::Keep { log, bits }
     }
 
-    fn cold_tail(&mut self, entry: &Entry) -> Verdict {
+    fn cold_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         self.cold_last = true;
         if self.run < 2 * MAX_RUN {
-            if hits >= PROMOTE {
+            if hits >= PROMOTE && self.fits(entry.size, sizes) {
                 return self.keep(HOT, 0);
             }
             if self.owed >= u64::from(entry.size) {
@@ -199,14 +223,14 @@ impl Cellar {
         Verdict::Drop
     }
 
-    fn hot_tail(&mut self, entry: &Entry) -> Verdict {
+    fn hot_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         if self.flush > 0 && self.cold_last {
             self.flush -= 1;
             self.owed += u64::from(entry.size);
         } else {
             self.judge(entry.bits);
-            if hits > 0 && self.run < 2 * MAX_RUN {
+            if hits > 0 && self.run < 2 * MAX_RUN && self.fits(entry.size, sizes) {
                 self.cold_last = false;
                 return self.keep(HOT, hits / 2);
             }
@@ -225,8 +249,9 @@ impl Policy for Cellar {
         HITS
     }
 
-    fn insert<T: Tails>(&mut self, hash: u64, _: u32, _: &Sizes, tails: &mut T) -> Placement {
+    fn insert<T: Tails>(&mut self, hash: u64, size: u32, sizes: &Sizes, tails: &mut T) -> Placement {
         self.run = 0;
+        self.learn_size(size);
         self.clock = self.clock.wrapping_add(1);
         self.calm = self.calm.saturating_add(1);
         if self.filling() {
@@ -235,7 +260,7 @@ impl Policy for Cellar {
         self.watch();
         let reach = self.cold_ghost.steps(part(self.entries, self.reach));
         if let Some(found) = self.cold_ghost.take(hash, reach) {
-            if self.beats_tail(found.stamp, tails) {
+            if self.fits(size, sizes) && self.beats_tail(found.stamp, tails) {
                 if found.age <= self.cold_ghost.steps(part(self.entries, HOT_GHOST)) {
                     self.step(1.0);
                 }
@@ -243,7 +268,7 @@ impl Policy for Cellar {
             }
         } else if self.hot_ghost.take(hash, u64::MAX).is_some() {
             self.step(-1.0);
-            if self.mostly() {
+            if self.mostly() && self.fits(size, sizes) {
                 return Placement { log: HOT, bits: 0 };
             }
         }
@@ -273,8 +298,13 @@ impl Policy for Cellar {
         if sizes.used[COLD] as f64 > self.target * sizes.capacity as f64 { COLD } else { HOT }
     }
 
-    fn tail(&mut self, log: usize, entry: &Entry, _: &Sizes) -> Verdict {
-        if log == COLD { self.cold_tail(entry) } else { self.hot_tail(entry) }
+    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
+        if log == COLD { self.cold_tail(entry, sizes) } else { self.hot_tail(entry, sizes) }
+    }
+
+    #[inline]
+    fn prefetch(&self, hash: u64) {
+        self.cold_ghost.prefetch(hash);
     }
 
     #[inline]
@@ -315,4 +345,177 @@ fn part(entries: u64, caches: f64) -> u64 {
 /// Whether stamp a was given before stamp b, on a clock that wraps.
 fn older(a: u32, b: u32) -> bool {
     (b.wrapping_sub(a) as i32) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, VecDeque};
+
+    fn hash(key: u64) -> u64 {
+        let x = key.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x ^ (x >> 27)
+    }
+
+    /// A cache of unit sizes: two queues and a map.
+    struct Model {
+        policy: Cellar,
+        now: u32,
+        logs: [VecDeque<u64>; 2],
+        entries: HashMap<u64, Entry>,
+        capacity: u64,
+        hits: u64,
+        copies: u64,
+        longest: u64,
+    }
+
+    impl Tails for Model {
+        fn peek(&mut self, log: usize) -> Option<Entry> {
+            self.logs[log].front().map(|key| self.entries[key])
+        }
+        fn rotate(&mut self, log: usize, bits: u8) -> bool {
+            let Some(key) = self.logs[log].pop_front() else { return false };
+            self.logs[log].push_back(key);
+            let now = self.now;
+            let entry = self.entries.get_mut(&key).unwrap();
+            (entry.bits, entry.stamp) = (bits, now);
+            self.copies += 1;
+            true
+        }
+    }
+
+    impl Model {
+        fn new(capacity: u64) -> Model {
+            let policy = Cellar::new(capacity);
+            let (logs, entries) = (Default::default(), HashMap::new());
+            Model { policy, now: 0, logs, entries, capacity, hits: 0, copies: 0, longest: 0 }
+        }
+        fn sizes(&self) -> Sizes {
+            Sizes { used: [self.logs[0].len() as u64, self.logs[1].len() as u64], capacity: self.capacity }
+        }
+        fn append(&mut self, log: usize, key: u64, bits: u8) {
+            let stamp = self.policy.clock;
+            self.entries.insert(key, Entry { hash: hash(key), bits, size: 1, stamp });
+            self.logs[log].push_back(key);
+        }
+        fn get(&mut self, key: u64) -> bool {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                if entry.bits & HITS < HITS {
+                    entry.bits += 1;
+                }
+                self.hits += 1;
+                return true;
+            }
+            self.policy.served(self.hits);
+            let before = self.copies;
+            while self.entries.len() as u64 >= self.capacity {
+                let sizes = self.sizes();
+                let first = self.policy.victim(&sizes);
+                let log = if self.logs[first].is_empty() { 1 - first } else { first };
+                let key = self.logs[log].pop_front().unwrap();
+                let entry = self.entries.remove(&key).unwrap();
+                if let Verdict::Keep { log, bits } = self.policy.tail(log, &entry, &sizes) {
+                    self.append(log, key, bits);
+                    self.copies += 1;
+                }
+            }
+            // The policy looks at the tails of the model it belongs to.
+            self.now = self.policy.clock;
+            let mut policy = std::mem::replace(&mut self.policy, Cellar::new(1));
+            let place = policy.insert(hash(key), 1, &self.sizes(), self);
+            self.policy = policy;
+            self.longest = self.longest.max(self.copies - before);
+            self.append(place.log, key, place.bits);
+            false
+        }
+        /// Hits of a hundred requests.
+        fn rate(&mut self, keys: impl Iterator<Item = u64>) -> f64 {
+            let (mut hits, mut requests) = (0, 0);
+            for key in keys {
+                hits += u64::from(self.get(key));
+                requests += 1;
+            }
+            100.0 * hits as f64 / f64::from(requests)
+        }
+    }
+
+    fn looped(length: u64, times: u64) -> impl Iterator<Item = u64> {
+        (0..length * times).map(move |i| i % length)
+    }
+
+    #[test]
+    fn a_loop_larger_than_the_cache_keeps_what_fits() {
+        let mut model = Model::new(500);
+        let rate = model.rate(looped(1000, 50));
+        assert!(rate > 45.0, "{rate}");
+    }
+
+    #[test]
+    fn a_loop_after_a_scan_is_not_stuck() {
+        let mut model = Model::new(500);
+        model.rate(1_000_000..1_010_000);
+        model.rate(looped(1000, 20));
+        let rate = model.rate(looped(1000, 10));
+        assert!(rate > 40.0, "{rate}");
+    }
+
+    #[test]
+    fn a_scan_does_not_wash_out_what_is_used() {
+        let mut model = Model::new(500);
+        model.rate(looped(400, 20));
+        model.rate((0..2_000).map(|i| if i % 2 == 0 { 1_000_000 + i } else { i / 2 % 400 }));
+        let rate = model.rate(looped(400, 1));
+        assert!(rate > 95.0, "{rate}");
+    }
+
+    #[test]
+    fn a_new_working_set_takes_over() {
+        let mut model = Model::new(500);
+        model.rate(looped(400, 20));
+        model.rate(looped(400, 5).map(|key| key + 10_000));
+        let rate = model.rate(looped(400, 5).map(|key| key + 10_000));
+        assert!(rate > 90.0, "{rate}");
+    }
+
+    #[test]
+    fn one_insert_copies_a_bounded_number_of_entries() {
+        let mut model = Model::new(100);
+        let mut x = 1u64;
+        for i in 0..100_000u64 {
+            x = hash(x);
+            model.get(if i % 3 == 0 { x % 5000 } else { x % 110 });
+        }
+        assert!(model.copies > 0);
+        assert!(model.longest <= u64::from(2 * MAX_RUN + ROTATIONS), "{}", model.longest);
+    }
+
+    #[test]
+    fn tiny_stripes_work() {
+        for capacity in [1, 2, 3, 10] {
+            let mut model = Model::new(capacity);
+            model.rate(looped(17, 500));
+            model.rate((0..2000).map(hash));
+            assert_eq!(model.entries.len() as u64, capacity);
+        }
+    }
+
+    #[test]
+    fn large_entries_need_more_luck_in_bytes_and_none_in_entries() {
+        let mut policy = Cellar::new(1000);
+        policy.learn_size(100);
+        let bytes = Sizes { used: [0, 0], capacity: 100_000 };
+        let entries = Sizes { used: [0, 0], capacity: 1000 };
+        assert!((0..1000).all(|_| policy.fits(100, &bytes)));
+        let lucky = (0..10_000).filter(|_| policy.fits(400, &bytes)).count();
+        assert!((2_200..2_800).contains(&lucky), "{lucky}");
+        assert!((0..1000).all(|_| policy.fits(400, &entries)));
+    }
+
+    #[test]
+    fn stamps_compare_across_the_wrap() {
+        assert!(older(u32::MAX, 3));
+        assert!(!older(3, u32::MAX));
+        assert!(!older(7, 7));
+    }
 }

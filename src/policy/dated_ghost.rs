@@ -1,15 +1,15 @@
 //! Keys that were evicted not long ago, as fingerprints, with the time of it: two bytes a key.
 //!
-//! A table of eight-way sets of 16-bit words. A word holds nine bits of the hash and a seven-bit date: the number of the
-//! *step* in which the key was put, a step being a ninety-sixth of the longest memory (so 1.04 % of it). Dates run from 1 to 127 and
+//! A table of four-way sets of 16-bit words. A word holds nine bits of the hash and a seven-bit date: the number of the
+//! *step* in which the key was put, a step being a ninety-sixth of the length. Dates run from 1 to 127 and
 //! around; 0 is an empty place. What is older than 96 steps is as good as absent, and before its date could be taken for
 //! a young one it is wiped: each put looks at the next set in turn, so the whole table is seen every 18 steps or less.
 //!
 //! Keys come in the order in which they entered the log that they fell out of, so the *stamp* that came with a key need not be kept with it:
 //! one stamp a step does, in a ring of 128.
 //!
-//! A wrong "yes" comes about once in 85 questions to a full table: 6.4 used places, one in 512 each. It costs a new key an
-//! undeserved place in the hot log, if the hot tail is idle: the simulation of docs/hit-ratio.md can't tell it from exact keys.
+//! A wrong "yes" comes about once in 160 questions to a full table: 3.2 used places, one in 512 each. It costs a new key an
+//! undeserved place in the hot log, if the hot tail is idle: docs/hit-ratio.md has what shorter and longer fingerprints do.
 
 const WAYS: usize = 4;
 /// Steps in the longest memory.
@@ -139,6 +139,11 @@ impl DatedGhost {
         None
     }
 
+    /// Starts loading what [`DatedGhost::take`] and [`DatedGhost::put`] will look at.
+    pub fn prefetch(&self, hash: u64) {
+        crate::entry::prefetch(self.words.as_ptr().wrapping_add(self.place(hash).0).cast());
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
         self.words.fill(0);
@@ -149,7 +154,8 @@ fn clamp(length: u64) -> u64 {
     length.clamp(8, 1 << 28)
 }
 
-/// A fifth more places than keys, so that few sets overflow before their keys are old.
+/// A fifth more places than keys. One key in eight is lost all the same, before it is old, to a set that is full: more
+/// places, or sets of eight, would cost more memory, or more wrong answers.
 fn sets(length: u64) -> usize {
     (length * 6 / 5).div_ceil(WAYS as u64) as usize
 }
@@ -170,30 +176,34 @@ mod tests {
         (0..100_000).for_each(|i| ghost.put(hash(i), i as u32));
         let young = 100_000 - 9_000..100_000;
         let found = young.clone().filter(|&i| ghost.take(hash(i), STEPS).is_some()).count();
-        assert!(found > 8_500, "{found}");
+        // Four-way sets overflow before their keys are old.
+        assert!(found > 7_500, "{found}");
         let again = young.filter(|&i| ghost.take(hash(i), STEPS).is_some()).count();
         assert!(again < 200, "{again}");
     }
 
     #[test]
-    fn wrong_answers_are_about_one_in_85() {
+    fn wrong_answers_are_about_one_in_160() {
         let mut ghost = DatedGhost::new(9600);
         (0..100_000).for_each(|i| ghost.put(hash(i), 0));
         let wrong = (200_000..220_000).filter(|&i| ghost.take(hash(i), STEPS).is_some()).count();
-        assert!((50..400).contains(&wrong), "{wrong}");
+        assert!((40..250).contains(&wrong), "{wrong}");
     }
 
     #[test]
     fn dates_and_stamps_are_right_to_a_step() {
         let mut ghost = DatedGhost::new(960);
         (0..5_000u64).for_each(|i| ghost.put(hash(i), 7 + 3 * i as u32));
+        let mut seen = 0;
         for back in (0..900u64).step_by(45) {
             let key = 4_999 - back;
-            let found = ghost.take(hash(key), STEPS).expect("young enough");
+            let Some(found) = ghost.take(hash(key), STEPS) else { continue };
+            seen += 1;
             assert!(found.age.abs_diff(back / 10) <= 1, "{back}: {found:?}");
             let stamp = 7 + 3 * key as u32;
             assert!(found.stamp <= stamp && stamp - found.stamp <= 30, "{back}: {found:?}");
         }
+        assert!(seen >= 14, "{seen}");
     }
 
     #[test]
