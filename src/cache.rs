@@ -134,6 +134,8 @@ pub struct Shared {
     index_huge: bool,
     /// What an empty cache takes.
     fixed_bytes: u64,
+    /// The stripes' number is two to this power.
+    pub stripe_bits: u32,
 }
 
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
@@ -184,6 +186,7 @@ impl Shared {
             rejections: AtomicU64::new(0),
             index_huge,
             fixed_bytes,
+            stripe_bits: count.trailing_zeros(),
         };
         for stripe in &shared.stripes {
             let mut state = stripe.state.lock();
@@ -208,7 +211,11 @@ impl Shared {
     /// The stripe of a hash.
     #[inline]
     pub fn stripe(&self, hash: u64) -> &Stripe {
-        &self.stripes[hash as usize & (self.stripes.len() - 1)]
+        let number = hash as usize & ((1 << self.stripe_bits) - 1);
+        debug_assert_eq!(1 << self.stripe_bits, self.stripes.len());
+        // SAFETY: there are two to the power of `stripe_bits` stripes, from the making of the cache on. (A checked index
+        // could panic, which has no place on the fast door's stack.)
+        unsafe { self.stripes.get_unchecked(number) }
     }
 
     /// The stripe that must give room for an entry with this hash: its own, unless it holds less than half of its share; then

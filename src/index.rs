@@ -424,7 +424,7 @@ impl Index {
     /// Points an existing slot at another entry with the same key.
     #[inline]
     pub fn replace(&self, _: &mut IndexState, place: Place, slot: Slot) {
-        self.bucket(place.bucket)[place.slot].store(slot.0, Ordering::Release);
+        self.bucket(place.bucket)[place.slot & (SLOTS - 1)].store(slot.0, Ordering::Release);
     }
 
     /// Publishes a new entry. False if there is no room within reach of its home.
@@ -498,7 +498,7 @@ impl Index {
                         self.begin_move();
                         moving = true;
                     }
-                    self.bucket(hole.bucket)[hole.slot].store(word, Ordering::Release);
+                    self.bucket(hole.bucket)[hole.slot & (SLOTS - 1)].store(word, Ordering::Release);
                     hole = Place { bucket, slot };
                 }
                 if !full {
@@ -507,7 +507,7 @@ impl Index {
                 bucket += 1;
             }
         }
-        self.bucket(hole.bucket)[hole.slot].store(0, Ordering::Release);
+        self.bucket(hole.bucket)[hole.slot & (SLOTS - 1)].store(0, Ordering::Release);
         if moving && !in_move {
             self.end_move();
         }

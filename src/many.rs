@@ -113,8 +113,9 @@ impl Cache {
         Ok(range.len())
     }
 
-    /// Starts loading the index buckets of a range of keys, for sets and deletes.
-    #[inline]
+    /// Starts loading the index buckets of a range of keys, for sets and deletes. Not inlined: what it needs of the stack is
+    /// given back before they begin.
+    #[inline(never)]
     pub(crate) fn prefetch_many(&self, keys: &Keys<'_>, range: Range<usize>) {
         if let Some(guard) = epoch::try_pin()
             && let Ok(shared) = self.shared(&guard)

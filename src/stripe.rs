@@ -95,8 +95,6 @@ pub struct Core {
     policy_bytes: u64,
     /// Where the maintenance thread goes on: segment and offset. NONE when it begins anew.
     pub sweep: (u32, u64),
-    /// The fast door is at work: nothing that waits, allocates or calls the system.
-    fast: bool,
     /// Segments without live entries that the fast door left to be given up.
     deferred: [u32; DEFERRED],
     deferred_len: usize,
@@ -124,7 +122,7 @@ enum Cause {
 }
 
 /// A stripe in the hands of whoever holds its lock.
-pub struct Writer<'a> {
+pub struct Writer<'a, const FAST: bool> {
     shared: &'a Shared,
     stripe: &'a Stripe,
     core: &'a mut Core,
@@ -186,23 +184,19 @@ impl Tail<'_> {
 }
 
 /// The old ends of the logs, as the policy sees them.
-struct PolicyTails<'w, 'a> {
-    writer: &'w mut Writer<'a>,
+struct PolicyTails<'w, 'a, const FAST: bool> {
+    writer: &'w mut Writer<'a, FAST>,
     clock: Clock,
 }
 
-impl Tails for PolicyTails<'_, '_> {
+impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
     fn peek(&mut self, log: usize) -> Option<policy::Entry> {
         self.writer.tail(log, self.clock.step_bits).map(|tail| tail.seen())
     }
 
     fn rotate(&mut self, log: usize, bits: u8) -> bool {
         match self.writer.tail(log, self.clock.step_bits) {
-            Some(tail)
-                if self.writer.core.fast && !self.writer.has_room(log, tail.header.size() as u64, self.clock) =>
-            {
-                false
-            }
+            Some(tail) if FAST && !self.writer.has_room(log, tail.header.size() as u64, self.clock) => false,
             Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }),
             None => false,
         }
@@ -229,7 +223,6 @@ impl Stripe {
                     newest: 0,
                     policy_bytes: 0,
                     sweep: (NONE, 0),
-                    fast: false,
                     deferred: [NONE; DEFERRED],
                     deferred_len: 0,
                     said: None,
@@ -243,7 +236,7 @@ impl Stripe {
 
 impl State {
     /// Takes the stripe in hand. `self` is what `stripe`'s lock protects.
-    pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a>, &'a mut AnyPolicy) {
+    pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a, false>, &'a mut AnyPolicy) {
         let mut writer = Writer { shared, stripe, core: &mut self.core };
         writer.flush();
         (writer, &mut self.policy)
@@ -255,7 +248,7 @@ impl State {
         &'a mut self,
         shared: &'a Shared,
         stripe: &'a Stripe,
-    ) -> Option<(Writer<'a>, &'a mut AnyPolicy)> {
+    ) -> Option<(Writer<'a, true>, &'a mut AnyPolicy)> {
         if self.core.deferred_len > 0 || stripe.index.wants_steps(&self.core.index) {
             return None;
         }
@@ -263,7 +256,7 @@ impl State {
     }
 }
 
-impl<'a> Writer<'a> {
+impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// The entry at an offset.
     #[inline]
     fn entry(&self, offset: u64) -> Entry<'a> {
@@ -283,10 +276,8 @@ impl<'a> Writer<'a> {
             }
             false
         });
-        place.map(|(place, slot)| {
-            let (entry, header) = found.expect("found with the place");
-            (place, slot.offset(), entry, header)
-        })
+        let ((place, slot), (entry, header)) = (place?, found?);
+        Some((place, slot.offset(), entry, header))
     }
 
     fn segment_of(&self, offset: u64, entry: Entry<'_>, header: Header) -> u32 {
@@ -300,12 +291,13 @@ impl<'a> Writer<'a> {
     /// What the policy weighs by.
     fn sizes(&self) -> Sizes {
         let logs = &self.core.logs;
-        let stripes = self.shared.stripes.len() as u64;
         let max_entries = self.shared.max_entries;
         if max_entries > 0 {
-            Sizes { used: [logs[0].entries, logs[1].entries], capacity: max_entries.div_ceil(stripes) }
+            let share = (max_entries + self.shared.stripes.len() as u64 - 1) >> self.shared.stripe_bits;
+            Sizes { used: [logs[0].entries, logs[1].entries], capacity: share }
         } else {
-            Sizes { used: [logs[0].live, logs[1].live], capacity: self.shared.segment_budget() / stripes }
+            let share = self.shared.segment_budget() >> self.shared.stripe_bits;
+            Sizes { used: [logs[0].live, logs[1].live], capacity: share }
         }
     }
 
@@ -320,7 +312,7 @@ impl<'a> Writer<'a> {
     /// Whether an entry of this size can be appended without taking a segment.
     #[inline]
     fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
-        !self.shared.space.wants_run(size) && self.takes(self.core.logs[log].open, size, clock)
+        !self.shared.space.wants_run(size) && self.takes(self.core.logs[log & 1].open, size, clock)
     }
 
     /// Whether an entry is the last live one of a closed segment.
@@ -329,25 +321,11 @@ impl<'a> Writer<'a> {
         let id = self.segment_of(offset, entry, header);
         let segment = self.shared.space.segment(id);
         segment.live.load(Ordering::Relaxed) == header.size() as u64
-            && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize].is_open(id)
+            && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1].is_open(id)
     }
 
     /// As [`Writer::set`], on the fast door. False if it must be repeated by the slow one.
     pub fn try_set<P: Policy>(
-        &mut self,
-        policy: &mut P,
-        hash: u64,
-        key: &[u8],
-        value: &[u8],
-        deadline: Option<u64>,
-    ) -> bool {
-        self.core.fast = true;
-        let done = self.try_set_inner(policy, hash, key, value, deadline);
-        self.core.fast = false;
-        done
-    }
-
-    fn try_set_inner<P: Policy>(
         &mut self,
         policy: &mut P,
         hash: u64,
@@ -504,7 +482,7 @@ impl<'a> Writer<'a> {
         }
         let mut keeps = 0;
         loop {
-            if self.core.fast && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {
+            if FAST && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {
                 return false;
             }
             if self.shared.entries.fetch_add(1, Ordering::AcqRel) < max {
@@ -550,19 +528,24 @@ impl<'a> Writer<'a> {
         let space = &self.shared.space;
         let size = shape.size() as u64;
         let id = if space.wants_run(size) {
+            if FAST {
+                return None;
+            }
             let id = space.take_run(size + 8)?;
             shape.run = Some(id);
             self.adopt(id, to.log, clock.time);
             id
         } else {
-            let open = self.core.logs[to.log].open;
+            let open = self.core.logs[to.log & 1].open;
             if self.takes(open, size, clock) {
                 open
+            } else if FAST {
+                return None;
             } else {
                 let fresh = space.take_segment(for_keep)?;
                 self.close(to.log);
                 self.adopt(fresh, to.log, clock.time);
-                self.core.logs[to.log].open = fresh;
+                self.core.logs[to.log & 1].open = fresh;
                 fresh
             }
         };
@@ -612,7 +595,7 @@ impl<'a> Writer<'a> {
                 self.stripe.next_deadline.store(deadline, Ordering::Release);
             }
         }
-        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         log.live += size;
         log.entries += 1;
         self.core.debt += if shape.run.is_some() { segment.capacity() as i64 } else { size as i64 };
@@ -623,19 +606,19 @@ impl<'a> Writer<'a> {
         let segment = self.shared.space.segment(id);
         segment.log.store(log as u32, Ordering::Relaxed);
         segment.stamp.store(stamp, Ordering::Relaxed);
-        self.core.logs[log].push(&self.shared.space, id);
+        self.core.logs[log & 1].push(&self.shared.space, id);
         self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
     }
 
     /// Closes the open segment of a log. What is left of it is lost until it is drained.
     fn close(&mut self, log: usize) {
-        let id = std::mem::replace(&mut self.core.logs[log].open, NONE);
+        let id = std::mem::replace(&mut self.core.logs[log & 1].open, NONE);
         self.closed(id);
     }
 
     /// As [`Writer::close`], for the segment that a compaction fills.
     fn close_filling(&mut self, log: usize) {
-        let id = std::mem::replace(&mut self.core.logs[log].filling, NONE);
+        let id = std::mem::replace(&mut self.core.logs[log & 1].filling, NONE);
         self.closed(id);
     }
 
@@ -658,7 +641,7 @@ impl<'a> Writer<'a> {
         let segment = self.shared.space.segment(id);
         let live = segment.live.load(Ordering::Relaxed) - size;
         segment.live.store(live, Ordering::Relaxed);
-        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         log.live -= size;
         log.entries -= 1;
         let open = log.is_open(id);
@@ -673,8 +656,10 @@ impl<'a> Writer<'a> {
             self.give_place_back();
         }
         if live == 0 && !open {
-            if self.core.fast && self.core.deferred_len < DEFERRED {
-                self.core.deferred[self.core.deferred_len] = id;
+            if FAST {
+                // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four.
+                debug_assert!(self.core.deferred_len < DEFERRED);
+                self.core.deferred[self.core.deferred_len % DEFERRED] = id;
                 self.core.deferred_len += 1;
             } else {
                 self.give_up(id);
@@ -686,7 +671,7 @@ impl<'a> Writer<'a> {
     fn give_up(&mut self, id: u32) {
         let segment = self.shared.space.segment(id);
         debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
-        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize];
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         // What was passed of it has been counted, but for runs, whose size is the whole segment's.
         let passed = if self.core.source.0 == id {
             self.core.source.1
@@ -711,19 +696,19 @@ impl<'a> Writer<'a> {
     /// The oldest live entry of a log. Dead ones before it are passed; expired ones are removed.
     fn tail(&mut self, log: usize, step_bits: u32) -> Option<Tail<'a>> {
         loop {
-            let id = self.core.logs[log].tail;
+            let id = self.core.logs[log & 1].tail;
             if id == NONE {
                 return None;
             }
-            if id == self.core.logs[log].filling && !self.core.fast {
+            if id == self.core.logs[log & 1].filling && !FAST {
                 self.close_filling(log);
                 continue;
             }
             let segment = self.shared.space.segment(id);
-            let cursor = self.core.logs[log].cursor;
+            let cursor = self.core.logs[log & 1].cursor;
             if cursor >= segment.used.load(Ordering::Relaxed) {
                 // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
-                debug_assert!(self.core.logs[log].is_open(id) || self.core.fast);
+                debug_assert!(self.core.logs[log & 1].is_open(id) || FAST);
                 return None;
             }
             let offset = segment.start() + cursor;
@@ -737,7 +722,7 @@ impl<'a> Writer<'a> {
                     return None;
                 }
                 self.core.patience -= 1;
-                self.core.logs[log].cursor += header.size() as u64;
+                self.core.logs[log & 1].cursor += header.size() as u64;
                 self.core.debt -= header.size() as i64;
                 continue;
             }
@@ -755,7 +740,7 @@ impl<'a> Writer<'a> {
 
     /// Moves the drain past the entry it stands at.
     fn pass(&mut self, log: usize, header: Header, entry: Entry<'_>) {
-        let log = &mut self.core.logs[log];
+        let log = &mut self.core.logs[log & 1];
         log.cursor += header.size() as u64;
         if entry.run(header).is_none() {
             self.core.debt -= header.size() as i64;
@@ -770,14 +755,14 @@ impl<'a> Writer<'a> {
 
     /// Makes room, one entry's worth: compacts where enough is dead, else evicts. `drop`: without asking the policy.
     fn make_some_room<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
-        if self.core.choose && !self.core.fast {
+        if self.core.choose && !FAST {
             self.core.choose = false;
             self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
         }
         if self.core.source.0 != NONE && !drop {
             match self.compact_one(policy.clock().step_bits) {
                 Compacted::Some => return Drained::Kept,
-                Compacted::NoRoom if self.core.fast => return Drained::Nothing,
+                Compacted::NoRoom if FAST => return Drained::Nothing,
                 // There is no room to compact into: evict until the next choice.
                 Compacted::NoRoom => self.core.source = (NONE, 0),
             }
@@ -835,8 +820,8 @@ impl<'a> Writer<'a> {
                 self.kill(offset, entry, header, Cause::Expired);
                 return Compacted::Some;
             }
-            if !self.fits(self.core.logs[number].filling, size) {
-                if self.core.fast {
+            if !self.fits(self.core.logs[number & 1].filling, size) {
+                if FAST {
                     return Compacted::NoRoom;
                 }
                 let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
@@ -844,9 +829,9 @@ impl<'a> Writer<'a> {
                 let target = space.segment(fresh);
                 target.log.store(number as u32, Ordering::Relaxed);
                 target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
-                self.core.logs[number].insert_after(space, fresh, id);
+                self.core.logs[number & 1].insert_after(space, fresh, id);
                 self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
-                self.core.logs[number].filling = fresh;
+                self.core.logs[number & 1].filling = fresh;
             }
             self.core.source.1 = at + size;
             self.core.debt -= size as i64;
@@ -856,7 +841,7 @@ impl<'a> Writer<'a> {
             if let Some((place, _)) =
                 self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
             {
-                let filling = self.core.logs[number].filling;
+                let filling = self.core.logs[number & 1].filling;
                 // As old as it was, as far as the target can say.
                 let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
                 let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
@@ -875,7 +860,7 @@ impl<'a> Writer<'a> {
             return Compacted::Some;
         }
         // Its last live entry would have given it up, unless the fast door left that to be done.
-        debug_assert!(self.core.fast);
+        debug_assert!(FAST);
         Compacted::NoRoom
     }
 
@@ -894,7 +879,7 @@ impl<'a> Writer<'a> {
         let size = tail.header.size() as u64;
         let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(), &sizes) };
         if let Verdict::Keep { log: to, bits } = verdict {
-            if self.core.fast && !self.has_room(to, size, policy.clock()) {
+            if FAST && !self.has_room(to, size, policy.clock()) {
                 return Drained::Nothing;
             }
             if self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
@@ -914,13 +899,13 @@ impl<'a> Writer<'a> {
             // Nothing to copy: the run itself goes to the other end.
             let space = &self.shared.space;
             let size = header.size() as u64;
-            let from = &mut self.core.logs[log];
+            let from = &mut self.core.logs[log & 1];
             from.unlink(space, id);
             from.live -= size;
             from.entries -= 1;
             space.segment(id).log.store(to.log as u32, Ordering::Relaxed);
             space.segment(id).stamp.store(clock.time, Ordering::Relaxed);
-            let target = &mut self.core.logs[to.log];
+            let target = &mut self.core.logs[to.log & 1];
             target.push(space, id);
             target.live += size;
             target.entries += 1;
@@ -945,7 +930,7 @@ impl<'a> Writer<'a> {
 
     /// Drains what is owed, a bounded number of entries.
     fn pay<P: Policy>(&mut self, policy: &mut P) {
-        let most = if self.core.fast { MAX_FAST_DRAIN } else { MAX_DRAIN };
+        let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
         self.core.patience = 4 * most;
         for _ in 0..most {
             if self.core.debt <= 0
@@ -1014,18 +999,18 @@ impl<'a> Writer<'a> {
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
         self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
-            self.core.logs[log].open = NONE;
-            self.core.logs[log].filling = NONE;
-            let gone = self.core.logs[log].entries;
+            self.core.logs[log & 1].open = NONE;
+            self.core.logs[log & 1].filling = NONE;
+            let gone = self.core.logs[log & 1].entries;
             if self.shared.max_entries > 0 {
                 self.shared.entries.fetch_sub(gone, Ordering::AcqRel);
             }
-            let ids: Vec<u32> = self.core.logs[log].segments(&self.shared.space).collect();
+            let ids: Vec<u32> = self.core.logs[log & 1].segments(&self.shared.space).collect();
             for id in ids {
                 self.shared.space.segment(id).live.store(0, Ordering::Relaxed);
                 self.give_up(id);
             }
-            self.core.logs[log] = Log::new();
+            self.core.logs[log & 1] = Log::new();
         }
         self.core.debt = 0;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);

@@ -30,27 +30,41 @@ pub struct Found {
 
 /// A set of recently dropped hashes, forgetting in the order they came, with dates.
 pub struct DatedGhost {
-    words: Box<[u16]>,
+    sets: Box<[[u16; WAYS]]>,
     /// Stamps of the steps, by date.
     stamps: Box<[u32; 128]>,
     length: u64,
     /// Keys put so far.
     clock: u64,
-    /// The set that the next put wipes.
+    /// The step of the clock, the clock at which the next one begins, and the step's date: kept, so that a put divides only
+    /// at the beginning of a step.
+    step: u64,
+    next: u64,
+    date: u16,
+    /// The set that the next put wipes, and how many it wipes.
     sweep: usize,
+    wipes: u64,
 }
 
 impl DatedGhost {
     /// Remembers about the last `length` hashes.
     pub fn new(length: u64) -> DatedGhost {
         let length = clamp(length);
-        DatedGhost {
-            words: vec![0; sets(length) * WAYS].into_boxed_slice(),
+        let count = sets(length);
+        let mut ghost = DatedGhost {
+            sets: vec![[0; WAYS]; count].into_boxed_slice(),
             stamps: Box::new([0; 128]),
             length,
             clock: 0,
+            step: 0,
+            next: 0,
+            date: 1,
             sweep: 0,
-        }
+            // At least a twelfth of the sets a step, also where a step is less than a key.
+            wipes: (count as u64 * STEPS).div_ceil(length * 12).max(1),
+        };
+        ghost.begin_step();
+        ghost
     }
 
     /// Bytes of memory of a ghost of this length.
@@ -60,65 +74,86 @@ impl DatedGhost {
 
     /// How many steps old a key is that was put `keys` keys ago: to compare with [`Found::age`].
     pub fn steps(&self, keys: u64) -> u64 {
-        (keys * STEPS).div_ceil(self.length)
+        (keys * STEPS).div_ceil(self.length.max(1))
     }
 
-    fn step(&self) -> u64 {
-        self.clock * STEPS / self.length
+    fn begin_step(&mut self) {
+        self.step = self.clock * STEPS / self.length.max(1);
+        self.next = ((self.step + 1) * self.length).div_ceil(STEPS);
+        self.date = (self.step % DATES) as u16 + 1;
     }
 
-    fn date(&self) -> u16 {
-        (self.step() % DATES) as u16 + 1
-    }
-
+    #[inline]
     fn age(&self, word: u16) -> u64 {
-        let (now, then) = (u64::from(self.date()), u64::from(word & DATE_MASK));
-        (now + DATES - then) % DATES
+        let age = i32::from(self.date) - i32::from(word & DATE_MASK);
+        (if age < 0 { age + DATES as i32 } else { age }) as u64
     }
 
-    /// The first place of the hash's set, and its fingerprint, shifted to its place in a word.
+    /// The hash's set, and its fingerprint, shifted to its place in a word.
+    #[inline]
     fn place(&self, hash: u64) -> (usize, u16) {
         // Stripes and index tags take their bits from the same hash: mix again, so that a stripe's keys use every set.
         let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let set = (u128::from(mixed) * (self.words.len() / WAYS) as u128) >> 64;
-        (set as usize * WAYS, (mixed as u16) << DATE_BITS)
+        let set = (u128::from(mixed) * self.sets.len() as u128) >> 64;
+        (set as usize, (mixed as u16) << DATE_BITS)
+    }
+
+    /// Starts loading the set of a hash.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        crate::entry::prefetch(self.sets.as_ptr().wrapping_add(self.place(hash).0).cast());
     }
 
     /// Remembers a hash. Stamps must not go backwards.
     pub fn put(&mut self, hash: u64, stamp: u32) {
-        let before = self.step();
+        let before = self.step;
         self.clock += 1;
-        let (step, date) = (self.step(), self.date());
-        // A short memory passes several steps with one key.
-        for step in (before + 1..=step).rev().take(128) {
-            self.stamps[(step % DATES) as usize + 1] = stamp;
+        if self.clock >= self.next {
+            self.begin_step();
+            // A short memory passes several steps with one key.
+            for step in (before + 1..=self.step).rev().take(128) {
+                self.stamps[((step % DATES) as usize + 1) & 127] = stamp;
+            }
         }
         self.wipe();
         let (at, fingerprint) = self.place(hash);
-        let mut place = at;
+        let Some(set) = self.sets.get(at) else { return };
+        let mut place = 0;
         let mut oldest = 0;
-        for i in at..at + WAYS {
-            let there = self.words[i];
+        for (i, &there) in set.iter().enumerate() {
             let age = if there == 0 { u64::MAX } else { self.age(there) + 1 };
             if age > oldest {
                 (place, oldest) = (i, age);
             }
         }
-        self.words[place] = fingerprint | date;
+        let word = fingerprint | self.date;
+        if let Some(there) = self.sets.get_mut(at).and_then(|set| set.get_mut(place)) {
+            *there = word;
+        }
     }
 
-    /// Empties the places of the next set whose keys are too old.
+    /// Empties the places of the next sets whose keys are too old.
     fn wipe(&mut self) {
-        // At least a twelfth of the sets a step, also where a step is less than a key.
-        let sets = self.words.len() / WAYS;
-        let count = (sets as u64 * STEPS).div_ceil(self.length * 12).max(1);
-        for _ in 0..count {
-            self.sweep = (self.sweep + 1) % sets;
-            for i in self.sweep * WAYS..(self.sweep + 1) * WAYS {
-                if self.words[i] != 0 && self.age(self.words[i]) > STEPS {
-                    self.words[i] = 0;
-                }
+        for _ in 0..self.wipes {
+            self.sweep += 1;
+            let Some(&set) = self.sets.get(self.sweep) else {
+                self.sweep = 0;
+                continue;
+            };
+            let kept = set.map(|word| if word != 0 && self.age(word) > STEPS { 0 } else { word });
+            if kept != set
+                && let Some(there) = self.sets.get_mut(self.sweep)
+            {
+                *there = kept;
+            }
+        }
+        if self.sweep == 0
+            && let Some(&set) = self.sets.first()
+        {
+            let kept = set.map(|word| if word != 0 && self.age(word) > STEPS { 0 } else { word });
+            if let Some(there) = self.sets.first_mut() {
+                *there = kept;
             }
         }
     }
@@ -126,27 +161,17 @@ impl DatedGhost {
     /// When the hash was put, if it was and not more than `steps` steps ago. It is forgotten by this.
     pub fn take(&mut self, hash: u64, steps: u64) -> Option<Found> {
         let (at, fingerprint) = self.place(hash);
-        for i in at..at + WAYS {
-            let word = self.words[i];
+        let set = *self.sets.get(at)?;
+        for (i, word) in set.into_iter().enumerate() {
             if word & DATE_MASK != 0 && word & !DATE_MASK == fingerprint {
                 let age = self.age(word);
                 if age <= steps.min(STEPS) {
-                    self.words[i] = 0;
-                    return Some(Found { age, stamp: self.stamps[usize::from(word & DATE_MASK)] });
+                    *self.sets.get_mut(at)?.get_mut(i)? = 0;
+                    return Some(Found { age, stamp: self.stamps[usize::from(word & DATE_MASK) & 127] });
                 }
             }
         }
         None
-    }
-
-    /// Starts loading what [`DatedGhost::take`] and [`DatedGhost::put`] will look at.
-    pub fn prefetch(&self, hash: u64) {
-        crate::entry::prefetch(self.words.as_ptr().wrapping_add(self.place(hash).0).cast());
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.words.fill(0);
     }
 }
 

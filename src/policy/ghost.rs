@@ -36,7 +36,7 @@ impl Ghost {
 
     /// The time in steps, from 1: a word of 0 is empty.
     fn now(&self) -> u32 {
-        (self.clock * STEPS / self.length % 0xffff) as u32 + 1
+        (self.clock * STEPS / self.length.max(1) % 0xffff) as u32 + 1
     }
 
     fn age(&self, word: u32) -> u32 {
@@ -51,22 +51,26 @@ impl Ghost {
         let mut place = at;
         let mut oldest = 0;
         for i in at..at + WAYS {
-            let there = self.words[i];
+            let there = self.words.get(i).copied().unwrap_or_default();
             let age = if there == 0 { u32::MAX } else { self.age(there) + 1 };
             if age > oldest {
                 (place, oldest) = (i, age);
             }
         }
-        self.words[place] = word;
+        if let Some(there) = self.words.get_mut(place) {
+            *there = word;
+        }
     }
 
     /// Whether the hash was put not too long ago. It is forgotten by this.
     pub fn take(&mut self, hash: u64) -> bool {
         let (at, fingerprint) = self.set_of(hash);
         for i in at..at + WAYS {
-            let word = self.words[i];
+            let Some(&word) = self.words.get(i) else { return false };
             if word != 0 && word >> 16 == fingerprint && u64::from(self.age(word)) <= STEPS {
-                self.words[i] = 0;
+                if let Some(there) = self.words.get_mut(i) {
+                    *there = 0;
+                }
                 return true;
             }
         }
