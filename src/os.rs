@@ -114,6 +114,76 @@ impl Drop for Region {
     }
 }
 
+/// An array of plain numbers, zero at first, that goes back to the system when it is dropped. (malloc keeps what was freed,
+/// and a cache whose ghosts grow and shrink would see twice their size in its resident memory.)
+pub struct Zeroed<T> {
+    start: NonNull<T>,
+    len: usize,
+}
+
+/// Types for which all zero bytes are a value, and which need no dropping.
+///
+/// # Safety
+/// Exactly that.
+pub unsafe trait Plain: Copy {}
+// SAFETY: integers.
+unsafe impl Plain for u16 {}
+// SAFETY: integers.
+unsafe impl Plain for u32 {}
+// SAFETY: an array of such.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+// SAFETY: it owns its memory, like a Box.
+unsafe impl<T: Plain + Send> Send for Zeroed<T> {}
+
+impl<T: Plain> Zeroed<T> {
+    /// `len` zeros (at least one).
+    ///
+    /// # Panics
+    /// When the system refuses memory.
+    pub fn new(len: usize) -> Zeroed<T> {
+        let len = len.max(1);
+        // SAFETY: a fresh anonymous mapping touches no memory of ours.
+        let raw = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len * size_of::<T>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert!(raw != libc::MAP_FAILED, "the system refused memory for a table");
+        Zeroed { start: NonNull::new(raw.cast()).expect("mmap returned a null page"), len }
+    }
+}
+
+impl<T> Drop for Zeroed<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<T>()) };
+    }
+}
+
+impl<T: Plain> std::ops::Deref for Zeroed<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `len` plain values, zero or written through `deref_mut`; pages are aligned to anything.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Plain> std::ops::DerefMut for Zeroed<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above, and `self` is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
 /// Two words of randomness for hash seeds.
 pub fn random_words<const N: usize>() -> [u64; N] {
     let mut words = [0u64; N];

@@ -48,7 +48,7 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
 
 /// Makes a cache and stores its handle in *out. Free it with larder_free.
 ///
-/// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size below the first version's, an option out of range),
+/// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that is not sizeof(larder_options), an option out of range),
 /// LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills.
 ///
 /// # Safety

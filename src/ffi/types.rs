@@ -126,11 +126,11 @@ macro_rules! stats {
     };
 }
 
-/// What a cache did and holds. Set struct_size to sizeof(larder_stats) before the call.
+/// What a cache did and holds. Set struct_size to sizeof(larder_stats_t) before the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LarderStats {
-    /// sizeof(larder_stats).
+    /// sizeof(larder_stats_t).
     pub struct_size: usize,
     /// Gets that found their key.
     pub hits: u64,

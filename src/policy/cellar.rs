@@ -319,6 +319,7 @@ impl Policy for Cellar {
 
     fn resize(&mut self, entries: u64) {
         let entries = entries.max(1);
+        self.cold_ghost = DatedGhost::new(0); // gives the old one's memory back before the new one is made
         self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
         self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
         self.entries = entries;

@@ -11,6 +11,8 @@
 //! A wrong "yes" comes about once in 160 questions to a full table: 3.2 used places, one in 512 each. It costs a new key an
 //! undeserved place in the hot log, if the hot tail is idle: docs/hit-ratio.md has what shorter and longer fingerprints do.
 
+use crate::os::{PAGE, Zeroed};
+
 const WAYS: usize = 4;
 /// Steps in the longest memory.
 const STEPS: u64 = 96;
@@ -30,7 +32,7 @@ pub struct Found {
 
 /// A set of recently dropped hashes, forgetting in the order they came, with dates.
 pub struct DatedGhost {
-    sets: Box<[[u16; WAYS]]>,
+    sets: Zeroed<[u16; WAYS]>,
     /// Stamps of the steps, by date.
     stamps: Box<[u32; 128]>,
     length: u64,
@@ -52,7 +54,7 @@ impl DatedGhost {
         let length = clamp(length);
         let count = sets(length);
         let mut ghost = DatedGhost {
-            sets: vec![[0; WAYS]; count].into_boxed_slice(),
+            sets: Zeroed::new(count),
             stamps: Box::new([0; 128]),
             length,
             clock: 0,
@@ -69,7 +71,7 @@ impl DatedGhost {
 
     /// Bytes of memory of a ghost of this length.
     pub fn bytes_for(length: u64) -> u64 {
-        (sets(clamp(length)) * WAYS * 2 + 128 * 4) as u64
+        (sets(clamp(length)) * WAYS * 2).next_multiple_of(PAGE) as u64 + 128 * 4
     }
 
     /// How many steps old a key is that was put `keys` keys ago: to compare with [`Found::age`].

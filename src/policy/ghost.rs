@@ -4,12 +4,14 @@
 //! 8,192th of the ghost's length. What is older than the length is as good as absent; what is put into a full set takes the
 //! oldest place. Four bytes each; a wrong "yes" comes about once in 8,000 questions (eight places, 2^16 fingerprints).
 
+use crate::os::{PAGE, Zeroed};
+
 const WAYS: usize = 8;
 const STEPS: u64 = 8192;
 
 /// A set of recently dropped hashes, forgetting in the order they came.
 pub struct Ghost {
-    words: Box<[u32]>,
+    words: Zeroed<u32>,
     /// Entries put so far.
     clock: u64,
     length: u64,
@@ -19,12 +21,12 @@ impl Ghost {
     /// Remembers about the last `length` hashes.
     pub fn new(length: u64) -> Ghost {
         let length = clamp(length);
-        Ghost { words: vec![0; sets(length) * WAYS].into_boxed_slice(), clock: 0, length }
+        Ghost { words: Zeroed::new(sets(length) * WAYS), clock: 0, length }
     }
 
     /// Bytes of memory of a ghost of this length.
     pub fn bytes_for(length: u64) -> u64 {
-        (sets(clamp(length)) * WAYS * 4) as u64
+        (sets(clamp(length)) * WAYS * 4).next_multiple_of(PAGE) as u64
     }
 
     fn set_of(&self, hash: u64) -> (usize, u32) {

@@ -63,6 +63,7 @@ impl Policy for S3Fifo {
     }
 
     fn resize(&mut self, entries: u64) {
+        self.ghost = Ghost::new(0); // gives the old one's memory back before the new one is made
         self.ghost = Ghost::new(entries * 9 / 10);
     }
 
