@@ -1,0 +1,125 @@
+package larder
+
+import "unsafe"
+
+// A call is what Get, Set and Delete hand to the core: one pointer to one struct,
+// through either door. Its layout is that of larder_call in larder.h, which
+// door_cgo.go checks when it is compiled.
+//
+// It lives on the stack of the goroutine that calls, and so may the key, the value
+// and the destination it points to. Why that is sound:
+//
+//  1. Its pointers are Go pointers, not integers. Between filling it in and entering
+//     the core, function prologues may still move the stack, and then everything that
+//     points into it is adjusted, the words of this struct included. An integer
+//     would be left behind: never make these fields uintptr.
+//  2. While the core runs the stack doesn't move. Stacks move only where a goroutine
+//     calls a Go function or blocks; behind the fast door it does neither, and a
+//     goroutine in a cgo call is never moved by the collector, which knows that C may hold
+//     pointers into its stack (runtime.isShrinkStackSafe). Nothing calls back into Go.
+//  3. While the core runs the collector may run, and frees nothing the call
+//     needs: the struct is alive, because it is read or kept alive after the
+//     call, and what it points to with it. Objects on the Go heap don't move.
+//  4. The core keeps none of the pointers, and writes no pointer into Go memory:
+//     bytes into the destination, and words of this struct that are integers.
+//  5. cgo asks that memory passed to C hold no pointers to unpinned Go memory. Its
+//     purpose is what 1 to 4 see to; pinning three objects a call would cost more
+//     than a hit. Its check can't see into a struct on the stack that comes as an
+//     unsafe.Pointer.
+type call struct {
+	cache  handle
+	key    *byte
+	keyLen uintptr
+	buf    *byte // get: where the value goes; set: the value
+	bufLen uintptr
+	outLen uintptr // get: the length of the value, also when it is more than bufLen
+	ttlMS  uint64
+	flags  uint64
+}
+
+// A manyCall is a call for many keys, with the layout of larder_many. Each call does the
+// next group of them and moves done on.
+type manyCall struct {
+	cache     handle
+	keys      *byte
+	keyEnds   *uint32
+	n         uintptr
+	values    *byte
+	valueEnds *uint32
+	buf       *byte
+	bufLen    uintptr
+	outEnds   *uint32
+	outStatus *uint8
+	done      uintptr
+	used      uintptr
+	need      uintptr
+	ttlMS     uint64
+	flags     uint64
+}
+
+// A handle is a larder_cache of the core's, which is not Go memory.
+type handle struct{ p unsafe.Pointer }
+
+// FastDoor reports whether Get, Set, Delete and their Many forms take the fast way into
+// the core. They do on Linux on x86-64, unless the program was built with the tag
+// larder_nofast, with -msan or -asan, or as a library for C; or was started with
+// LARDER_FASTDOOR=off in its environment.
+func FastDoor() bool { return fastDoor }
+
+// Each operation knocks at the fast door first, where the functions do no more than they may
+// there: if one would have to wait, to allocate, or to copy more than 64 KiB, it
+// returns statusBusy and has done nothing, and the slow door does it.
+
+func (a *call) get() status {
+	if fastDoor && a.cache.p != nil {
+		if st := a.fastGet(); st != statusBusy {
+			return st
+		}
+	}
+	return a.slowGet()
+}
+
+func (a *call) set() status {
+	if fastDoor && a.cache.p != nil {
+		if st := a.fastSet(); st != statusBusy {
+			return st
+		}
+	}
+	return a.slowSet()
+}
+
+func (a *call) delete() status {
+	if fastDoor && a.cache.p != nil {
+		if st := a.fastDelete(); st != statusBusy {
+			return st
+		}
+	}
+	return a.slowDelete()
+}
+
+func (m *manyCall) get() status {
+	if fastDoor && m.cache.p != nil {
+		if st := m.fastGet(); st != statusBusy {
+			return st
+		}
+	}
+	return m.slowGet()
+}
+
+func (m *manyCall) set() status {
+	if fastDoor && m.cache.p != nil {
+		if st := m.fastSet(); st != statusBusy {
+			return st
+		}
+	}
+	return m.slowSet()
+}
+
+func (m *manyCall) delete() status {
+	if fastDoor && m.cache.p != nil {
+		if st := m.fastDelete(); st != statusBusy {
+			return st
+		}
+	}
+	return m.slowDelete()
+}

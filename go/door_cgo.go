@@ -1,0 +1,280 @@
+package larder
+
+// The slow door, and the only file of this package that calls C.
+
+/*
+#include "larder.h"
+
+// Untyped parameters: see rule 5 of the type call.
+static inline size_t go_larder_get(void *call) { return larder_call_get(call); }
+static inline size_t go_larder_set(void *call) { return larder_call_set(call); }
+static inline size_t go_larder_delete(void *call) { return larder_call_delete(call); }
+static inline larder_status go_larder_get_many(void *call) { return larder_get_many(call); }
+static inline larder_status go_larder_set_many(void *call) { return larder_set_many(call); }
+static inline larder_status go_larder_delete_many(void *call) { return larder_delete_many(call); }
+
+// The core neither keeps what it is passed nor calls back.
+#cgo noescape go_larder_get
+#cgo nocallback go_larder_get
+#cgo noescape go_larder_set
+#cgo nocallback go_larder_set
+#cgo noescape go_larder_delete
+#cgo nocallback go_larder_delete
+#cgo noescape go_larder_get_many
+#cgo nocallback go_larder_get_many
+#cgo noescape go_larder_set_many
+#cgo nocallback go_larder_set_many
+#cgo noescape go_larder_delete_many
+#cgo nocallback go_larder_delete_many
+#cgo noescape larder_new
+#cgo nocallback larder_new
+#cgo nocallback larder_close
+#cgo nocallback larder_free
+#cgo nocallback larder_clear
+#cgo nocallback larder_resize
+#cgo noescape larder_len
+#cgo nocallback larder_len
+#cgo noescape larder_stats
+#cgo nocallback larder_stats
+#cgo noescape larder_iterate
+#cgo nocallback larder_iterate
+#cgo noescape larder_view
+#cgo nocallback larder_view
+#cgo noescape larder_view_release
+#cgo nocallback larder_view_release
+#cgo nocallback larder_status_message
+*/
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// status is a larder_status.
+type status int32
+
+const (
+	statusOK              status = C.LARDER_OK
+	statusNotFound        status = C.LARDER_NOT_FOUND
+	statusBufferTooSmall  status = C.LARDER_BUFFER_TOO_SMALL
+	statusBusy            status = C.LARDER_BUSY
+	statusInvalidArgument status = C.LARDER_INVALID_ARGUMENT
+	statusKeyTooLarge     status = C.LARDER_KEY_TOO_LARGE
+	statusValueTooLarge   status = C.LARDER_VALUE_TOO_LARGE
+	statusClosed          status = C.LARDER_CLOSED
+	statusOutOfMemory     status = C.LARDER_OUT_OF_MEMORY
+	statusFull            status = C.LARDER_FULL
+)
+
+// flagTTL says that the entry lives for ttlMS rather than for the cache's default.
+const flagTTL = C.LARDER_CALL_TTL
+
+// The functions behind the fast door.
+var (
+	fastGet    = uintptr(unsafe.Pointer(C.larder_fast_get))
+	fastSet    = uintptr(unsafe.Pointer(C.larder_fast_set))
+	fastDelete = uintptr(unsafe.Pointer(C.larder_fast_delete))
+
+	fastGetMany    = uintptr(unsafe.Pointer(C.larder_fast_get_many))
+	fastSetMany    = uintptr(unsafe.Pointer(C.larder_fast_set_many))
+	fastDeleteMany = uintptr(unsafe.Pointer(C.larder_fast_delete_many))
+)
+
+func (s status) message() string {
+	return C.GoString(C.larder_status_message(C.int32_t(s)))
+}
+
+// Numbers and layouts agree, or this doesn't compile: the only index into same is 0.
+var same [1]struct{}
+
+var (
+	_ = same[LRU-C.LARDER_POLICY_LRU]
+	_ = same[S3FIFO-C.LARDER_POLICY_S3FIFO]
+	_ = same[Cellar-C.LARDER_POLICY_CELLAR]
+
+	_ = same[unsafe.Sizeof(call{})-unsafe.Sizeof(C.larder_call{})]
+	_ = same[unsafe.Offsetof(call{}.cache)-unsafe.Offsetof(C.larder_call{}.cache)]
+	_ = same[unsafe.Offsetof(call{}.key)-unsafe.Offsetof(C.larder_call{}.key)]
+	_ = same[unsafe.Offsetof(call{}.keyLen)-unsafe.Offsetof(C.larder_call{}.key_len)]
+	_ = same[unsafe.Offsetof(call{}.buf)-unsafe.Offsetof(C.larder_call{}.buf)]
+	_ = same[unsafe.Offsetof(call{}.bufLen)-unsafe.Offsetof(C.larder_call{}.buf_len)]
+	_ = same[unsafe.Offsetof(call{}.outLen)-unsafe.Offsetof(C.larder_call{}.out_len)]
+	_ = same[unsafe.Offsetof(call{}.ttlMS)-unsafe.Offsetof(C.larder_call{}.ttl_ms)]
+	_ = same[unsafe.Offsetof(call{}.flags)-unsafe.Offsetof(C.larder_call{}.flags)]
+
+	_ = same[unsafe.Sizeof(manyCall{})-unsafe.Sizeof(C.larder_many{})]
+	_ = same[unsafe.Offsetof(manyCall{}.cache)-unsafe.Offsetof(C.larder_many{}.cache)]
+	_ = same[unsafe.Offsetof(manyCall{}.keys)-unsafe.Offsetof(C.larder_many{}.keys)]
+	_ = same[unsafe.Offsetof(manyCall{}.keyEnds)-unsafe.Offsetof(C.larder_many{}.key_ends)]
+	_ = same[unsafe.Offsetof(manyCall{}.n)-unsafe.Offsetof(C.larder_many{}.n)]
+	_ = same[unsafe.Offsetof(manyCall{}.values)-unsafe.Offsetof(C.larder_many{}.values)]
+	_ = same[unsafe.Offsetof(manyCall{}.valueEnds)-unsafe.Offsetof(C.larder_many{}.value_ends)]
+	_ = same[unsafe.Offsetof(manyCall{}.buf)-unsafe.Offsetof(C.larder_many{}.buf)]
+	_ = same[unsafe.Offsetof(manyCall{}.bufLen)-unsafe.Offsetof(C.larder_many{}.buf_len)]
+	_ = same[unsafe.Offsetof(manyCall{}.outEnds)-unsafe.Offsetof(C.larder_many{}.out_ends)]
+	_ = same[unsafe.Offsetof(manyCall{}.outStatus)-unsafe.Offsetof(C.larder_many{}.out_status)]
+	_ = same[unsafe.Offsetof(manyCall{}.done)-unsafe.Offsetof(C.larder_many{}.done)]
+	_ = same[unsafe.Offsetof(manyCall{}.used)-unsafe.Offsetof(C.larder_many{}.used)]
+	_ = same[unsafe.Offsetof(manyCall{}.need)-unsafe.Offsetof(C.larder_many{}.need)]
+	_ = same[unsafe.Offsetof(manyCall{}.ttlMS)-unsafe.Offsetof(C.larder_many{}.ttl_ms)]
+	_ = same[unsafe.Offsetof(manyCall{}.flags)-unsafe.Offsetof(C.larder_many{}.flags)]
+)
+
+// nocheckptr: with -asan (and -d=checkptr=2) the compiler checks what is converted to
+// unsafe.Pointer, and puts it on the heap to do so. There cgo would find Go pointers in it.
+
+//go:nocheckptr
+func (a *call) slowGet() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_get(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *call) slowSet() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_set(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *call) slowDelete() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_delete(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (m *manyCall) slowGet() status {
+	if m.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(m)
+	st := C.go_larder_get_many(p)
+	runtime.KeepAlive(m)
+	return status(st)
+}
+
+//go:nocheckptr
+func (m *manyCall) slowSet() status {
+	if m.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(m)
+	st := C.go_larder_set_many(p)
+	runtime.KeepAlive(m)
+	return status(st)
+}
+
+//go:nocheckptr
+func (m *manyCall) slowDelete() status {
+	if m.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(m)
+	st := C.go_larder_delete_many(p)
+	runtime.KeepAlive(m)
+	return status(st)
+}
+
+func newHandle(o *Options) (handle, status) {
+	options := C.larder_options{
+		max_bytes:      C.uint64_t(o.MaxBytes),
+		max_entries:    C.uint64_t(o.MaxEntries),
+		default_ttl_ms: C.uint64_t(millis(o.DefaultTTL)),
+		policy:         C.uint32_t(o.Policy),
+		stripes:        C.uint32_t(o.Stripes),
+	}
+	options.struct_size = C.size_t(unsafe.Sizeof(options))
+	var out *C.larder_cache
+	st := C.larder_new(&options, &out)
+	return handle{unsafe.Pointer(out)}, status(st)
+}
+
+func (h handle) c() *C.larder_cache { return (*C.larder_cache)(h.p) }
+
+func (h handle) free() { C.larder_free(h.c()) }
+
+func (h handle) close() { C.larder_close(h.c()) }
+
+func (h handle) clear() { C.larder_clear(h.c()) }
+
+func (h handle) resize(maxBytes uint64) status {
+	if h.p == nil {
+		return statusClosed
+	}
+	return status(C.larder_resize(h.c(), C.uint64_t(maxBytes)))
+}
+
+func (h handle) len() int {
+	var n C.uint64_t
+	if status(C.larder_len(h.c(), &n)) != statusOK {
+		return 0
+	}
+	return int(n)
+}
+
+func (h handle) stats() Stats {
+	var s C.larder_stats_t
+	s.struct_size = C.size_t(unsafe.Sizeof(s))
+	if status(C.larder_stats(h.c(), &s)) != statusOK {
+		return Stats{}
+	}
+	return Stats{
+		Hits:             uint64(s.hits),
+		Misses:           uint64(s.misses),
+		Sets:             uint64(s.sets),
+		Deletes:          uint64(s.deletes),
+		Evictions:        uint64(s.evictions),
+		Expirations:      uint64(s.expirations),
+		Rejections:       uint64(s.rejections),
+		Entries:          int64(s.entries),
+		Bytes:            int64(s.bytes),
+		MaxBytes:         int64(s.max_bytes),
+		LiveBytes:        int64(s.live_bytes),
+		DeadBytes:        int64(s.dead_bytes),
+		IndexBytes:       int64(s.index_bytes),
+		BookkeepingBytes: int64(s.bookkeeping_bytes),
+		FreeBytes:        int64(s.free_bytes),
+		HugePageBytes:    int64(s.huge_page_bytes),
+		AppendedBytes:    uint64(s.appended_bytes),
+		CopiedBytes:      uint64(s.copied_bytes),
+	}
+}
+
+// cursor is the place of an iteration; the zero value is the beginning.
+type cursor C.larder_cursor
+
+// iterate fills block with records and says how many bytes they take, or how many the
+// next one needs.
+func (h handle) iterate(at *cursor, block []byte) (int, status) {
+	var n C.size_t
+	st := C.larder_iterate(h.c(), (*C.larder_cursor)(at), (*C.uint8_t)(unsafe.SliceData(block)), C.size_t(len(block)), &n)
+	return int(n), status(st)
+}
+
+// borrowed is a value of the core's that stays where it is until it is given back.
+type borrowed struct{ view C.larder_view_t }
+
+func (h handle) borrow(key *byte, keyLen int) (borrowed, status) {
+	var b borrowed
+	st := C.larder_view(h.c(), (*C.uint8_t)(key), C.size_t(keyLen), &b.view)
+	return b, status(st)
+}
+
+func (b *borrowed) giveBack() { C.larder_view_release(&b.view) }
+
+func (b *borrowed) bytes() []byte { return unsafe.Slice((*byte)(b.view.data), b.view.len) }

@@ -1,0 +1,57 @@
+package larder
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of New and Resize.
+var (
+	// ErrInvalidOptions is wrapped by an error that says which option is out of its
+	// range.
+	ErrInvalidOptions = errors.New("larder: invalid options")
+)
+
+// Errors of the calls that store. A call that fails changes nothing: a value that was
+// there before is there still.
+var (
+	// ErrKeyTooLarge means that the key is longer than 64 KiB.
+	ErrKeyTooLarge = errors.New("larder: key longer than 64 KiB")
+
+	// ErrValueTooLarge means that the value is longer than a quarter of the budget, or
+	// than 2 GiB.
+	ErrValueTooLarge = errors.New("larder: value longer than a quarter of the budget")
+
+	// ErrInvalidTTL means that the time to live is negative.
+	ErrInvalidTTL = errors.New("larder: negative time to live")
+
+	// ErrNoMemory means that the system refused memory within the budget.
+	ErrNoMemory = errors.New("larder: out of memory")
+
+	// ErrFull means that no entry can be evicted just now, because all that could be
+	// are being read or are held by views.
+	ErrFull = errors.New("larder: nothing can be evicted at present")
+)
+
+// ErrClosed is returned by calls that store or change after Close.
+var ErrClosed = errors.New("larder: cache is closed")
+
+// err turns a status of the core into an error, without allocating for those that a
+// caller may meet in numbers.
+func (s status) err() error {
+	switch s {
+	case statusOK:
+		return nil
+	case statusClosed:
+		return ErrClosed
+	case statusKeyTooLarge:
+		return ErrKeyTooLarge
+	case statusValueTooLarge:
+		return ErrValueTooLarge
+	case statusOutOfMemory:
+		return ErrNoMemory
+	case statusFull:
+		return ErrFull
+	}
+	return fmt.Errorf("larder: %s (status %d)", s.message(), s)
+}

@@ -1,0 +1,3 @@
+module github.com/larder-cache/larder/go
+
+go 1.24

@@ -1,0 +1,89 @@
+package larder
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options say how a cache is to be. MaxBytes is required; the zero value of every other
+// field is a good choice.
+type Options struct {
+	// MaxBytes is the budget, in bytes, for everything the cache keeps: keys, values,
+	// some 30 bytes of header and index for an entry, and space between entries. It is
+	// never exceeded. 256 KiB is the least, 256 GiB the most. The memory is taken from
+	// the system as it is needed.
+	MaxBytes int64
+
+	// MaxEntries bounds the number of entries as well. 0: only MaxBytes does.
+	MaxEntries int64
+
+	// DefaultTTL is the time to live of entries stored by Set and SetString, rounded
+	// up to whole milliseconds. 0: they don't expire. SetTTL overrides it.
+	DefaultTTL time.Duration
+
+	// Policy decides which entries make room for new ones.
+	Policy Policy
+
+	// Stripes is the number of parts with a lock of their own for writers, a power of
+	// two up to 256. 0: chosen from the number of cores and the budget. It doesn't
+	// divide the budget.
+	Stripes int
+}
+
+// Policy is an eviction policy.
+type Policy uint32
+
+const (
+	// DefaultPolicy is the one recommended at present.
+	DefaultPolicy Policy = 0
+	// LRU evicts what was read or written least recently, nearly: an entry that was
+	// read since it was written, or since it last had the choice, goes around once
+	// more.
+	LRU Policy = 1
+	// S3FIFO lets entries pass through a small queue first, so that those that are
+	// read only once don't displace those that are read again.
+	S3FIFO Policy = 2
+	// Cellar is larder's own: two queues that learn, from what was evicted too early,
+	// how to share the room.
+	Cellar Policy = 3
+)
+
+func (p Policy) String() string {
+	switch p {
+	case DefaultPolicy:
+		return "default"
+	case LRU:
+		return "lru"
+	case S3FIFO:
+		return "s3fifo"
+	case Cellar:
+		return "cellar"
+	}
+	return fmt.Sprintf("Policy(%d)", uint32(p))
+}
+
+// check finds what the core would refuse without being able to say why.
+func (o *Options) check() error {
+	switch {
+	case o.MaxBytes <= 0:
+		return fmt.Errorf("%w: MaxBytes is %d, and must be positive", ErrInvalidOptions, o.MaxBytes)
+	case o.MaxEntries < 0:
+		return fmt.Errorf("%w: MaxEntries is %d", ErrInvalidOptions, o.MaxEntries)
+	case o.DefaultTTL < 0:
+		return fmt.Errorf("%w: DefaultTTL is %v", ErrInvalidOptions, o.DefaultTTL)
+	case o.Stripes < 0 || o.Stripes > 256 || o.Stripes&(o.Stripes-1) != 0:
+		return fmt.Errorf("%w: Stripes is %d, and must be a power of two up to 256", ErrInvalidOptions, o.Stripes)
+	case o.Policy > Cellar:
+		return fmt.Errorf("%w: there is no %v", ErrInvalidOptions, o.Policy)
+	}
+	return nil
+}
+
+// millis rounds up, so that a positive time to live never becomes "for ever".
+func millis(d time.Duration) uint64 {
+	ms := d / time.Millisecond
+	if d%time.Millisecond > 0 {
+		ms++
+	}
+	return uint64(ms)
+}

@@ -1,0 +1,110 @@
+package larder
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/fastcall"
+	"github.com/larder-cache/larder/go/internal/stackpaint"
+)
+
+// Every function of the fast door must leave three quarters of its frame alone, on
+// all paths that can be provoked: hits and misses, values of all sizes, sets that overwrite, fill
+// segments and evict. (The proof for all paths there are is the stack-depth check of
+// the library.)
+func TestFastDoorStackUse(t *testing.T) {
+	const limit = fastcall.FrameSize / 4
+	c, err := New(Options{MaxBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+
+	deepest := map[string]uintptr{}
+	taken := map[string]map[status]int{}
+	paint := func(name string, fn uintptr, args unsafe.Pointer, slow func() status) {
+		result, depth := stackpaint.Call(fn, args)
+		deepest[name] = max(deepest[name], depth)
+		if taken[name] == nil {
+			taken[name] = map[status]int{}
+		}
+		taken[name][status(result)]++
+		if status(result) == statusBusy {
+			slow()
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	bytes := make([]byte, 80<<10)
+	key := func() []byte {
+		k := fmt.Appendf(nil, "key %d", rng.IntN(3000))
+		if rng.IntN(100) == 0 {
+			k = append(bytes[:rng.IntN(64<<10):64<<10], k...)
+		}
+		return k
+	}
+	dst := make([]byte, 80<<10)
+	for range 20_000 {
+		key := key()
+		a := call{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+		size := 1 << rng.IntN(17)
+		switch rng.IntN(8) {
+		case 0:
+			paint("delete", fastDelete, unsafe.Pointer(&a), a.slowDelete)
+		case 1, 2, 3:
+			a.buf, a.bufLen = &bytes[0], uintptr(rng.IntN(size))
+			if rng.IntN(2) == 0 {
+				a.flags, a.ttlMS = flagTTL, uint64(rng.IntN(20))
+			}
+			paint("set", fastSet, unsafe.Pointer(&a), a.slowSet)
+		default:
+			a.buf, a.bufLen = &dst[0], uintptr(size)
+			paint("get", fastGet, unsafe.Pointer(&a), a.slowGet)
+		}
+	}
+	for range 5_000 {
+		var b Batch
+		for range 1 + rng.IntN(20) {
+			b.AddEntry(key(), bytes[:rng.IntN(1<<rng.IntN(15))])
+		}
+		m := b.call(c)
+		switch rng.IntN(8) {
+		case 0:
+			paint("delete_many", fastDeleteMany, unsafe.Pointer(&m), m.slowDelete)
+		case 1, 2, 3:
+			paint("set_many", fastSetMany, unsafe.Pointer(&m), m.slowSet)
+		default:
+			m.buf, m.bufLen = &dst[0], uintptr(rng.IntN(len(dst)))
+			paint("get_many", fastGetMany, unsafe.Pointer(&m), m.slowGet)
+		}
+		runtime.KeepAlive(&b)
+	}
+	for name, depth := range deepest {
+		t.Logf("%-11s %4d bytes; statuses %v", name, depth, taken[name])
+		if depth > limit {
+			t.Errorf("larder_fast_%s uses %d bytes of stack; the limit is %d", name, depth, limit)
+		}
+		if taken[name][statusOK] == 0 {
+			t.Errorf("larder_fast_%s never succeeded: nothing was measured", name)
+		}
+	}
+}
+
+// The frame is declared in assembly; what relies on it reads FrameSize.
+func TestFrameSize(t *testing.T) {
+	const file = "internal/fastcall/call_linux_amd64.s"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{`TEXT ·Call\(SB\), 0, \$(\d+)-24`, `ADDQ \$(\d+), SP`} {
+		m := regexp.MustCompile(pattern).FindSubmatch(text)
+		if m == nil || string(m[1]) != fmt.Sprint(fastcall.FrameSize) {
+			t.Errorf("%s: %s: found %q, FrameSize is %d", file, pattern, m, fastcall.FrameSize)
+		}
+	}
+}
