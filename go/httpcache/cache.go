@@ -1,0 +1,133 @@
+package httpcache
+
+import (
+	"context"
+	"hash/maphash"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	larder "github.com/larder-cache/larder/go"
+)
+
+// store is what this package needs of a larder.Cache.
+type store interface {
+	Get(dst, key []byte) ([]byte, bool)
+	SetTTL(key, value []byte, ttl time.Duration) error
+	Delete(key []byte) bool
+}
+
+// Cache is a shared HTTP cache. It is safe for concurrent use.
+type Cache struct {
+	opt    Options
+	store  store
+	shared *shared
+
+	ours          map[string]bool // response fields for this cache only
+	impliedFilter uint64          // nameBit of every name in opt.ImpliedVary
+	id            string          // Options.Name as Cache-Status shows it
+}
+
+// shared is what all Caches on one set of responses have in common.
+type shared struct {
+	purges  *purges
+	flights flights
+	busy    busyTable
+	epoch   atomic.Uint64 // of vary indexes
+	seed    maphash.Seed
+	stripes [256]stripe
+
+	backgroundMu sync.Mutex // for closed and running, and background.Add
+	closed       bool
+	running      int // background revalidations
+	background   sync.WaitGroup
+	ctx          context.Context
+	stop         context.CancelFunc
+}
+
+// stripe serialises changes of the entries of one URI and counts its
+// invalidations, so that a response that was requested before one is not
+// stored after it.
+type stripe struct {
+	mu  sync.Mutex
+	gen uint64
+}
+
+// New returns an HTTP cache that keeps its responses in cache. It does not own
+// cache: close it after the HTTP cache. Two HTTP caches on one larder.Cache
+// would not know of each other's purges; use WithOptions for another
+// configuration.
+func New(cache *larder.Cache, o Options) *Cache { return newCache(cache, o) }
+
+func newCache(st store, o Options) *Cache {
+	s := &shared{seed: maphash.MakeSeed()}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	// Numbers that start at the present are higher than those of an earlier
+	// Cache on the same responses.
+	start := uint64(time.Now().UnixNano())
+	s.purges = newPurges(start)
+	s.epoch.Store(start)
+	s.flights.init()
+	return configure(st, s, o)
+}
+
+func configure(st store, s *shared, o Options) *Cache {
+	c := &Cache{opt: o.withDefaults(), store: st, shared: s, ours: map[string]bool{}}
+	for _, name := range c.opt.TagFields {
+		c.ours[name] = true
+	}
+	for _, name := range c.opt.TargetedFields {
+		if len(name) > 7 && name[:7] == "Larder-" {
+			c.ours[name] = true
+		}
+	}
+	if len(c.opt.ImpliedVary) > 64 {
+		c.opt.ImpliedVary = c.opt.ImpliedVary[:64]
+	}
+	for _, name := range c.opt.ImpliedVary {
+		c.impliedFilter |= nameBit(name)
+	}
+	c.id = statusID(c.opt.Name)
+	return c
+}
+
+// WithOptions returns a Cache with other options on the same responses, purges
+// and fetches in progress: for another route, or another configuration. Closing
+// either closes both.
+func (c *Cache) WithOptions(o Options) *Cache { return configure(c.store, c.shared, o) }
+
+// Close stops background revalidation and waits for it to end. The cache goes
+// on answering, without background revalidation.
+func (c *Cache) Close() error {
+	c.shared.closeBackground()
+	return nil
+}
+
+func (c *Cache) now() int64 { return c.opt.Now().UnixMilli() }
+
+func (s *shared) stripe(primary []byte) *stripe {
+	return &s.stripes[maphash.Bytes(s.seed, primary)%uint64(len(s.stripes))]
+}
+
+// generation returns the count that save compares with.
+func (s *shared) generation(primary []byte) uint64 {
+	st := s.stripe(primary)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.gen
+}
+
+// Handler returns a handler that answers from the cache and asks next for the
+// rest. next is called by other goroutines than the request's, with a context
+// that is not cancelled as long as anyone waits for the response; requests the
+// cache has no part in (unsafe methods, upgrades, known uncacheable responses)
+// are passed to it as they are, with a ResponseWriter that flushes and hijacks.
+func (c *Cache) Handler(next http.Handler) http.Handler {
+	return &handler{c: c, next: next}
+}
+
+type handler struct {
+	c    *Cache
+	next http.Handler
+}

@@ -1,0 +1,16 @@
+package httpcache
+
+import "net/http"
+
+// withDate returns h with a valid Date (RFC 9110, 6.6.1): its own, or else date,
+// the time it was received, in a copy.
+func withDate(h http.Header, date int64) http.Header {
+	if lines := h["Date"]; len(lines) == 1 {
+		if _, ok := parseHTTPDate(lines[0], date); ok {
+			return h
+		}
+	}
+	h = h.Clone()
+	h["Date"] = []string{formatHTTPDate(date)}
+	return h
+}

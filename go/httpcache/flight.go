@@ -1,0 +1,226 @@
+package httpcache
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// A flight is one run of the next handler and what it has written so far. One
+// goroutine writes it (spool.go), any number of requests read it (deliver.go):
+// so neither a slow nor a vanished client holds up the others.
+//
+// RFC 9111, 4 lets a cache collapse requests: of several requests for one
+// absent or stale response only the first, the leader, is sent. The others
+// wait until the leader's response header is known. If the response may be
+// reused they read along; if not, they are released at once, all at a time, to
+// go forward by themselves, and the key is remembered as busy (busy.go), so
+// that later requests do not wait at all.
+type flight struct {
+	key    string // in the table; "" if it is for one request only
+	since  moment // when it began
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	wake    chan struct{} // closed and replaced when anything below changes
+	waiting int           // on wake
+
+	readers []*reader
+	pinned  bool // goes on without readers
+	dead    bool // nobody reads, and it has been cancelled
+
+	outcome   outcome
+	shareable bool   // for the outcome, if others than the leader may have it
+	vary      []byte // set of names that the response varies on
+	variant   string // the leader's values of them
+
+	// outcomeStored
+	base      *entry
+	baseFresh report // how base came to be usable
+
+	// outcomeStream
+	status   int
+	header   http.Header // not changed once the outcome is set
+	head     *entry      // the envelope without its body, if it is to be stored
+	keepOn   bool        // worth finishing without any reader
+	visible  bool        // the header and what is in buf may be sent on
+	buf      []byte      // envelope prefix and body; in window mode a part of the body
+	bodyAt   int         // index in buf of the first byte of the body that it holds
+	dropped  int64       // bytes of the body before that
+	retain   bool        // buf keeps the whole body, to be stored
+	flushAt  int64       // the handler flushed when it had written so much
+	done     bool
+	failure  any // why the response is incomplete: what the handler panicked with, or an error
+	trailers http.Header
+	interim  []interim
+	stored   bool
+}
+
+// outcome says what became of a flight, as soon as that is known.
+type outcome uint8
+
+const (
+	outcomePending outcome = iota
+	outcomeStream          // a response is being received
+	outcomeStored          // a stored response is to be used: validated, or stale on error
+	outcomeRetry           // look into the cache again
+	outcomeFailed          // there is no response
+)
+
+// interim is a 1xx response.
+type interim struct {
+	status int
+	header http.Header
+}
+
+// reader is a request that reads a flight's body.
+type reader struct {
+	pos int64
+}
+
+// window bounds how far the handler may be ahead of the readers of a response
+// that is not kept.
+const window = 256 << 10
+
+// visibleAt is how much of a body is held back until the handler flushes or
+// finishes, as net/http does too.
+const visibleAt = 4 << 10
+
+// moment tells what has been invalidated and purged until a request was sent.
+// Requests that come after an invalidation must not get a response that was
+// requested before it.
+type moment struct {
+	gen uint64 // of the primary key's stripe
+	seq uint64 // of purges
+}
+
+// present returns the current moment, for a primary key.
+func (s *shared) present(primary []byte) moment {
+	return moment{gen: s.generation(primary), seq: s.purges.seq.Load()}
+}
+
+func newFlight(key string, since moment) *flight {
+	return &flight{key: key, since: since, wake: make(chan struct{})}
+}
+
+// signal wakes everyone who waits. f.mu must be held.
+func (f *flight) signal() {
+	if f.waiting > 0 {
+		close(f.wake)
+		f.wake = make(chan struct{})
+		f.waiting = 0
+	}
+}
+
+// wait releases f.mu, waits for a signal or the end of ctx, and takes f.mu
+// again.
+func (f *flight) wait(ctx context.Context) error {
+	f.waiting++
+	wake := f.wake
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case <-wake:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// written returns how much of the body has been received. f.mu must be held.
+func (f *flight) written() int64 { return f.dropped + int64(len(f.buf)-f.bodyAt) }
+
+// slowest returns the position of the reader furthest behind. f.mu must be
+// held.
+func (f *flight) slowest() int64 {
+	pos := f.written()
+	for _, r := range f.readers {
+		pos = min(pos, r.pos)
+	}
+	return pos
+}
+
+// flights is the table of flights that others may join.
+type flights struct {
+	shards [64]flightShard
+}
+
+type flightShard struct {
+	mu sync.Mutex
+	m  map[string]*flight
+}
+
+func (t *flights) init() {
+	for i := range t.shards {
+		t.shards[i].m = make(map[string]*flight)
+	}
+}
+
+func (t *flights) shard(key string) *flightShard {
+	var h uint32 = 2166136261
+	for i := 0; i < len(key); i++ {
+		h = (h ^ uint32(key[i])) * 16777619
+	}
+	return &t.shards[h%uint32(len(t.shards))]
+}
+
+// join returns the flight of the key and a new reader of it. leader is true if
+// there was none that began at the present moment: then the caller must start
+// the new one.
+func (t *flights) join(key string, present moment) (f *flight, r *reader, leader bool) {
+	s := t.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r = new(reader)
+	if f = s.m[key]; f != nil {
+		f.mu.Lock()
+		alive := !f.dead && f.since == present
+		if alive {
+			f.readers = append(f.readers, r)
+		}
+		f.mu.Unlock()
+		if alive {
+			return f, r, false
+		}
+	}
+	f = newFlight(key, present)
+	f.readers = []*reader{r}
+	s.m[key] = f
+	return f, r, true
+}
+
+// remove ends joining. The flight's readers go on.
+func (t *flights) remove(f *flight) {
+	if f.key == "" {
+		return
+	}
+	s := t.shard(f.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m[f.key] == f {
+		delete(s.m, f.key)
+	}
+}
+
+// leave ends a reader. A flight without readers is cancelled, unless its
+// response is worth finishing for the cache.
+func (t *flights) leave(f *flight, r *reader) {
+	f.mu.Lock()
+	for i := range f.readers {
+		if f.readers[i] == r {
+			f.readers[i] = f.readers[len(f.readers)-1]
+			f.readers = f.readers[:len(f.readers)-1]
+			break
+		}
+	}
+	f.dead = len(f.readers) == 0 && !f.done && !f.keepOn && !f.pinned
+	dead := f.dead
+	f.signal() // the writer may have waited for this reader
+	f.mu.Unlock()
+	if dead {
+		t.remove(f)
+		if f.cancel != nil {
+			f.cancel()
+		}
+	}
+}

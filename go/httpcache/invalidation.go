@@ -1,0 +1,63 @@
+package httpcache
+
+import (
+	"net/http"
+	"net/url"
+)
+
+// RFC 9111, 4.4 Invalidating Stored Responses.
+
+// safeMethod reports whether a method is registered as safe. Methods that are
+// not known to be safe are taken to be unsafe.
+func safeMethod(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY", "PRI":
+		return true
+	}
+	return false
+}
+
+// invalidateAfter removes what a successful unsafe request may have changed:
+// its target URI and, of the same origin only, the URIs in Location and
+// Content-Location; and the groups that the response names. It is called
+// before the client can see the response.
+func (c *Cache) invalidateAfter(r *http.Request, primary []byte, status int, h http.Header) {
+	if status < 200 || status > 399 {
+		return
+	}
+	c.invalidate(primary)
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		if key := c.relatedKey(r, primary, h.Get(name)); key != nil {
+			c.invalidate(key)
+		}
+	}
+	c.invalidateGroups(origin(primary), h)
+}
+
+// relatedKey returns the primary key of a URI reference in a response, or nil
+// if it has none or belongs to another origin.
+func (c *Cache) relatedKey(r *http.Request, primary []byte, ref string) []byte {
+	if ref == "" {
+		return nil
+	}
+	u, err := r.URL.Parse(ref)
+	if err != nil || u.Opaque != "" || u.User != nil {
+		return nil
+	}
+	scheme := primary[1]
+	switch u.Scheme {
+	case "http":
+		scheme = schemeHTTP
+	case "https":
+		scheme = schemeHTTPS
+	}
+	host := u.Host
+	if host == "" {
+		host = r.Host
+	}
+	key := uriKey(scheme, &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
+	if len(key) > maxKey || origin(key) != origin(primary) {
+		return nil
+	}
+	return key
+}

@@ -1,0 +1,111 @@
+package httpcache
+
+import (
+	"encoding/binary"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// RFC 9111, 2: the cache key. The primary key is the target URI, taken as it
+// will reach the next handler: nothing is decoded, removed, sorted or folded
+// that an origin might tell apart, for every such step is a way to confuse two
+// resources. Only the host is compared without regard to case, and a default
+// port is dropped (RFC 9110, 4.2.3). Methods share a key: HEAD is answered from
+// what GET stored.
+//
+// No two URIs have one key, since every part says where it ends:
+//
+//	'h', scheme, length of host, host, path 0 0, raw path 0 0, '?' and the query
+//
+// Zero bytes within a path are written 0 1. The raw path is empty unless the
+// path is encoded in another way than Go would. The path comes first, so that
+// keys can be compared by URL prefix.
+
+// maxKey bounds primary keys; requests with longer ones are not cached.
+const maxKey = 8 << 10
+
+const (
+	schemeHTTP  = 0
+	schemeHTTPS = 1
+)
+
+// appendKey appends the primary key of a request. ok is false if it has no
+// URI that could be a key.
+func appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
+	u := r.URL
+	if u.Opaque != "" || u.Path != "" && u.Path[0] != '/' ||
+		len(r.Host)+len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery) > maxKey {
+		return dst, false
+	}
+	scheme := byte(schemeHTTP)
+	if r.TLS != nil || u.Scheme == "https" {
+		scheme = schemeHTTPS
+	}
+	host := r.Host
+	if host == "" {
+		host = u.Host
+	}
+	return appendURI(dst, scheme, host, u), true
+}
+
+func appendURI(dst []byte, scheme byte, host string, u *url.URL) []byte {
+	host = trimPort(host, scheme)
+	dst = append(dst, 'h', scheme)
+	dst = binary.AppendUvarint(dst, uint64(len(host)))
+	dst = appendLower(dst, host)
+	if u.Path == "" {
+		dst = append(dst, '/')
+	}
+	dst = appendPath(dst, u.Path)
+	dst = append(dst, 0, 0)
+	dst = appendPath(dst, u.RawPath)
+	dst = append(dst, 0, 0)
+	if u.RawQuery != "" || u.ForceQuery {
+		dst = append(dst, '?')
+		dst = append(dst, u.RawQuery...)
+	}
+	return dst
+}
+
+func appendPath(dst []byte, path string) []byte {
+	for {
+		zero := strings.IndexByte(path, 0)
+		if zero < 0 {
+			return append(dst, path...)
+		}
+		dst = append(dst, path[:zero]...)
+		dst = append(dst, 0, 1)
+		path = path[zero+1:]
+	}
+}
+
+// trimPort removes the scheme's default port.
+func trimPort(host string, scheme byte) string {
+	port := ":80"
+	if scheme == schemeHTTPS {
+		port = ":443"
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(host, port), ":")
+}
+
+// origin returns the origin of a primary key, for comparing (RFC 9110, 4.3.1).
+func origin(key []byte) string {
+	n, size := binary.Uvarint(key[2:])
+	return string(key[1 : 2+size+int(n)])
+}
+
+// uriKey returns the primary key of an absolute URL of the scheme.
+func uriKey(scheme byte, u *url.URL) []byte {
+	return appendURI(nil, scheme, u.Host, u)
+}
+
+// prefixKey returns what the keys of all URLs of the scheme that start with u
+// have in common.
+func prefixKey(scheme byte, u *url.URL) string {
+	host := trimPort(u.Host, scheme)
+	dst := []byte{'h', scheme}
+	dst = binary.AppendUvarint(dst, uint64(len(host)))
+	dst = appendLower(dst, host)
+	return string(appendPath(dst, u.Path))
+}

@@ -1,0 +1,204 @@
+package httpcache
+
+import (
+	"bytes"
+	"net/http"
+	"sync"
+)
+
+// txn is the state of one request while it looks for a stored response. Txns
+// are pooled: nothing of them may be kept after release, entries neither.
+type txn struct {
+	c    *Cache
+	info requestInfo
+	now  int64
+	key  []byte // the primary key
+
+	found    bool
+	soft     bool // found, and soft-purged
+	e        entry
+	entryKey []byte // where e lies: key or vkey
+
+	indexed bool // an index lies under the primary key
+	x       index
+
+	buf, vbuf, vkey, pkey []byte
+}
+
+var txns = sync.Pool{New: func() any { return new(txn) }}
+
+// maxPooled bounds the buffers a pooled txn holds on to.
+const maxPooled = 4 << 20
+
+func (c *Cache) begin() *txn {
+	t := txns.Get().(*txn)
+	t.c = c
+	t.now = c.now()
+	return t
+}
+
+// keyed reports whether the request has a key.
+func (t *txn) keyed() bool { return len(t.key) > 0 }
+
+func (t *txn) release() {
+	if cap(t.buf) > maxPooled {
+		t.buf = nil
+	}
+	if cap(t.vbuf) > maxPooled {
+		t.vbuf = nil
+	}
+	t.c = nil
+	t.e = entry{}
+	t.entryKey = nil
+	t.x = index{}
+	t.found, t.soft, t.indexed = false, false, false
+	txns.Put(t)
+}
+
+// lookup finds the stored response that the request selects (RFC 9111, 4),
+// fresh or stale, whole. It must have been classified and keyed.
+func (t *txn) lookup(h http.Header) {
+	t.found, t.indexed = false, false
+	var ok bool
+	t.buf, ok = t.c.store.Get(t.buf[:0], t.key)
+	if !ok || len(t.buf) == 0 {
+		return
+	}
+	switch t.buf[0] {
+	case kindResponse:
+		// It was stored for a request without implied fields.
+		if t.info.implied == 0 {
+			t.accept(t.buf, t.key)
+		}
+	case kindIndex:
+		if t.indexed = t.x.decode(t.buf); t.indexed {
+			t.lookupVariant(h)
+		}
+	}
+}
+
+// lookupVariant tries the index's sets of names, newest first.
+func (t *txn) lookupVariant(h http.Header) {
+	rest := t.x.sets
+	for range t.x.n {
+		var set []byte
+		set, rest = cutSet(rest)
+		if t.info.implied != 0 && !t.covers(set) {
+			continue
+		}
+		var ok bool
+		if t.vkey, ok = appendVariantKey(t.vkey[:0], t.key, t.x.epoch, set, h, ""); !ok {
+			continue
+		}
+		if t.vbuf, ok = t.c.store.Get(t.vbuf[:0], t.vkey); ok && t.accept(t.vbuf, t.vkey) {
+			return
+		}
+	}
+	if values := h["Accept-Language"]; len(values) > 0 {
+		t.lookupLanguage(h, values)
+	}
+}
+
+// lookupLanguage tries the aliases of variants in the preferred language.
+func (t *txn) lookupLanguage(h http.Header, values []string) {
+	language := preferredLanguage(values)
+	if language == "" {
+		return
+	}
+	rest := t.x.sets
+	for range t.x.n {
+		var set []byte
+		set, rest = cutSet(rest)
+		if !bytes.Contains(set, []byte("Accept-Language")) || t.info.implied != 0 && !t.covers(set) {
+			continue
+		}
+		var ok bool
+		if t.vkey, ok = appendVariantKey(t.vkey[:0], t.key, t.x.epoch, set, h, language); !ok {
+			continue
+		}
+		if t.vbuf, ok = t.c.store.Get(t.vbuf[:0], t.vkey); !ok || len(t.vbuf) < 1 || t.vbuf[0] != kindAlias {
+			continue
+		}
+		t.vkey = append(t.vkey[:0], t.vbuf[1:]...)
+		if t.vbuf, ok = t.c.store.Get(t.vbuf[:0], t.vkey); ok && t.accept(t.vbuf, t.vkey) {
+			return
+		}
+	}
+}
+
+// covers reports whether a set names all implied fields the request carries. A
+// request with another one might have been answered otherwise.
+func (t *txn) covers(set []byte) bool {
+	for i, name := range t.c.opt.ImpliedVary {
+		if t.info.implied&(1<<i) == 0 {
+			continue
+		}
+		found := false
+		at := 1
+		for range int(set[0]) {
+			n := int(set[at])
+			found = found || string(set[at+1:at+1+n]) == name
+			at += 1 + n
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// accept takes an envelope as the request's entry unless it has been purged.
+func (t *txn) accept(raw, key []byte) bool {
+	if t.e.decode(raw) != nil {
+		return false
+	}
+	switch t.c.shared.purges.check(&t.e, t.key) {
+	case hardPurged:
+		return false
+	case softPurged:
+		t.soft = true
+	default:
+		t.soft = t.e.flags&flagSoftPurged != 0 || t.indexed && t.x.soft > t.e.seq
+	}
+	t.found = true
+	t.entryKey = key
+	return true
+}
+
+// decision says what to do with what lookup found.
+type decision uint8
+
+const (
+	decideMiss decision = iota
+	decideHit
+	decideMaxStale   // reuse stale, by the client's max-stale
+	decideBackground // reuse stale, revalidate in the background
+	decideRevalidate
+)
+
+// decide applies RFC 9111, 4 and 5.2.1 to the entry found.
+func (t *txn) decide() decision {
+	if !t.found {
+		return decideMiss
+	}
+	e, d := &t.e, &t.info.directed
+	age := e.age(t.now)
+	stale := e.staleness(t.now)
+	if t.soft {
+		stale = max(stale, 1)
+	}
+	switch {
+	case e.flags&flagNoCache != 0, d.noCache, d.maxAge >= 0 && age > d.maxAge*1000:
+		return decideRevalidate
+	case stale <= 0:
+		if d.minFresh >= 0 && e.lifetime-age < d.minFresh*1000 {
+			return decideRevalidate
+		}
+		return decideHit
+	case d.maxStale >= 0 && stale <= d.maxStale*1000 && e.flags&flagNoStale == 0 && !t.soft:
+		return decideMaxStale
+	case stale <= e.swr*1000 && d.minFresh < 0:
+		return decideBackground
+	}
+	return decideRevalidate
+}

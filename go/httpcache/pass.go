@@ -1,0 +1,143 @@
+package httpcache
+
+import (
+	"bufio"
+	"hash/maphash"
+	"io"
+	"net"
+	"net/http"
+)
+
+// pass hands a request to the next handler as it is, on its own goroutine and
+// with its own ResponseWriter. The cache only looks at the response's header:
+// to invalidate what an unsafe method changed, to freshen what a HEAD tells
+// about, and to add Cache-Status.
+func (h *handler) pass(w http.ResponseWriter, r *http.Request, t *txn, reason string) {
+	p := passWriter{ResponseWriter: w, h: h, t: t, r: r, reason: reason}
+	if r.Method == http.MethodHead && t.found || r.Method == http.MethodPost {
+		p.since = h.c.shared.present(t.key)
+	}
+	h.next.ServeHTTP(&p, r)
+	if p.status == 0 && !p.hijacked && !p.failed {
+		p.WriteHeader(http.StatusOK)
+	}
+	p.storePost()
+	h.observe(r, Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored})
+}
+
+// passWriter is the ResponseWriter of a request that passes by the cache.
+type passWriter struct {
+	http.ResponseWriter
+	h      *handler
+	t      *txn
+	r      *http.Request
+	reason string
+	since  moment // when the request was sent; for HEAD and POST
+
+	status   int
+	bytes    int64
+	hijacked bool
+	failed   bool // the next handler reported an error
+	post     *postCapture
+	stored   bool
+}
+
+// Unwrap lets http.ResponseController find the connection's deadlines.
+func (p *passWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p *passWriter) reportError(err error) {
+	if e, ok := p.ResponseWriter.(errorReporter); ok {
+		p.failed = true
+		e.reportError(err)
+		return
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (p *passWriter) WriteHeader(status int) {
+	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
+		p.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if p.status == 0 {
+		p.status = status
+		p.receive()
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// receive acts on the response's header before the client sees it.
+func (p *passWriter) receive() {
+	c, t, header := p.h.c, p.t, p.Header()
+	switch {
+	case !t.keyed():
+	case p.r.Method == http.MethodGet:
+		if p.reason != fwdBypass && p.reason != fwdRequest {
+			p.peek(header)
+		}
+	case p.r.Method == http.MethodHead:
+		if t.found && p.status == http.StatusOK {
+			c.headUpdate(t.plan(p.r, p.since), header)
+		}
+	case !safeMethod(p.r.Method):
+		c.invalidateAfter(p.r, t.key, p.status, header)
+		p.capturePost(header)
+	}
+	c.removeOurs(header)
+	c.addStatus(header, report{fwd: p.reason, fwdStatus: p.status})
+}
+
+// peek clears the busy mark of a URI whose responses have become worth waiting
+// for.
+func (p *passWriter) peek(header http.Header) {
+	c, t := p.h.c, p.t
+	now := c.now()
+	x := exchange{
+		method: p.r.Method, authorization: t.info.has&hasAuthorization != 0, cookie: t.info.has&hasCookie != 0,
+		request: p.r.Header, origin: origin(t.key), status: p.status, header: header, requestTime: t.now, responseTime: now,
+	}
+	if v := c.judge(&x); v.reuse {
+		c.shared.busy.clear(maphash.Bytes(c.shared.seed, t.key))
+	}
+}
+
+func (p *passWriter) Write(b []byte) (int, error) {
+	if p.status == 0 {
+		p.WriteHeader(http.StatusOK)
+	}
+	n, err := p.ResponseWriter.Write(b)
+	p.bytes += int64(n)
+	if p.post != nil {
+		p.post.write(b[:n], p.h.c.opt.MaxBodyBytes)
+	}
+	return n, err
+}
+
+// ReadFrom keeps the connection's own way of copying, such as sendfile.
+func (p *passWriter) ReadFrom(src io.Reader) (int64, error) {
+	if p.status == 0 {
+		p.WriteHeader(http.StatusOK)
+	}
+	to, ok := p.ResponseWriter.(io.ReaderFrom)
+	if !ok || p.post != nil {
+		return io.Copy(writerOnly{p}, src)
+	}
+	n, err := to.ReadFrom(src)
+	p.bytes += n
+	return n, err
+}
+
+type writerOnly struct{ io.Writer }
+
+func (p *passWriter) Flush() {
+	if p.status == 0 {
+		p.WriteHeader(http.StatusOK)
+	}
+	flush(p.ResponseWriter)
+}
+
+func (p *passWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(p.ResponseWriter).Hijack()
+	p.hijacked = p.hijacked || err == nil
+	return conn, rw, err
+}

@@ -1,0 +1,151 @@
+package httpcache
+
+import (
+	"net/http"
+	"strings"
+)
+
+// requestInfo is what one pass over a request's header tells.
+type requestInfo struct {
+	has      uint32
+	implied  uint64 // bit i: Options.ImpliedVary[i] is present
+	directed requestDirectives
+}
+
+const (
+	hasCacheControl = 1 << iota
+	hasIfNoneMatch
+	hasIfModifiedSince
+	hasRange
+	hasIfRange
+	hasAuthorization
+	hasCookie
+	hasPragma
+	// hasForeign: a field that asks for something a cache has no part in.
+	hasForeign
+)
+
+// classify looks at every field name once. Names are canonical, as net/http
+// makes them.
+func (c *Cache) classify(h http.Header) requestInfo {
+	var info requestInfo
+	for name := range h {
+		switch len(name) {
+		case 5:
+			if name == "Range" {
+				info.has |= hasRange
+			}
+		case 6:
+			switch name {
+			case "Cookie":
+				info.has |= hasCookie
+			case "Pragma":
+				info.has |= hasPragma
+			case "Expect":
+				info.has |= hasForeign
+			}
+		case 7:
+			if name == "Upgrade" {
+				info.has |= hasForeign
+			}
+		case 8:
+			switch name {
+			case "If-Range":
+				info.has |= hasIfRange
+			case "If-Match":
+				info.has |= hasForeign
+			}
+		case 10:
+			if name == "Connection" && !plainConnection(h[name]) {
+				info.has |= hasForeign
+			}
+		case 13:
+			switch name {
+			case "Cache-Control":
+				info.has |= hasCacheControl
+			case "If-None-Match":
+				info.has |= hasIfNoneMatch
+			case "Authorization":
+				info.has |= hasAuthorization
+			}
+		case 17:
+			if name == "If-Modified-Since" {
+				info.has |= hasIfModifiedSince
+			}
+		case 19:
+			if name == "If-Unmodified-Since" {
+				info.has |= hasForeign
+			}
+		}
+		if c.impliedFilter&nameBit(name) != 0 {
+			for i, implied := range c.opt.ImpliedVary {
+				if name == implied {
+					info.implied |= 1 << i
+				}
+			}
+		}
+	}
+	info.directed = requestDirectives{maxAge: absent, minFresh: absent, maxStale: absent, staleIfError: absent}
+	if info.has&(hasCacheControl|hasPragma) != 0 {
+		c.direct(&info, h)
+	}
+	return info
+}
+
+// plainConnection reports whether Connection declares no field to be for this
+// hop only, other than those that always are. Such a field would be compared
+// here (by Vary) and then removed before the next hop sees it.
+func plainConnection(lines []string) bool {
+	if len(lines) == 1 && (lines[0] == "keep-alive" || lines[0] == "close") {
+		return true
+	}
+	plain := true
+	splitList(lines, func(s string) bool {
+		switch strings.ToLower(s) {
+		case "close", "keep-alive", "te", "trailer", "upgrade", "http2-settings":
+		default:
+			plain = false
+		}
+		return plain
+	})
+	return plain
+}
+
+// nameBit maps a field name to a bit, so that one AND rules out most names
+// that are not in a set.
+func nameBit(name string) uint64 {
+	if name == "" {
+		return 0
+	}
+	return 1 << ((uint(len(name))*5 + uint(name[0]) + uint(name[len(name)-1])*3) & 63)
+}
+
+// direct fills in the request's directives. Pragma: no-cache counts only
+// without Cache-Control (RFC 9111, 5.4).
+func (c *Cache) direct(info *requestInfo, h http.Header) {
+	d := &info.directed
+	if info.has&hasCacheControl != 0 {
+		*d = parseRequestDirectives(h["Cache-Control"])
+	} else {
+		d.noCache = pragmaNoCache(h)
+	}
+	if c.opt.IgnoreRequestDirectives {
+		*d = requestDirectives{
+			noStore: d.noStore, onlyIfCached: d.onlyIfCached,
+			maxAge: absent, minFresh: absent, maxStale: absent, staleIfError: absent,
+		}
+	}
+}
+
+func pragmaNoCache(h http.Header) bool {
+	found := false
+	splitList(h["Pragma"], func(s string) bool {
+		found = found || len(s) == len("no-cache") && string(appendLower(nil, s)) == "no-cache"
+		return !found
+	})
+	return found
+}
+
+// conditional reports whether the request carries preconditions that a cache
+// evaluates.
+func (i *requestInfo) conditional() bool { return i.has&(hasIfNoneMatch|hasIfModifiedSince) != 0 }

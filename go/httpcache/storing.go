@@ -1,0 +1,200 @@
+package httpcache
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// RFC 9111, 3 Storing Responses in Caches.
+
+// exchange is a request and the header of its response, as far as storing
+// depends on them. Times are milliseconds since 1970.
+type exchange struct {
+	method        string
+	authorization bool // the request has Authorization
+	cookie        bool
+	ranged        bool // the request has Range
+	request       http.Header
+	origin        string // scheme and authority, for groups
+
+	status       int
+	header       http.Header
+	requestTime  int64
+	responseTime int64
+	seq          uint64 // purge sequence number at requestTime
+}
+
+// verdict is what storing.go makes of an exchange.
+type verdict struct {
+	meta
+	store    bool // may be stored
+	reuse    bool // may be reused for other requests without validation now
+	vary     []string
+	tags     []uint64
+	unstored []string      // fields that must not be stored
+	keep     time.Duration // for how long it is worth storing
+}
+
+// judge decides whether a response may be stored (section 3), and for how long
+// it can be reused.
+func (c *Cache) judge(x *exchange) verdict {
+	d, targeted := effectiveDirectives(x.header, c.opt.TargetedFields)
+	var v verdict
+	v.status = x.status
+	v.responseTime = x.responseTime
+	v.seq = x.seq
+	v.unstored = d.unstored
+	now := x.responseTime / 1000
+
+	v.date = now
+	if lines := x.header["Date"]; len(lines) > 0 {
+		if date, ok := parseHTTPDate(lines[0], now); ok {
+			v.date = date
+		}
+	}
+	v.lastModified = noTime
+	if lines := x.header["Last-Modified"]; len(lines) == 1 {
+		if t, ok := parseHTTPDate(lines[0], now); ok {
+			v.lastModified = t
+		}
+	}
+	v.total = -1
+	v.initialAge = initialAge(x.header, v.date, x.requestTime, x.responseTime)
+	seconds, explicit := lifetime(&d, targeted, x.header, v.date, now)
+	if !explicit {
+		if seconds = c.heuristicLifetime(x, &d, v.date, v.lastModified); seconds > 0 {
+			v.flags |= flagHeuristic
+		}
+	}
+	v.lifetime = seconds * 1000
+	if v.lastModified != noTime || len(x.header["Etag"]) == 1 {
+		v.flags |= flagValidator
+	}
+	if d.noCache {
+		v.flags |= flagNoCache
+	}
+	c.staleWindows(&v, &d)
+
+	if !c.mayStore(x, &d, explicit) {
+		return v
+	}
+	var ok bool
+	if v.vary, ok = c.varyNames(x.header, x.request); !ok {
+		return v
+	}
+	v.tags = c.responseTags(x)
+	v.reuse = v.flags&flagNoCache == 0 && v.staleness(x.responseTime) <= 0
+	v.keep = c.keep(&v, &d)
+	v.store = v.keep > 0 && len(v.tags) <= maxTags
+	v.reuse = v.reuse && v.store
+	return v
+}
+
+// mayStore applies the conditions of section 3 one by one.
+func (c *Cache) mayStore(x *exchange, d *responseDirectives, explicit bool) bool {
+	switch {
+	case x.method == http.MethodPost:
+		// RFC 9110, 9.3.3; that the Content-Location is right is checked in post.go.
+		if !explicit || x.status != http.StatusOK {
+			return false
+		}
+	case x.method != http.MethodGet:
+		return false
+	}
+	switch {
+	case x.status < 200 || x.status == http.StatusNotModified:
+		return false
+	case x.status == http.StatusPartialContent && !x.ranged:
+		return false
+	case x.ranged && x.status != http.StatusOK && x.status != http.StatusPartialContent:
+		// An error that a Range provoked, a 416 most of all, says nothing about
+		// requests without it.
+		return false
+	}
+	if d.mustUnderstand {
+		if !understood(x.status) {
+			return false
+		}
+	} else if d.noStore {
+		return false
+	}
+	if d.private {
+		return false
+	}
+	// Section 3.5, Storing Responses to Authenticated Requests.
+	if x.authorization && !d.public && !d.mustRevalidate && d.sMaxAge == absent {
+		return false
+	}
+	if len(x.header["Set-Cookie"]) > 0 && (!explicit || c.opt.NeverStoreSetCookie) {
+		return false
+	}
+	return explicit || d.public || heuristicallyCacheable(x.status)
+}
+
+// understood reports whether this cache knows what a status means for caching
+// (must-understand, section 5.2.2.3): those of RFC 9110.
+func understood(status int) bool {
+	switch {
+	case 200 <= status && status <= 206, 300 <= status && status <= 305, status == 307, status == 308,
+		400 <= status && status <= 417, status == 421, status == 422, status == 426,
+		500 <= status && status <= 505:
+		return true
+	}
+	return false
+}
+
+// staleWindows sets for how long the response may be used once it is stale
+// (section 4.2.4, RFC 5861).
+//
+// must-revalidate, proxy-revalidate and no-cache forbid it. s-maxage implies
+// proxy-revalidate (section 5.2.2.10), so it does too, unless the same response
+// permits it explicitly with a directive of RFC 5861.
+func (c *Cache) staleWindows(v *verdict, d *responseDirectives) {
+	if d.mustRevalidate || d.proxyRevalidate || d.noCache || d.malformed {
+		v.flags |= flagNoStale
+		return
+	}
+	v.swr = int64(c.opt.StaleWhileRevalidate / time.Second)
+	v.sie = int64(c.opt.StaleIfError / time.Second)
+	v.unreachable = max(v.sie, int64(c.opt.StaleIfUnreachable/time.Second))
+	if d.sMaxAge != absent {
+		v.flags |= flagNoStale
+		v.swr, v.sie, v.unreachable = 0, 0, 0
+	}
+	if d.staleWhileRevalidate != absent {
+		v.swr = max(d.staleWhileRevalidate, 0)
+	}
+	if d.staleIfError != absent {
+		v.sie = max(d.staleIfError, 0)
+		v.unreachable = v.sie
+	}
+}
+
+// keep returns for how long to keep the response: while it is fresh, and then
+// while it can be served stale or be validated. Zero if it can never be
+// reused.
+func (c *Cache) keep(v *verdict, d *responseDirectives) time.Duration {
+	usable := v.lifetime > v.initialAge && !d.noCache || v.flags&flagValidator != 0 ||
+		d.staleWhileRevalidate > 0 || d.staleIfError > 0
+	if !usable {
+		return 0
+	}
+	stale := time.Duration(max(v.swr, v.sie, v.unreachable)) * time.Second
+	if v.flags&flagValidator != 0 {
+		stale = max(stale, c.opt.KeepStale)
+	}
+	fresh := time.Duration(v.lifetime-v.initialAge) * time.Millisecond
+	return min(max(fresh, 0)+stale, maxWindow)
+}
+
+// responseTags returns the hashes of the response's tags and groups.
+func (c *Cache) responseTags(x *exchange) []uint64 {
+	var tags []uint64
+	for _, name := range c.opt.TagFields {
+		tags = appendTags(tags, x.header[name])
+	}
+	tags = appendGroups(tags, x.origin, x.header["Cache-Groups"])
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
