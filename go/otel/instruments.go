@@ -1,0 +1,81 @@
+package larderotel
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	larder "github.com/larder-cache/larder/go"
+)
+
+// definition is one instrument and the numbers it shows.
+type definition struct {
+	name, unit, description string
+	counter                 bool // only ever grows
+	values                  []value
+}
+
+type value struct {
+	get        func(*larder.Stats) int64
+	attributes []attribute.KeyValue
+}
+
+func (d *definition) make(meter metric.Meter) (metric.Int64Observable, error) {
+	if d.counter {
+		return meter.Int64ObservableCounter(d.name, metric.WithUnit(d.unit), metric.WithDescription(d.description))
+	}
+	return meter.Int64ObservableUpDownCounter(d.name, metric.WithUnit(d.unit), metric.WithDescription(d.description))
+}
+
+// counter shows a counter of the statistics under an attribute, unless key is
+// empty.
+func counter(get func(*larder.Stats) uint64, key, text string) value {
+	return gauge(func(s *larder.Stats) int64 { return int64(get(s)) }, key, text)
+}
+
+func gauge(get func(*larder.Stats) int64, key, text string) value {
+	v := value{get: get}
+	if key != "" {
+		v.attributes = []attribute.KeyValue{attribute.String(key, text)}
+	}
+	return v
+}
+
+var definitions = []definition{
+	{"larder.requests", "{request}", "Reads.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.Hits }, "larder.result", "hit"),
+		counter(func(s *larder.Stats) uint64 { return s.Misses }, "larder.result", "miss"),
+	}},
+	{"larder.sets", "{entry}", "Values stored.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.Sets }, "", ""),
+	}},
+	{"larder.removals", "{entry}", "Entries removed.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.Evictions }, "larder.reason", "evicted"),
+		counter(func(s *larder.Stats) uint64 { return s.Expirations }, "larder.reason", "expired"),
+		counter(func(s *larder.Stats) uint64 { return s.Deletes }, "larder.reason", "deleted"),
+	}},
+	{"larder.rejections", "{entry}", "Values not stored because they were too large or no room could be made.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.Rejections }, "", ""),
+	}},
+	{"larder.written", "By", "Bytes written.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.AppendedBytes }, "larder.reason", "set"),
+		counter(func(s *larder.Stats) uint64 { return s.CopiedBytes }, "larder.reason", "kept"),
+	}},
+	{"larder.entries", "{entry}", "Entries held.", false, []value{
+		gauge(func(s *larder.Stats) int64 { return s.Entries }, "", ""),
+	}},
+	{"larder.memory.usage", "By", "The budget in use.", false, []value{
+		gauge(func(s *larder.Stats) int64 { return s.LiveBytes }, "larder.state", "live"),
+		gauge(func(s *larder.Stats) int64 { return s.DeadBytes }, "larder.state", "dead"),
+		gauge(func(s *larder.Stats) int64 { return s.IndexBytes }, "larder.state", "index"),
+		gauge(func(s *larder.Stats) int64 { return s.BookkeepingBytes }, "larder.state", "bookkeeping"),
+	}},
+	{"larder.memory.limit", "By", "The budget.", false, []value{
+		gauge(func(s *larder.Stats) int64 { return s.MaxBytes }, "", ""),
+	}},
+	{"larder.memory.free", "By", "Room for entries that is mapped and empty.", false, []value{
+		gauge(func(s *larder.Stats) int64 { return s.FreeBytes }, "", ""),
+	}},
+	{"larder.memory.huge_pages", "By", "Bytes that the system was asked to back by huge pages.", false, []value{
+		gauge(func(s *larder.Stats) int64 { return s.HugePageBytes }, "", ""),
+	}},
+}

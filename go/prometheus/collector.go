@@ -1,0 +1,147 @@
+// Package larderprometheus exports the statistics of a larder cache to
+// Prometheus:
+//
+//	registry.MustRegister(larderprometheus.NewCollector(cache))
+//
+// Each scrape takes one snapshot of the statistics, so that the numbers of one
+// scrape belong together, and costs a cache nothing between scrapes. There is
+// no label for a key or anything else whose number is not known beforehand.
+//
+// The metrics, with the default prefix:
+//
+//	larder_hits_total, larder_misses_total    reads
+//	larder_sets_total, larder_deletes_total   writes
+//	larder_evictions_total                    entries removed to make room
+//	larder_expirations_total                  entries removed because their time was over
+//	larder_rejections_total                   values not stored
+//	larder_appended_bytes_total               bytes written for sets
+//	larder_copied_bytes_total                 bytes written again to keep entries
+//	larder_entries                            entries held
+//	larder_max_bytes                          the budget
+//	larder_bytes{state}                       the budget by use: live, dead, index, bookkeeping
+//	larder_free_bytes                         room for entries that is mapped and empty
+//	larder_huge_page_bytes                    bytes asked to be backed by huge pages
+//
+// The hit ratio is rate(larder_hits_total[5m]) /
+// (rate(larder_hits_total[5m]) + rate(larder_misses_total[5m])).
+package larderprometheus
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	larder "github.com/larder-cache/larder/go"
+)
+
+// Source is what has statistics: a *larder.Cache.
+type Source interface{ Stats() larder.Stats }
+
+// Option changes a collector.
+type Option func(*options)
+
+type options struct {
+	namespace string
+	labels    prometheus.Labels
+}
+
+// WithNamespace replaces the prefix "larder" of the metrics' names.
+func WithNamespace(namespace string) Option { return func(o *options) { o.namespace = namespace } }
+
+// WithLabels adds labels with fixed values to all metrics. A registry takes
+// several caches' collectors if their labels differ:
+//
+//	NewCollector(sessions, WithLabels(prometheus.Labels{"cache": "sessions"}))
+func WithLabels(labels prometheus.Labels) Option { return func(o *options) { o.labels = labels } }
+
+// Collector is a prometheus.Collector for one cache. It is safe for concurrent
+// use, also while and after the cache is closed.
+type Collector struct {
+	source  Source
+	metrics []metric
+}
+
+// metric is one time series: its description, and where its value stands.
+type metric struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*larder.Stats) float64
+	label []string
+}
+
+// NewCollector returns a collector for the cache. It does not own the cache.
+func NewCollector(source Source, opts ...Option) *Collector {
+	o := options{namespace: "larder"}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	c := &Collector{source: source}
+	c.counters(o)
+	c.gauges(o)
+	return c
+}
+
+func (c *Collector) counters(o options) {
+	for _, m := range []struct {
+		name, help string
+		value      func(*larder.Stats) uint64
+	}{
+		{"hits_total", "Reads that found their key.", func(s *larder.Stats) uint64 { return s.Hits }},
+		{"misses_total", "Reads that did not find their key.", func(s *larder.Stats) uint64 { return s.Misses }},
+		{"sets_total", "Values stored.", func(s *larder.Stats) uint64 { return s.Sets }},
+		{"deletes_total", "Entries removed by a delete.", func(s *larder.Stats) uint64 { return s.Deletes }},
+		{"evictions_total", "Entries removed to make room.", func(s *larder.Stats) uint64 { return s.Evictions }},
+		{"expirations_total", "Entries removed because their time was over.", func(s *larder.Stats) uint64 { return s.Expirations }},
+		{"rejections_total", "Values not stored because they were too large or no room could be made.", func(s *larder.Stats) uint64 { return s.Rejections }},
+		{"appended_bytes_total", "Bytes written for sets.", func(s *larder.Stats) uint64 { return s.AppendedBytes }},
+		{"copied_bytes_total", "Bytes written again to keep entries when their segment was reclaimed.", func(s *larder.Stats) uint64 { return s.CopiedBytes }},
+	} {
+		c.metrics = append(c.metrics, metric{
+			desc:  prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", m.name), m.help, nil, o.labels),
+			kind:  prometheus.CounterValue,
+			value: func(s *larder.Stats) float64 { return float64(m.value(s)) },
+		})
+	}
+}
+
+func (c *Collector) gauges(o options) {
+	byState := prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", "bytes"),
+		"Bytes of the budget in use, by what for.", []string{"state"}, o.labels)
+	for _, m := range []struct {
+		name, help, state string
+		value             func(*larder.Stats) int64
+	}{
+		{"entries", "Entries held.", "", func(s *larder.Stats) int64 { return s.Entries }},
+		{"max_bytes", "The budget.", "", func(s *larder.Stats) int64 { return s.MaxBytes }},
+		{"", "", "live", func(s *larder.Stats) int64 { return s.LiveBytes }},
+		{"", "", "dead", func(s *larder.Stats) int64 { return s.DeadBytes }},
+		{"", "", "index", func(s *larder.Stats) int64 { return s.IndexBytes }},
+		{"", "", "bookkeeping", func(s *larder.Stats) int64 { return s.BookkeepingBytes }},
+		{"free_bytes", "Room for entries that is mapped and empty.", "", func(s *larder.Stats) int64 { return s.FreeBytes }},
+		{"huge_page_bytes", "Bytes that the system was asked to back by huge pages.", "", func(s *larder.Stats) int64 { return s.HugePageBytes }},
+	} {
+		one := metric{
+			kind:  prometheus.GaugeValue,
+			value: func(s *larder.Stats) float64 { return float64(m.value(s)) },
+		}
+		if m.state != "" {
+			one.desc, one.label = byState, []string{m.state}
+		} else {
+			one.desc = prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", m.name), m.help, nil, o.labels)
+		}
+		c.metrics = append(c.metrics, one)
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(out chan<- *prometheus.Desc) {
+	for _, m := range c.metrics {
+		out <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	stats := c.source.Stats()
+	for _, m := range c.metrics {
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), m.label...)
+	}
+}

@@ -1,0 +1,159 @@
+package larderprometheus_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	larder "github.com/larder-cache/larder/go"
+	larderprometheus "github.com/larder-cache/larder/go/prometheus"
+)
+
+// source counts how often it is asked.
+type source struct {
+	stats larder.Stats
+	asked int
+}
+
+func (s *source) Stats() larder.Stats { s.asked++; return s.stats }
+
+func TestEveryNumberIsExported(t *testing.T) {
+	s := &source{stats: larder.Stats{
+		Hits: 1, Misses: 2, Sets: 3, Deletes: 4, Evictions: 5, Expirations: 6, Rejections: 7,
+		Entries: 8, MaxBytes: 9, LiveBytes: 10, DeadBytes: 11, IndexBytes: 12, BookkeepingBytes: 13, FreeBytes: 14,
+		HugePageBytes: 15, AppendedBytes: 16, CopiedBytes: 17,
+	}}
+	want := `
+# HELP larder_appended_bytes_total Bytes written for sets.
+# TYPE larder_appended_bytes_total counter
+larder_appended_bytes_total 16
+# HELP larder_bytes Bytes of the budget in use, by what for.
+# TYPE larder_bytes gauge
+larder_bytes{state="bookkeeping"} 13
+larder_bytes{state="dead"} 11
+larder_bytes{state="index"} 12
+larder_bytes{state="live"} 10
+# HELP larder_copied_bytes_total Bytes written again to keep entries when their segment was reclaimed.
+# TYPE larder_copied_bytes_total counter
+larder_copied_bytes_total 17
+# HELP larder_deletes_total Entries removed by a delete.
+# TYPE larder_deletes_total counter
+larder_deletes_total 4
+# HELP larder_entries Entries held.
+# TYPE larder_entries gauge
+larder_entries 8
+# HELP larder_evictions_total Entries removed to make room.
+# TYPE larder_evictions_total counter
+larder_evictions_total 5
+# HELP larder_expirations_total Entries removed because their time was over.
+# TYPE larder_expirations_total counter
+larder_expirations_total 6
+# HELP larder_free_bytes Room for entries that is mapped and empty.
+# TYPE larder_free_bytes gauge
+larder_free_bytes 14
+# HELP larder_hits_total Reads that found their key.
+# TYPE larder_hits_total counter
+larder_hits_total 1
+# HELP larder_huge_page_bytes Bytes that the system was asked to back by huge pages.
+# TYPE larder_huge_page_bytes gauge
+larder_huge_page_bytes 15
+# HELP larder_max_bytes The budget.
+# TYPE larder_max_bytes gauge
+larder_max_bytes 9
+# HELP larder_misses_total Reads that did not find their key.
+# TYPE larder_misses_total counter
+larder_misses_total 2
+# HELP larder_rejections_total Values not stored because they were too large or no room could be made.
+# TYPE larder_rejections_total counter
+larder_rejections_total 7
+# HELP larder_sets_total Values stored.
+# TYPE larder_sets_total counter
+larder_sets_total 3
+`
+	if err := testutil.CollectAndCompare(larderprometheus.NewCollector(s), strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	if s.asked != 1 {
+		t.Errorf("one scrape took %d snapshots", s.asked)
+	}
+}
+
+func TestNamesFollowTheConventions(t *testing.T) {
+	problems, err := testutil.CollectAndLint(larderprometheus.NewCollector(&source{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestSeveralCachesInOneRegistry(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	for _, name := range []string{"a", "b"} {
+		c := larderprometheus.NewCollector(&source{}, larderprometheus.WithNamespace("app"),
+			larderprometheus.WithLabels(prometheus.Labels{"cache": name}))
+		if err := registry.Register(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := testutil.GatherAndCount(registry, "app_hits_total")
+	if err != nil || n != 2 {
+		t.Errorf("%d series, %v", n, err)
+	}
+	if err := registry.Register(larderprometheus.NewCollector(&source{}, larderprometheus.WithNamespace("app"),
+		larderprometheus.WithLabels(prometheus.Labels{"cache": "a"}))); err == nil {
+		t.Error("the same labels twice were accepted")
+	}
+}
+
+func TestScrapesOfALivingAndAClosedCache(t *testing.T) {
+	cache, err := larder.New(larder.Options{MaxBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	collector := larderprometheus.NewCollector(cache)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(collector)
+
+	if err := cache.SetString("k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	cache.GetString(make([]byte, 0, 8), "k")
+	cache.GetString(nil, "absent")
+	err = testutil.GatherAndCompare(registry, strings.NewReader(`
+# HELP larder_entries Entries held.
+# TYPE larder_entries gauge
+larder_entries 1
+# HELP larder_hits_total Reads that found their key.
+# TYPE larder_hits_total counter
+larder_hits_total 1
+# HELP larder_misses_total Reads that did not find their key.
+# TYPE larder_misses_total counter
+larder_misses_total 1
+`), "larder_entries", "larder_hits_total", "larder_misses_total")
+	if err != nil {
+		t.Error(err)
+	}
+
+	var scrapes sync.WaitGroup
+	for range 8 {
+		scrapes.Add(1)
+		go func() {
+			defer scrapes.Done()
+			for range 50 {
+				if _, err := registry.Gather(); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	if err := cache.Close(); err != nil {
+		t.Error(err)
+	}
+	scrapes.Wait()
+}
