@@ -1,0 +1,122 @@
+// Package config is the gateway's configuration: what a YAML file may say, what
+// it means when it says nothing, and what is wrong with it.
+package config
+
+import (
+	"time"
+)
+
+// Config is the whole configuration. Every field has a default, so that the
+// empty file is valid but for its missing routes.
+type Config struct {
+	// Listen is the address that clients connect to.
+	Listen string `yaml:"listen"`
+	Admin  Admin  `yaml:"admin"`
+	// Pprof is the address of net/http/pprof. Empty: not served.
+	Pprof    string   `yaml:"pprof"`
+	Log      Log      `yaml:"log"`
+	Server   Server   `yaml:"server"`
+	Shutdown Shutdown `yaml:"shutdown"`
+	// RequestID is the header field that carries a request's id: taken from the
+	// client if it is plausible, else made, passed to the upstream and
+	// answered. Empty: none.
+	RequestID string               `yaml:"request_id"`
+	Tracing   Tracing              `yaml:"tracing"`
+	Cache     Cache                `yaml:"cache"`
+	Upstreams map[string]*Upstream `yaml:"upstreams"`
+	Routes    []*Route             `yaml:"routes"`
+	Demo      Demo                 `yaml:"demo"`
+}
+
+// Admin says where /metrics, /healthz and the dashboard are served.
+type Admin struct {
+	// Listen is an address of their own. Empty: they are on the main address,
+	// where the dashboard answers loopback clients only.
+	Listen string `yaml:"listen"`
+	// Path is where the dashboard is.
+	Path string `yaml:"path"`
+}
+
+// Log configures what is written to standard error.
+type Log struct {
+	// Format is text or json.
+	Format string `yaml:"format"`
+	// Access is which requests are logged: all, sampled or off.
+	Access string `yaml:"access"`
+	// AccessPerSecond bounds the lines of sampled access logs. The requests
+	// beyond are counted in one line a second.
+	AccessPerSecond int `yaml:"access_per_second"`
+}
+
+// Server bounds what one client connection may take.
+type Server struct {
+	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout"`
+	IdleTimeout       time.Duration `yaml:"idle_timeout"`
+	MaxHeaderBytes    Size          `yaml:"max_header_bytes"`
+	// MaxConnections bounds the connections open at once; 0: no bound.
+	MaxConnections int `yaml:"max_connections"`
+}
+
+// Shutdown says how the gateway leaves.
+type Shutdown struct {
+	// Delay is for how long /healthz already fails while requests are still
+	// accepted, so that balancers in front stop sending them.
+	Delay time.Duration `yaml:"delay"`
+	// Timeout is for how long requests in flight are waited for.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Tracing configures OpenTelemetry traces.
+type Tracing struct {
+	// Endpoint is an OTLP/HTTP collector's URL. Empty: the environment variable
+	// OTEL_EXPORTER_OTLP_ENDPOINT; without either nothing is traced.
+	Endpoint string `yaml:"endpoint"`
+	// Sample is the share of requests traced, from 0 to 1, where the client
+	// has not decided already.
+	Sample float64 `yaml:"sample"`
+	// Service is the service's name in traces.
+	Service string `yaml:"service"`
+}
+
+// Cache configures the one cache of the process.
+type Cache struct {
+	MaxBytes             Size          `yaml:"max_bytes"`
+	DefaultTTL           time.Duration `yaml:"default_ttl"`
+	MaxBodyBytes         Size          `yaml:"max_body_bytes"`
+	StaleWhileRevalidate time.Duration `yaml:"stale_while_revalidate"`
+	StaleIfError         time.Duration `yaml:"stale_if_error"`
+	// IgnoreRequestDirectives keeps clients from forcing work on upstreams
+	// through Cache-Control: no-cache and the like.
+	IgnoreRequestDirectives bool `yaml:"ignore_request_directives"`
+}
+
+// Demo configures the traffic that the gateway sends to itself.
+type Demo struct {
+	// Load is how many requests a second. 0: none.
+	Load int `yaml:"load"`
+	// Paths are the request targets; {ident}, {hub}, {country} and {word} stand
+	// for ones of the embedded data set, some far more popular than others.
+	Paths []string `yaml:"paths"`
+}
+
+// Default returns the configuration that a file changes.
+func Default() *Config {
+	return &Config{
+		Listen:   "127.0.0.1:8080",
+		Admin:    Admin{Path: "/_larder/"},
+		Log:      Log{Format: "text", Access: "sampled", AccessPerSecond: 100},
+		Server:   Server{ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10},
+		Shutdown: Shutdown{Timeout: 15 * time.Second},
+		Tracing:  Tracing{Sample: 0.1, Service: "larder-gateway"},
+		Cache:    Cache{MaxBytes: 256 << 20, MaxBodyBytes: 8 << 20},
+	}
+}
+
+// Plain returns the configuration of a caching reverse proxy for one URL that
+// adds nothing else.
+func Plain(upstream string) *Config {
+	c := Default()
+	c.Upstreams = map[string]*Upstream{"upstream": {Targets: []string{upstream}}}
+	c.Routes = []*Route{{Name: "upstream", Path: "/", Upstream: "upstream"}}
+	return c
+}

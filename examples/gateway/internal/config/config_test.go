@@ -1,0 +1,123 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const valid = `
+upstreams:
+  a: {targets: ["http://127.0.0.1:1", "embedded:x"], retry: {}, health: {}, breaker: {}}
+routes:
+  - {path: /, upstream: a}
+`
+
+func TestDefaults(t *testing.T) {
+	c, err := Parse([]byte(valid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := c.Upstreams["a"]
+	if c.Listen != "127.0.0.1:8080" || c.Cache.MaxBytes != 256<<20 || u.Balance != "round_robin" ||
+		u.Retry.Budget != 0.2 || u.Health.Path != "/healthz" || u.Breaker.Failures != 5 || c.Routes[0].Name != "/" || !c.Routes[0].Cached() {
+		t.Errorf("%+v\n%+v\n%+v", c, u, c.Routes[0])
+	}
+}
+
+func TestValuesAreRead(t *testing.T) {
+	c, err := Parse([]byte(`
+cache: {max_bytes: 64MiB, default_ttl: 90s}
+shutdown: {delay: 1s, timeout: 1m}
+upstreams:
+  a: {targets: ["https://example.org/base"], balance: hash, timeout: {connect: 1s}}
+routes:
+  - path: /x/{id}
+    methods: [GET]
+    cache: false
+    aggregate: {parts: [{name: a, upstream: a, path: "/y/{id}", optional: true}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cache.MaxBytes != 64<<20 || c.Cache.DefaultTTL != 90*time.Second || c.Shutdown.Timeout != time.Minute ||
+		c.Routes[0].Cached() || !c.Routes[0].Aggregate.Parts[0].Optional || c.Upstreams["a"].Timeout.Header != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Each wrong file must be refused with a message that names the place.
+func TestErrorsNameThePlace(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"", "routes: there must be at least one"},
+		{"lisen: x" + valid, "lisen"},
+		{"listen: nowhere" + valid, "listen: \"nowhere\" is not an address"},
+		{"cache: {max_bytes: 12parsecs}" + valid, "unknown unit"},
+		{"cache: {max_bytes: 1k}" + valid, "cache.max_bytes: 1KiB is below"},
+		{"cache: {default_ttl: soon}" + valid, "soon"},
+		{"log: {access: loud}" + valid, `log.access: "loud" is none of all, sampled, off`},
+		{"admin: {path: \"/{x}/\"}" + valid, "admin.path"},
+		{"admin: {path: /}" + valid, "admin.path"},
+		{"tracing: {sample: 2}" + valid, "tracing.sample"},
+		{"upstreams: {a: {targets: []}}\nroutes: [{path: /, upstream: a}]", "upstreams.a.targets: there must be at least one"},
+		{"upstreams: {a: {targets: [ftp://x]}}\nroutes: [{path: /, upstream: a}]", `upstreams.a.targets[0]: "ftp://x" is neither`},
+		{"upstreams: {a: {targets: [http://x], balance: luck}}\nroutes: [{path: /, upstream: a}]", "upstreams.a.balance"},
+		{"upstreams: {a: {targets: [http://x], retry: {budget: 7}}}\nroutes: [{path: /, upstream: a}]", "upstreams.a.retry.budget"},
+		{"routes: [{path: /, upstream: b}]", `routes[0] (/).upstream: there is no upstream "b"`},
+		{valid + "  - {name: /, path: /b, upstream: a}", "routes[1] (/): has the name of routes[0]"},
+		{valid + "  - {name: twin, path: /, upstream: a}", "routes[1] (twin): pattern \"/\" "},
+		{valid + "  - {path: b, upstream: a}", "does not begin with a slash"},
+		{valid + "  - {path: /b}", "must have either an upstream or an aggregate"},
+		{valid + "  - {path: /b, upstream: a, compress: [lzma]}", "compress"},
+		{valid + "  - {path: /b, upstream: a, cors: {origins: [\"*\"], credentials: true}}", "cors"},
+		{valid + "  - {path: /b, upstream: a, rate_limit: {}}", "rate_limit"},
+		{valid + "  - {path: /b, upstream: a, ttl_override: true}", "ttl_override"},
+		{valid + "  - {path: /b, aggregate: {parts: [{name: x, upstream: a, path: \"/{id}\"}]}}", "{id} is not in the route's path"},
+	} {
+		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s\n\tgave: %v\n\twant: %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestAllErrorsAreToldAtOnce(t *testing.T) {
+	_, err := Parse([]byte("listen: x\npprof: y\nroutes: [{path: /, upstream: z}]"))
+	if err == nil || len(strings.Split(err.Error(), "\n")) != 3 {
+		t.Errorf("want three errors, got: %v", err)
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	if _, err := Load(path); err == nil {
+		t.Error("a missing file was read")
+	}
+	if err := os.WriteFile(path, []byte("routes: []"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]Size{
+		"256MiB": 256 << 20, "1.5GiB": 3 << 29, "64k": 64 << 10, "64KB": 64000, "4096": 4096, " 2 g ": 2 << 30, "10B": 10,
+	} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "MiB", "-1MiB", "1.2.3", "1TiB2", "9999999999GiB", "0x10"} {
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("%q was read as %d", text, got)
+		}
+	}
+	for size, want := range map[Size]string{256 << 20: "256MiB", 1 << 30: "1GiB", 1000: "1000B", 0: "0B"} {
+		if got := size.String(); got != want {
+			t.Errorf("%d: %q, want %q", int64(size), got, want)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+)
+
+// ProxyOptions configures a Proxy.
+type ProxyOptions struct {
+	// StripPrefix is taken off the path.
+	StripPrefix string
+	// Internal requests are the gateway's own: their host is no client's, and
+	// the upstream is not told of it.
+	Internal bool
+	// Modify may change responses before anything else sees them. May be nil.
+	Modify func(*http.Response) error
+	Log    *slog.Logger
+}
+
+// Proxy returns a handler that passes requests on to next. It does a proxy's
+// duties and no more: hop-by-hop fields stay behind, Via and X-Forwarded-For,
+// -Host and -Proto are set; informational responses, trailers, upgrades and
+// aborts pass through.
+func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
+	return &httputil.ReverseProxy{
+		Transport:  next,
+		BufferPool: buffers,
+		ErrorLog:   errorLog(o.Log),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			if o.StripPrefix != "" {
+				stripPrefix(r.Out, o.StripPrefix)
+			}
+			// ReverseProxy wants an absolute URL; the pool fills in the real one.
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
+			// Without this, parameters that Go cannot parse would be lost.
+			r.Out.URL.RawQuery = r.In.URL.RawQuery
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+			if o.Internal {
+				r.Out.Host = ""
+				r.Out.Header.Del("X-Forwarded-Host")
+			}
+			r.Out.Header.Add("Via", protocol(r.In)+" larder-gateway")
+		},
+		ModifyResponse: o.Modify,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			fail(w, r, o.Log, err)
+		},
+	}
+}
+
+func protocol(r *http.Request) string {
+	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+		return "1.0"
+	} else if r.ProtoMajor == 2 {
+		return "2.0"
+	}
+	return "1.1"
+}
+
+func stripPrefix(r *http.Request, prefix string) {
+	strip := func(path string) string {
+		if path = strings.TrimPrefix(path, prefix); !strings.HasPrefix(path, "/") {
+			return "/" + path
+		}
+		return path
+	}
+	r.URL.Path = strip(r.URL.Path)
+	if r.URL.RawPath != "" {
+		r.URL.RawPath = strip(r.URL.RawPath)
+	}
+}
+
+// fail answers for an upstream that did not.
+func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		// The client has gone: nobody reads this, but a cache in between must not
+		// take it for an answer.
+		panic(http.ErrAbortHandler)
+	}
+	status := http.StatusBadGateway
+	var timeout net.Error
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		status = http.StatusGatewayTimeout
+	}
+	log.Warn("upstream failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	Problem(w, status, "")
+}
+
+// Problem answers with an RFC 9457 problem of the gateway's own.
+func Problem(w http.ResponseWriter, status int, detail string) {
+	body, _ := json.Marshal(struct {
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail,omitempty"`
+	}{http.StatusText(status), status, detail})
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// errorLog is where ReverseProxy writes what it cannot answer with.
+func errorLog(l *slog.Logger) *log.Logger {
+	return slog.NewLogLogger(l.Handler(), slog.LevelWarn)
+}
+
+// buffers lends ReverseProxy its copy buffers.
+var buffers = &bufferPool{}
+
+type bufferPool struct{ pool sync.Pool }
+
+func (b *bufferPool) Get() []byte {
+	if p, ok := b.pool.Get().(*[32 << 10]byte); ok {
+		return p[:]
+	}
+	return new([32 << 10]byte)[:]
+}
+
+func (b *bufferPool) Put(p []byte) {
+	if cap(p) == 32<<10 {
+		b.pool.Put((*[32 << 10]byte)(p[:cap(p)]))
+	}
+}
