@@ -1,0 +1,50 @@
+## Benchmarks (JSON=FILE also writes the numbers; ARGS= for flags, see bench/README.md)
+.PHONY: bench bench-full bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
+.PHONY: bench-rust hitratio hitratio-full hitratio-phases traces
+
+BENCH    := $(TARGET)/larder-bench
+HITRATIO := $(TARGET)/larder-hitratio
+JSON_FLAG = $(if $(JSON),-json $(abspath $(JSON)))
+# The folder of traces to replay; nothing: synthetic ones.
+TRACES ?= $(firstword $(wildcard ../shared/traces traces))
+TRACES_FLAG = $(if $(TRACES),-traces $(abspath $(TRACES)))
+CURVES ?= $(TARGET)/miss-ratio-curves
+
+# go does not relink a program when only the archive has changed.
+.PHONY: $(BENCH) $(HITRATIO)
+$(BENCH): lib
+	@rm -f $@
+	@cd bench && $(GO) build -o $@ .
+$(HITRATIO): lib
+	@rm -f $@
+	@cd bench && $(GO) build -o $@ ./hitratio
+
+bench: $(BENCH) ## Get and set beside some peers, and bytes per entry: 3 minutes
+	@$(BENCH) speed $(JSON_FLAG) $(ARGS)
+	@$(BENCH) memory
+bench-full: $(BENCH) ## The same with every peer, size and case: some 30 minutes
+	@$(BENCH) speed -full $(JSON_FLAG) $(ARGS)
+	@$(BENCH) memory -full
+bench-memory: $(BENCH) ## Resident bytes of an entry over its key and value, every peer
+	@$(BENCH) memory -full $(JSON_FLAG) $(ARGS)
+bench-latency: $(BENCH) ## Distribution of the time of single sets
+	@$(BENCH) latency $(JSON_FLAG) $(ARGS)
+bench-gc: $(BENCH) ## What 5 million cached entries cost through Go's collector
+	@$(BENCH) gc $(JSON_FLAG) $(ARGS)
+bench-allocs: $(BENCH) ## Allocations of a get and a set
+	@$(BENCH) allocs $(JSON_FLAG) $(ARGS)
+bench-utilisation: $(BENCH) ## How much of the budget live entries fill, and the write amplification
+	@$(BENCH) utilisation $(JSON_FLAG) $(ARGS)
+bench-expiry: $(BENCH) ## How soon expired bytes are free, and what that costs
+	@$(BENCH) expiry $(JSON_FLAG) $(ARGS)
+bench-rust: ## The core beside Rust caches, without the Go side
+	@cd bench/rust && $(CARGO) run --quiet --release --target-dir $(TARGET)/bench-rust -- $(ARGS)
+
+hitratio: $(HITRATIO) ## Hit ratios on traces beside peers, LRU and the optimum: 5 minutes (TRACES=folder)
+	@$(HITRATIO) $(TRACES_FLAG) -svg $(CURVES) $(JSON_FLAG) $(ARGS)
+hitratio-full: $(HITRATIO) ## The same with the large traces: some 40 minutes
+	@$(HITRATIO) -full $(TRACES_FLAG) -svg $(CURVES) $(JSON_FLAG) $(ARGS)
+hitratio-phases: $(HITRATIO) ## Traces one after the other, and shifting popularity
+	@$(HITRATIO) -phases $(TRACES_FLAG) $(JSON_FLAG) $(ARGS)
+traces: ## Fetch public cache traces into traces/ (needs mvn and unzip)
+	@bench/scripts/fetch-traces.sh traces
