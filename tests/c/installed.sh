@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# installed.sh DIRECTORY: installs larder below DIRECTORY and builds the quickstart from there, found by pkg-config
+# alone: once against the shared library, once static. Without pkg-config on the machine it says so and does nothing.
+set -euo pipefail
+
+root=$1
+if ! command -v pkg-config > /dev/null; then
+    echo "pkg-config is not installed: its check is skipped"
+    exit 0
+fi
+rm -rf "$root"
+"${MAKE:-make}" --no-print-directory install PREFIX="$root" > /dev/null
+export PKG_CONFIG_PATH=$root/lib/pkgconfig
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+[ "$(pkg-config --modversion larder)" = "$version" ] || { echo "larder.pc: wrong version"; exit 1; }
+
+# shellcheck disable=SC2046  # pkg-config prints words
+"${CC:-cc}" examples/c/quickstart.c -o "$root/shared" $(pkg-config --cflags --libs larder)
+LD_LIBRARY_PATH=$root/lib "$root/shared" > /dev/null
+# It must have found the installed library, by the name that stays when the version's last numbers change.
+libraries=$(LD_LIBRARY_PATH=$root/lib ldd "$root/shared")
+[[ $libraries == *"liblarder.so.0 => $root/lib/liblarder.so.0"* ]] ||
+    { echo "the program did not find the installed library by its soname"; exit 1; }
+
+# shellcheck disable=SC2046
+"${CC:-cc}" examples/c/quickstart.c -o "$root/static" \
+    $(pkg-config --cflags larder) "$root/lib/liblarder.a" $(pkg-config --libs --static larder | sed 's/-llarder//')
+"$root/static" > /dev/null
+echo "installed tree: header, libraries and larder.pc work"
