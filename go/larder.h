@@ -124,9 +124,9 @@ typedef struct larder_options {
   uint32_t reserved;
 } larder_options;
 
-// What a cache did and holds. Set struct_size to sizeof(larder_stats) before the call.
+// What a cache did and holds. Set struct_size to sizeof(larder_stats_t) before the call.
 typedef struct larder_stats_t {
-  // sizeof(larder_stats).
+  // sizeof(larder_stats_t).
   size_t struct_size;
   // Gets that found their key.
   uint64_t hits;
@@ -253,7 +253,7 @@ const char *larder_status_message(int32_t status);
 
 // Makes a cache and stores its handle in *out. Free it with larder_free.
 //
-// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size below the first version's, an option out of range),
+// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that is not sizeof(larder_options), an option out of range),
 // LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills.
 //
 // # Safety

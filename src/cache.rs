@@ -522,10 +522,10 @@ impl Cache {
     }
 
     fn store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), Error> {
-        let (mut placed, mut waits, mut done) = (None, 0, false);
+        let (mut placed, mut waits, mut informed) = (None, 0, false);
         loop {
             let hash;
-            {
+            'attempt: {
                 let guard = epoch::pin();
                 let shared = self.shared(&guard)?;
                 shared.check_lengths(key.len(), value.len())?;
@@ -535,26 +535,30 @@ impl Cache {
                 stripe.index.prefetch(hash);
                 let mut state = stripe.state.lock();
                 let (mut writer, policy) = state.writer(shared, stripe);
-                let informed = writer.inform(policy);
+                if !informed {
+                    // If there is no room for the policy's ghosts it is made once, and before the entry comes, which might
+                    // be what has to go.
+                    informed = true;
+                    if !writer.inform(policy) {
+                        break 'attempt;
+                    }
+                }
                 if shared.space.wants_ahead() || shared.index_space.wants_ahead() {
                     maintenance::wake_now();
                 }
                 let stored = writer.set(policy, hash, key, value, deadline, placed);
                 drop(state);
-                if stored == Stored::Done && deadline.is_some() {
-                    maintenance::wake();
-                }
                 match stored {
-                    Stored::Done if informed => return Ok(()),
-                    Stored::Done => done = true,
+                    Stored::Done => {
+                        if deadline.is_some() {
+                            maintenance::wake();
+                        }
+                        return Ok(());
+                    }
                     Stored::NoRoom(said) => placed = said,
                 }
             }
-            match self.make_room(Some(hash), &mut waits) {
-                // Room for the policy's ghosts is made on the side.
-                _ if done => return Ok(()),
-                other => other?,
-            }
+            self.make_room(Some(hash), &mut waits)?;
         }
     }
 

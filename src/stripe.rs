@@ -293,7 +293,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let logs = &self.core.logs;
         let max_entries = self.shared.max_entries;
         if max_entries > 0 {
-            let share = (max_entries + self.shared.stripes.len() as u64 - 1) >> self.shared.stripe_bits;
+            let share = ((max_entries - 1) >> self.shared.stripe_bits) + 1;
             Sizes { used: [logs[0].entries, logs[1].entries], capacity: share }
         } else {
             let share = self.shared.segment_budget() >> self.shared.stripe_bits;

@@ -347,7 +347,7 @@ fn index_and_ghosts_shrink_with_the_budget() {
             check(&cache);
             for i in 0..2_000u32 {
                 cache.set(&i.to_le_bytes(), b"again").unwrap();
-                assert!(cache.get(&i.to_le_bytes()).is_some());
+                assert!(cache.get(&i.to_le_bytes()).is_some(), "{policy:?}, {bytes}: set {i} is gone");
             }
             check(&cache);
             assert!(cache.len() >= 100, "{policy:?}, {bytes}: {} entries", cache.len());

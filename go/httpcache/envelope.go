@@ -60,7 +60,6 @@ const (
 	flagValidator              // has ETag or Last-Modified
 	flagPart                   // holds a part of the representation
 	flagSoftPurged             // counts as stale
-	flagHeuristic              // the lifetime is heuristic
 )
 
 var errEnvelope = errors.New("httpcache: not an envelope")

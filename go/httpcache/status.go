@@ -16,7 +16,6 @@ const (
 	fwdVary    = "vary-miss"
 	fwdRequest = "request"
 	fwdStale   = "stale"
-	fwdPartial = "partial"
 )
 
 // statusID renders the cache's name as a token, or else as a string.

@@ -63,9 +63,7 @@ func (c *Cache) judge(x *exchange) verdict {
 	v.initialAge = initialAge(x.header, v.date, x.requestTime, x.responseTime)
 	seconds, explicit := lifetime(&d, targeted, x.header, v.date, now)
 	if !explicit {
-		if seconds = c.heuristicLifetime(x, &d, v.date, v.lastModified); seconds > 0 {
-			v.flags |= flagHeuristic
-		}
+		seconds = c.heuristicLifetime(x, &d, v.date, v.lastModified)
 	}
 	v.lifetime = seconds * 1000
 	if v.lastModified != noTime || len(x.header["Etag"]) == 1 {

@@ -62,9 +62,9 @@ func TestTransport(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	resp, body := get("GET", "/a", "")
+	_, body := get("GET", "/a", "")
 	expect(body, "/a 1")
-	resp, body = get("GET", "/a", "")
+	resp, body := get("GET", "/a", "")
 	expect(body, "/a 1")
 	expect(resp.Header.Get("Cache-Status"), "larder; hit; ttl=60")
 	if resp.ContentLength != 4 || resp.Request == nil || resp.Status != "200 OK" {
