@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
@@ -102,13 +103,14 @@ func (o *options) welcome(out io.Writer, c *config.Config, address string) {
 		base = "http://" + net.JoinHostPort("127.0.0.1", port)
 		dashboard = base
 	}
-	fmt.Fprintf(out, "\nlarder gateway at %s with a cache of %v", base, c.Cache.MaxBytes)
+	var text strings.Builder
+	fmt.Fprintf(&text, "\nlarder gateway at %s with a cache of %v", base, c.Cache.MaxBytes)
 	if c.Cache.DefaultTTL > 0 {
-		fmt.Fprintf(out, " (default TTL %v)", c.Cache.DefaultTTL.Round(time.Millisecond))
+		fmt.Fprintf(&text, " (default TTL %v)", c.Cache.DefaultTTL.Round(time.Millisecond))
 	}
-	fmt.Fprintf(out, "\ndashboard         %s%s\nmetrics           %s/metrics\n", dashboard, c.Admin.Path, dashboard)
+	fmt.Fprintf(&text, "\ndashboard         %s%s\nmetrics           %s/metrics\n", dashboard, c.Admin.Path, dashboard)
 	if o.config == "" && o.upstream == "" {
-		fmt.Fprintf(out, `
+		fmt.Fprintf(&text, `
 Try each of these twice, and see a miss, then a hit, here and in Cache-Status:
 
   curl -i %[1]s/airports/CDG
@@ -119,4 +121,5 @@ Ctrl-C stops it.
 
 `, base)
 	}
+	_, _ = io.WriteString(out, text.String()) // in one piece, whoever else writes there
 }

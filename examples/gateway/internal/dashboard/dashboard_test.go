@@ -29,6 +29,7 @@ func newFixture(t *testing.T) (*fixture, *httptest.Server) {
 	f := &fixture{meter: traffic.NewMeter(), stats: larder.Stats{
 		MaxBytes: 1000, Bytes: 600, LiveBytes: 400, DeadBytes: 100, IndexBytes: 60, BookkeepingBytes: 40, Entries: 3,
 	}}
+	f.meter.MeasureAll(true)
 	tags := new(traffic.Top)
 	tags.Add("airport:LFPG", 3)
 	f.Dashboard = New(Source{

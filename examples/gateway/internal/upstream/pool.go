@@ -83,7 +83,7 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 func newTransport(c *config.Upstream) *http.Transport {
 	dialer := &net.Dialer{Timeout: c.Timeout.Connect}
 	return &http.Transport{
-		DialContext:           dialer.DialContext,
+		DialContext:           dialHeads(dialer),
 		TLSHandshakeTimeout:   c.Timeout.Connect,
 		ResponseHeaderTimeout: c.Timeout.Header,
 		DisableCompression:    true,

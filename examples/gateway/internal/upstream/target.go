@@ -88,6 +88,7 @@ func (t *target) roundTrip(r *http.Request, transport http.RoundTripper, preserv
 	default:
 		done(nil)
 	}
+	forgetCoding(resp)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		// The body is the connection; it must stay an io.ReadWriteCloser.
 		t.inFlight.Add(-1)
@@ -99,7 +100,7 @@ func (t *target) roundTrip(r *http.Request, transport http.RoundTripper, preserv
 
 // address returns r for this target.
 func (t *target) address(r *http.Request, preserveHost bool) *http.Request {
-	out := *r
+	out := r.WithContext(withHeads(r.Context()))
 	u := *r.URL
 	u.Scheme, u.Host = t.base.Scheme, t.base.Host
 	if t.base.Path != "" && t.base.Path != "/" {
@@ -110,7 +111,7 @@ func (t *target) address(r *http.Request, preserveHost bool) *http.Request {
 	if !preserveHost || r.Host == "" {
 		out.Host = t.base.Host
 	}
-	return &out
+	return out
 }
 
 // countedBody ends the request's time in flight when the body is closed.
