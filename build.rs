@@ -10,6 +10,8 @@ fn main() {
     println!("cargo:rerun-if-changed=src/ffi");
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rerun-if-changed=src/ffi/preamble.h");
+    // The background thread runs on after a dlclose: the code must stay.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let root = Path::new(&root);
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");

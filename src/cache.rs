@@ -665,12 +665,15 @@ impl Cache {
     /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits.
     ///
     /// # Errors
-    /// [`Error::InvalidOptions`] below 256 KiB or a 512th of the first budget, or above the larger of 16 GiB and four times
+    /// [`Error::InvalidOptions`] below 256 KiB or a 93rd of the first budget (more with
+    /// more than 8 stripes: two segments to a stripe, and six), or above the larger of 16 GiB and four times
     /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
     /// budget is in force even then, and following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
         self.with(|shared| {
-            let least = MIN_BUDGET.max(4 * shared.space.segment_size()).max(4 * shared.fixed_bytes);
+            // Two open segments to a stripe, and some to move: below that hardly an entry stays.
+            let segments = 2 * shared.stripes.len() as u64 + 6;
+            let least = MIN_BUDGET.max(segments * shared.space.segment_size()).max(4 * shared.fixed_bytes);
             if !(least..=shared.space.limit()).contains(&max_bytes) {
                 return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
             }

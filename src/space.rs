@@ -259,17 +259,21 @@ impl Space {
 
     /// Takes bytes from the budget. False if they don't fit.
     fn reserve(&self, bytes: u64) -> bool {
-        let now = self.committed.fetch_add(bytes, Ordering::SeqCst) + bytes;
-        // Read after the addition: a resize that has returned sees what was reserved before, or is seen.
-        if now <= self.max.load(Ordering::SeqCst) {
-            return true;
+        let max = || self.max.load(Ordering::SeqCst);
+        let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);
+        if self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
+            return false;
         }
-        self.committed.fetch_sub(bytes, Ordering::SeqCst);
-        false
+        // A resize that has returned sees what was reserved before it, or is seen here.
+        if self.committed.load(Ordering::SeqCst) > max() {
+            self.unreserve(bytes);
+            return false;
+        }
+        true
     }
 
     fn unreserve(&self, bytes: u64) {
-        self.committed.fetch_sub(bytes, Ordering::AcqRel);
+        self.committed.fetch_sub(bytes, Ordering::SeqCst);
     }
 
     /// Takes bytes for the index. False if they don't fit even after free segments were given back.

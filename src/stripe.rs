@@ -237,6 +237,7 @@ impl Stripe {
 impl State {
     /// Takes the stripe in hand. `self` is what `stripe`'s lock protects.
     pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a, false>, &'a mut AnyPolicy) {
+        self.core.patience = usize::MAX;
         let mut writer = Writer { shared, stripe, core: &mut self.core };
         writer.flush();
         (writer, &mut self.policy)
@@ -252,6 +253,7 @@ impl State {
         if self.core.deferred_len > 0 || stripe.index.wants_steps(&self.core.index) {
             return None;
         }
+        self.core.patience = 4 * MAX_FAST_DRAIN;
         Some((Writer { shared, stripe, core: &mut self.core }, &mut self.policy))
     }
 }
@@ -941,7 +943,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 break;
             }
         }
-        self.core.patience = usize::MAX;
+        if !FAST {
+            self.core.patience = usize::MAX;
+        }
     }
 
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the

@@ -350,7 +350,9 @@ fn index_and_ghosts_shrink_with_the_budget() {
                 assert!(cache.get(&i.to_le_bytes()).is_some(), "{policy:?}, {bytes}: set {i} is gone");
             }
             check(&cache);
-            assert!(cache.len() >= 100, "{policy:?}, {bytes}: {} entries", cache.len());
+            // At its smallest, open segments take nearly all of it.
+            let least = if bytes == smallest { 20 } else { 1_000 };
+            assert!(cache.len() >= least, "{policy:?}, {bytes}: {} entries", cache.len());
         }
     }
 }

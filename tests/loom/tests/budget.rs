@@ -10,8 +10,8 @@ use loom::thread;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
-    /// The budget is read before the bytes are added.
-    MaxFirst,
+    /// The budget is not looked at again after the bytes were added.
+    NoSecondLook,
     /// The resize only looks at what is committed, and adds nothing to it.
     LookOnly,
 }
@@ -29,14 +29,16 @@ impl Space {
 
     /// `Space::reserve`.
     fn reserve(&self, bytes: u64) -> bool {
-        let early = self.max.load(Ordering::SeqCst);
-        let now = self.committed.fetch_add(bytes, Ordering::SeqCst) + bytes;
-        let max = if self.fault == Fault::MaxFirst { early } else { self.max.load(Ordering::SeqCst) };
-        if now <= max {
-            return true;
+        let max = || self.max.load(Ordering::SeqCst);
+        let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);
+        if self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
+            return false;
         }
-        self.committed.fetch_sub(bytes, Ordering::SeqCst);
-        false
+        if self.fault != Fault::NoSecondLook && self.committed.load(Ordering::SeqCst) > max() {
+            self.committed.fetch_sub(bytes, Ordering::SeqCst);
+            return false;
+        }
+        true
     }
 
     /// `Space::set_max`, then `trim_to_budget` with nothing to give back.
@@ -82,9 +84,10 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "space.rs",
         &[
-            "let now = self.committed.fetch_add(bytes, Ordering::SeqCst) + bytes;",
-            "if now <= self.max.load(Ordering::SeqCst) { return true; }",
-            "self.committed.fetch_sub(bytes, Ordering::SeqCst); false",
+            "let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);",
+            "self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err()",
+            "if self.committed.load(Ordering::SeqCst) > max() { self.unreserve(bytes); return false; }",
+            "self.committed.fetch_sub(bytes, Ordering::SeqCst);",
             "self.max.store(max, Ordering::SeqCst);",
             "if self.committed() + bytes <= self.max() && self.reserve(bytes) {",
         ],
@@ -103,8 +106,8 @@ fn bytes_are_reserved_once() {
 
 #[test]
 #[should_panic(expected = "beyond the budget")]
-fn fails_when_the_budget_is_read_first() {
-    shrink_while_reserving(Fault::MaxFirst);
+fn fails_without_a_second_look_at_the_budget() {
+    shrink_while_reserving(Fault::NoSecondLook);
 }
 
 #[test]
