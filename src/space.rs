@@ -336,9 +336,11 @@ impl Space {
         Some(id)
     }
 
-    /// Says whether stripes must drain.
+    /// Says whether stripes must drain. What waits for its grace period will be free soon: to evict for want of that would
+    /// be hasty.
     fn weigh(&self, pool: &Pool) {
-        self.pressure.store(self.available(pool) <= self.spare + self.slack, Ordering::Relaxed);
+        let soon = self.available(pool) + pool.limbo.len() as u64;
+        self.pressure.store(soon <= self.spare + self.slack, Ordering::Relaxed);
     }
 
     /// Segments that are free or could be committed.
