@@ -371,6 +371,15 @@ fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
+/// What one call has done so far to get room, so that it comes to an end.
+#[derive(Default)]
+struct Effort {
+    /// Times that it waited for readers.
+    waits: u32,
+    /// Entries that were kept instead of evicted.
+    keeps: usize,
+}
+
 /// A cache of bytes. All methods may be called from any number of threads at once.
 pub struct Cache {
     /// Null once closed. One strong count of the Arc is ours while it isn't.
@@ -522,7 +531,7 @@ impl Cache {
     }
 
     fn store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), Error> {
-        let (mut placed, mut waits, mut informed) = (None, 0, false);
+        let (mut placed, mut effort, mut informed) = (None, Effort::default(), false);
         loop {
             let hash;
             'attempt: {
@@ -558,23 +567,22 @@ impl Cache {
                     Stored::NoRoom(said) => placed = said,
                 }
             }
-            self.make_room(Some(hash), &mut waits)?;
+            self.make_room(Some(hash), &mut effort)?;
         }
     }
 
     /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their share, or from the
     /// fullest. Called with nothing pinned and nothing locked.
-    fn make_room(&self, hash: Option<u64>, waits: &mut u32) -> Result<(), Error> {
+    fn make_room(&self, hash: Option<u64>, effort: &mut Effort) -> Result<(), Error> {
         let waiting = self.with(|shared| shared.space.reclaim())?;
         if waiting == 0 {
-            let mut keeps = 0;
             let mut given = Given::More;
             while given == Given::More {
                 given = self.with(|shared| {
                     let victim = shared.victim(hash);
                     let mut state = victim.state.lock();
                     let (mut writer, policy) = state.writer(shared, victim);
-                    writer.give_room(policy, &mut keeps)
+                    writer.give_room(policy, &mut effort.keeps)
                 })?;
             }
             if given == Given::Some {
@@ -584,8 +592,8 @@ impl Cache {
             }
         }
         // What was given up is still being read, or is held by views.
-        *waits += 1;
-        match *waits {
+        effort.waits += 1;
+        match effort.waits {
             0..32 => std::thread::yield_now(),
             32..2_000 => std::thread::sleep(Duration::from_micros(100)),
             _ => {
@@ -680,7 +688,7 @@ impl Cache {
             shared.space.set_max(max_bytes);
             Ok(())
         })??;
-        let mut waits = 0;
+        let mut effort = Effort::default();
         loop {
             let fits = self.with(|shared| {
                 if shared.space.trim_to_budget() {
@@ -701,7 +709,7 @@ impl Cache {
                     });
                 });
             }
-            self.make_room(None, &mut waits)?;
+            self.make_room(None, &mut effort)?;
         }
     }
 

@@ -211,7 +211,8 @@ pub fn safe_before() -> u64 {
         if !os::membarrier() {
             // A child after fork may have lost the registration.
             let again = os::membarrier_register() && os::membarrier();
-            assert!(again, "membarrier stopped working");
+            // Nothing could ever be freed again, nor could readers be told to use fences from now on.
+            assert!(again, "membarrier was forbidden while caches were in use");
         }
     } else {
         fence(Ordering::SeqCst);

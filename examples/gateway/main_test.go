@@ -74,6 +74,12 @@ func status(t *testing.T, url string) (int, string) {
 
 func TestDemoAnswersAndStopsCleanly(t *testing.T) {
 	p, url := startProgram(t)
+	// The address is printed first; what to try follows.
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.stdout.String(), "Ctrl-C"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing to try was printed:\n%s", &p.stdout)
+		}
+	}
 	if n := strings.Count(p.stdout.String(), "\n  curl "); n != 3 {
 		t.Errorf("%d curl lines:\n%s", n, &p.stdout)
 	}

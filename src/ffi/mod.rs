@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The handle that C holds.
+#[repr(transparent)]
 pub struct LarderCache(pub(crate) Cache);
 
 /// Runs `f`, and makes sure that no panic leaves it. After a panic nothing is known of the stripe that was being written,
