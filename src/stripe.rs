@@ -90,6 +90,8 @@ pub struct Core {
     told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
     inform_at: u64,
+    /// Count of sets at which the policy is told of hits again.
+    served_at: u64,
     /// The entry written by the set that is under way: the drain that pays for it stops before it.
     newest: u64,
     policy_bytes: u64,
@@ -169,17 +171,14 @@ struct Tail<'a> {
     hash: u64,
     /// When it was appended, by the policy's clock.
     stamp: u32,
+    /// Its size in what the policy weighs by.
+    weight: u32,
 }
 
 impl Tail<'_> {
     /// As the policy sees it.
     fn seen(&self) -> policy::Entry {
-        policy::Entry {
-            hash: self.hash,
-            bits: self.header.policy_bits(),
-            size: self.header.size() as u32,
-            stamp: self.stamp,
-        }
+        policy::Entry { hash: self.hash, bits: self.header.policy_bits(), size: self.weight, stamp: self.stamp }
     }
 }
 
@@ -220,6 +219,7 @@ impl Stripe {
                     choose: true,
                     told_entries: 0,
                     inform_at: 0,
+                    served_at: 0,
                     newest: 0,
                     policy_bytes: 0,
                     sweep: (NONE, 0),
@@ -288,6 +288,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     fn expired(&self, entry: Entry<'_>, header: Header) -> bool {
         entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now())
+    }
+
+    /// The size of an entry in what the policy weighs by: bytes, or entries under a bound on entries.
+    #[inline]
+    fn weight(&self, size: usize) -> u32 {
+        if self.shared.max_entries > 0 { 1 } else { size as u32 }
     }
 
     /// What the policy weighs by.
@@ -360,7 +366,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             Some((said_of, to)) if said_of == hash => to,
             _ => {
                 let (sizes, clock) = (self.sizes(), policy.clock());
-                policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, clock })
+                policy.insert(hash, self.weight(shape.size()), &sizes, &mut PolicyTails { writer: self, clock })
             }
         };
         let new = if self.has_room(to.log, size, policy.clock()) {
@@ -440,7 +446,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         let to = placed.unwrap_or_else(|| {
             let (sizes, clock) = (self.sizes(), policy.clock());
-            policy.insert(hash, shape.size() as u32, &sizes, &mut PolicyTails { writer: self, clock })
+            policy.insert(hash, self.weight(shape.size()), &sizes, &mut PolicyTails { writer: self, clock })
         });
         let Some(new) = self.append(policy, to, shape, key, value, false) else {
             self.give_place_back();
@@ -454,6 +460,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
         self.core.tally.sets += 1;
         self.core.tally.appended += size;
+        if self.core.tally.sets >= self.core.served_at {
+            // A policy that must notice when nothing hits any more has to hear of it well within a cache of misses.
+            self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
+            policy.served(self.shared.hits() >> self.shared.stripe_bits);
+        }
         if self.shared.space.under_pressure() {
             self.core.newest = offset;
             self.pay(policy);
@@ -736,7 +747,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 continue;
             }
             let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
-            return Some(Tail { id, offset, entry, header, hash, stamp });
+            let weight = self.weight(header.size());
+            return Some(Tail { id, offset, entry, header, hash, stamp, weight });
         }
     }
 
@@ -1044,7 +1056,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             _ => sizes.capacity.min(fit),
         };
         self.core.inform_at = self.core.tally.sets + 16 + self.core.told_entries / 8;
-        policy.served(self.shared.hits() / self.shared.stripes.len() as u64);
         if entries.abs_diff(self.core.told_entries) <= self.core.told_entries / 4 {
             return true;
         }

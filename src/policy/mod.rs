@@ -24,7 +24,7 @@ pub struct Entry {
     pub hash: u64,
     /// Bits 0 and 1: hits since it was written or kept, saturating at [`Policy::hit_max`]. Bits 2 and 3 are the policy's.
     pub bits: u8,
-    /// Bytes in the log.
+    /// Its size, in the unit of [`Sizes`].
     pub size: u32,
     /// The time of the policy's [clock](Policy::clock) at which it was appended, to a step before.
     pub stamp: u32,
