@@ -6,14 +6,10 @@
 //! checked of that in the built library.
 
 use super::basic::ttl_from;
-use super::{LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
+use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
 use crate::bytes;
 use crate::cache::Ttl;
 use crate::entry::MAX_KEY;
-
-/// Values longer than this are copied by the slow door: at 10 GB/s they take 6 microseconds, during which the goroutine
-/// can't be stopped for the garbage collector.
-const FAST_COPY: usize = 64 << 10;
 
 /// Copies a value into a call's buffer.
 ///

@@ -4,15 +4,12 @@
 //! crossing is bounded, and the fast door's rules hold.
 
 use super::basic::ttl_from;
-use super::{LARDER_CALL_TTL, LarderMany, Status, boundary, handle};
+use super::{FAST_COPY, LARDER_CALL_TTL, LarderMany, Status, boundary, handle};
 use crate::bytes;
 use crate::cache::{Cache, TryError, Ttl};
 use crate::entry::{MAX_KEY, MAX_VALUE};
 use crate::many::{GROUP, Keys};
 use std::ops::Range;
-
-/// Bytes that one crossing of the fast door copies at most.
-const FAST_COPY: usize = 64 << 10;
 
 /// The arguments as slices.
 struct Parts<'a> {

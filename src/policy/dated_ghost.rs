@@ -138,23 +138,12 @@ impl DatedGhost {
     /// Empties the places of the next sets whose keys are too old.
     fn wipe(&mut self) {
         for _ in 0..self.wipes {
-            self.sweep += 1;
-            let Some(&set) = self.sets.get(self.sweep) else {
-                self.sweep = 0;
-                continue;
-            };
+            self.sweep = if self.sweep + 1 < self.sets.len() { self.sweep + 1 } else { 0 };
+            let Some(&set) = self.sets.get(self.sweep) else { return };
             let kept = set.map(|word| if word != 0 && self.age(word) > STEPS { 0 } else { word });
             if kept != set
                 && let Some(there) = self.sets.get_mut(self.sweep)
             {
-                *there = kept;
-            }
-        }
-        if self.sweep == 0
-            && let Some(&set) = self.sets.first()
-        {
-            let kept = set.map(|word| if word != 0 && self.age(word) > STEPS { 0 } else { word });
-            if let Some(there) = self.sets.first_mut() {
                 *there = kept;
             }
         }
