@@ -36,6 +36,7 @@
 mod bytes;
 mod cache;
 mod clock;
+mod compaction;
 mod counters;
 mod entry;
 mod epoch;
@@ -51,6 +52,7 @@ mod os;
 mod policy;
 mod space;
 mod stripe;
+mod sweep;
 mod sync;
 mod view;
 

@@ -19,10 +19,6 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Entries that one call drains at most while it pays what it owes.
 pub const MAX_DRAIN: usize = 64;
-/// A segment is compacted when more than so many sixteenths of it are dead. Two keep nine tenths of the memory alive under
-/// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for two
-/// to four bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
-const COMPACT_AT: u64 = 2;
 /// Entries that are drained for each time the lock is taken when room is needed at once: some 100 microseconds.
 const MAX_HOLD: usize = 1024;
 /// As [`MAX_DRAIN`], on the fast door.
@@ -79,13 +75,13 @@ pub struct Core {
     /// Counts.
     pub tally: Tally,
     /// Bytes appended but not drained since memory became short.
-    debt: i64,
+    pub debt: i64,
     /// The segment that is being compacted, and how far; NONE when the drain evicts.
-    source: (u32, u64),
+    pub source: (u32, u64),
     /// Dead entries that the drain may still pass before it stops for this time.
-    patience: usize,
+    pub patience: usize,
     /// Whether it is time to choose between compacting and evicting.
-    choose: bool,
+    pub choose: bool,
     /// What the policy was last told it may hold.
     told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
@@ -93,7 +89,7 @@ pub struct Core {
     /// Count of sets at which the policy is told of hits again.
     served_at: u64,
     /// The entry written by the set that is under way: the drain that pays for it stops before it.
-    newest: u64,
+    pub newest: u64,
     policy_bytes: u64,
     /// Where the maintenance thread goes on: segment and offset. NONE when it begins anew.
     pub sweep: (u32, u64),
@@ -115,28 +111,24 @@ pub enum Stored {
 
 /// Why an entry goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cause {
+pub enum Cause {
+    /// By a set.
     Overwritten,
+    /// By a delete.
     Deleted,
+    /// By its deadline.
     Expired,
+    /// To make room.
     Evicted,
+    /// It lives on elsewhere.
     Moved,
 }
 
 /// A stripe in the hands of whoever holds its lock.
 pub struct Writer<'a, const FAST: bool> {
-    shared: &'a Shared,
-    stripe: &'a Stripe,
-    core: &'a mut Core,
-}
-
-/// What a step of a compaction came to.
-#[derive(PartialEq, Eq)]
-enum Compacted {
-    /// An entry was moved or removed.
-    Some,
-    /// There is no segment to move it to.
-    NoRoom,
+    pub shared: &'a Shared,
+    pub stripe: &'a Stripe,
+    pub core: &'a mut Core,
 }
 
 /// What an attempt to give room came to.
@@ -261,7 +253,7 @@ impl State {
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// The entry at an offset.
     #[inline]
-    fn entry(&self, offset: u64) -> Entry<'a> {
+    pub fn entry(&self, offset: u64) -> Entry<'a> {
         // SAFETY: offsets come from the index or from a walk over a segment's used bytes: an entry was written there. The
         // stripe's lock is held, and segments of this stripe are given up only under it; 'a ends with the lock.
         unsafe { Entry::at(self.shared.space.base().add(offset as usize)) }
@@ -286,7 +278,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         entry.run(header).unwrap_or_else(|| self.shared.space.segment_at(offset))
     }
 
-    fn expired(&self, entry: Entry<'_>, header: Header) -> bool {
+    pub fn expired(&self, entry: Entry<'_>, header: Header) -> bool {
         entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now())
     }
 
@@ -580,7 +572,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Whether so many bytes fit behind what a segment holds.
     #[inline]
-    fn fits(&self, id: u32, size: u64) -> bool {
+    pub fn fits(&self, id: u32, size: u64) -> bool {
         id != NONE && {
             let segment = self.shared.space.segment(id);
             segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
@@ -588,7 +580,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Writes an entry behind what a segment holds, which must have room, and returns its offset.
-    fn write(&mut self, id: u32, shape: &Shape, bits: u8, steps: u32, key: &[u8], value: &[u8]) -> u64 {
+    pub fn write(&mut self, id: u32, shape: &Shape, bits: u8, steps: u32, key: &[u8], value: &[u8]) -> u64 {
         let space = &self.shared.space;
         let size = shape.size() as u64;
         let segment = space.segment(id);
@@ -630,7 +622,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::close`], for the segment that a compaction fills.
-    fn close_filling(&mut self, log: usize) {
+    pub fn close_filling(&mut self, log: usize) {
         let id = std::mem::replace(&mut self.core.logs[log & 1].filling, NONE);
         self.closed(id);
     }
@@ -647,7 +639,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Accounts for an entry that the index no longer points at (or never will again).
-    fn kill(&mut self, offset: u64, entry: Entry<'_>, header: Header, cause: Cause) {
+    pub fn kill(&mut self, offset: u64, entry: Entry<'_>, header: Header, cause: Cause) {
         let size = header.size() as u64;
         let id = self.segment_of(offset, entry, header);
         entry.mark_dead();
@@ -761,121 +753,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    fn unindex(&mut self, hash: u64, offset: u64) {
+    pub fn unindex(&mut self, hash: u64, offset: u64) {
         if let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset) {
             self.stripe.index.remove(&mut self.core.index, place);
         }
-    }
-
-    /// Makes room, one entry's worth: compacts where enough is dead, else evicts. `drop`: without asking the policy.
-    fn make_some_room<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
-        if self.core.choose && !FAST {
-            self.core.choose = false;
-            self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
-        }
-        if self.core.source.0 != NONE && !drop {
-            match self.compact_one(policy.clock().step_bits) {
-                Compacted::Some => return Drained::Kept,
-                Compacted::NoRoom if FAST => return Drained::Nothing,
-                // There is no room to compact into: evict until the next choice.
-                Compacted::NoRoom => self.core.source = (NONE, 0),
-            }
-        }
-        self.drain_one(policy, drop)
-    }
-
-    /// The closed segment with the most dead bytes, if they are worth copying the others.
-    fn sparsest(&self) -> Option<u32> {
-        let space = &self.shared.space;
-        let mut best = None;
-        let mut most = space.segment_size() * COMPACT_AT / 16;
-        for log in &self.core.logs {
-            for id in log.segments(space) {
-                // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.
-                if log.is_open(id) || id == log.tail || space.is_run(id) {
-                    continue;
-                }
-                let dead = space.segment_size() - space.segment(id).live.load(Ordering::Relaxed);
-                if dead > most {
-                    (best, most) = (Some(id), dead);
-                }
-            }
-        }
-        best
-    }
-
-    /// Moves the next live entry of the segment that is being compacted to the one that takes its place in the log.
-    fn compact_one(&mut self, step_bits: u32) -> Compacted {
-        let space = &self.shared.space;
-        let (id, mut at) = self.core.source;
-        let segment = space.segment(id);
-        let number = segment.log.load(Ordering::Relaxed) as usize;
-        while at < segment.used.load(Ordering::Relaxed) {
-            let offset = segment.start() + at;
-            let entry = self.entry(offset);
-            let header = entry.header();
-            let size = header.size() as u64;
-            if header.is_dead() {
-                if self.core.patience == 0 {
-                    return Compacted::Some;
-                }
-                self.core.patience -= 1;
-                at += size;
-                self.core.source.1 = at;
-                self.core.debt -= size as i64;
-                continue;
-            }
-            let key = entry.key(header);
-            let hash = self.shared.hasher.hash(key);
-            if self.expired(entry, header) {
-                self.core.source.1 = at + size;
-                self.core.debt -= size as i64;
-                self.unindex(hash, offset);
-                self.kill(offset, entry, header, Cause::Expired);
-                return Compacted::Some;
-            }
-            if !self.fits(self.core.logs[number & 1].filling, size) {
-                if FAST {
-                    return Compacted::NoRoom;
-                }
-                let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
-                self.close_filling(number);
-                let target = space.segment(fresh);
-                target.log.store(number as u32, Ordering::Relaxed);
-                target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
-                self.core.logs[number & 1].insert_after(space, fresh, id);
-                self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
-                self.core.logs[number & 1].filling = fresh;
-            }
-            self.core.source.1 = at + size;
-            self.core.debt -= size as i64;
-            let value = entry.value(header);
-            let shape =
-                Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
-            if let Some((place, _)) =
-                self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
-            {
-                let filling = self.core.logs[number & 1].filling;
-                // As old as it was, as far as the target can say.
-                let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
-                let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
-                let steps = age.max(0) as u32 >> step_bits;
-                let new = self.write(filling, &shape, header.policy_bits(), steps, key, value);
-                self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-                if self.core.newest == offset {
-                    self.core.newest = new;
-                }
-                self.core.tally.copied += size;
-                self.kill(offset, entry, header, Cause::Moved);
-            } else {
-                // Lost from the index (see `Index::step`).
-                self.kill(offset, entry, header, Cause::Evicted);
-            }
-            return Compacted::Some;
-        }
-        // Its last live entry would have given it up, unless the fast door left that to be done.
-        debug_assert!(FAST);
-        Compacted::NoRoom
     }
 
     /// Drains one entry as the policy says, or drops it in any case.
@@ -1072,68 +953,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.core.told_entries = entries;
         self.core.policy_bytes = bytes;
         true
-    }
-
-    /// Removes expired entries from segments whose earliest deadline has passed, visiting about `most` entries. Returns
-    /// whether it got through; `next_deadline` is exact then.
-    pub fn sweep(&mut self, now: u64, most: usize) -> bool {
-        let space = &self.shared.space;
-        let mut visited = 0;
-        loop {
-            let (mut id, mut at) = self.core.sweep;
-            if id == NONE {
-                let due = |&id: &u32| space.segment(id).min_deadline.load(Ordering::Relaxed) <= now;
-                let logs = &self.core.logs;
-                let Some(next) = logs[0].segments(space).chain(logs[1].segments(space)).find(due) else {
-                    let earliest = |id| space.segment(id).min_deadline.load(Ordering::Relaxed);
-                    let next = logs[0].segments(space).chain(logs[1].segments(space)).map(earliest).min();
-                    self.stripe.next_deadline.store(next.unwrap_or(u64::MAX), Ordering::Release);
-                    return true;
-                };
-                id = next;
-                at = space.segment(id).first();
-                // What is appended or kept meanwhile lowers it again.
-                space.segment(id).min_deadline.store(u64::MAX, Ordering::Relaxed);
-            }
-            let segment = space.segment(id);
-            let mut earliest = u64::MAX;
-            while at < segment.used.load(Ordering::Relaxed) && visited < most {
-                visited += 1;
-                let offset = segment.start() + at;
-                let entry = self.entry(offset);
-                let header = entry.header();
-                at += header.size() as u64;
-                self.core.sweep = (id, at);
-                if header.is_dead() {
-                    continue;
-                }
-                let Some(deadline) = entry.deadline(header) else { continue };
-                if deadline > now {
-                    earliest = earliest.min(deadline);
-                    continue;
-                }
-                let hash = self.shared.hasher.hash(entry.key(header));
-                self.unindex(hash, offset);
-                self.kill(offset, entry, header, Cause::Expired);
-                if self.core.sweep.0 == NONE {
-                    break;
-                }
-            }
-            if self.core.sweep.0 != NONE {
-                if earliest < segment.min_deadline.load(Ordering::Relaxed) {
-                    segment.min_deadline.store(earliest, Ordering::Relaxed);
-                }
-                if at >= segment.used.load(Ordering::Relaxed) {
-                    self.core.sweep = (NONE, 0);
-                }
-            }
-            if self.stripe.index.wants_steps(&self.core.index) {
-                self.stripe.index.steps(&mut self.core.index, space, &self.shared.index_space);
-            }
-            if visited >= most {
-                return false;
-            }
-        }
     }
 
     /// Visits the live entries of one home bucket from `tag` on, and returns the tag to go on with.

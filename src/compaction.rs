@@ -1,0 +1,135 @@
+//! Compaction: making room by moving what lives out of segments that hold much that is dead.
+
+use crate::entry::Shape;
+use crate::index::{Slot, tag_of};
+use crate::policy::Policy;
+use crate::space::NONE;
+use crate::stripe::{Cause, Drained, Writer};
+use crate::sync::Ordering;
+
+/// A segment is compacted when more than so many sixteenths of it are dead. Two keep nine tenths of the memory alive under
+/// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for two
+/// to four bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
+const COMPACT_AT: u64 = 2;
+
+/// What a step of a compaction came to.
+#[derive(PartialEq, Eq)]
+enum Compacted {
+    /// An entry was moved or removed.
+    Some,
+    /// There is no segment to move it to.
+    NoRoom,
+}
+
+impl<const FAST: bool> Writer<'_, FAST> {
+    /// Makes room, one entry's worth: compacts where enough is dead, else evicts. `drop`: without asking the policy.
+    pub fn make_some_room<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
+        if self.core.choose && !FAST {
+            self.core.choose = false;
+            self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
+        }
+        if self.core.source.0 != NONE && !drop {
+            match self.compact_one(policy.clock().step_bits) {
+                Compacted::Some => return Drained::Kept,
+                Compacted::NoRoom if FAST => return Drained::Nothing,
+                // There is no room to compact into: evict until the next choice.
+                Compacted::NoRoom => self.core.source = (NONE, 0),
+            }
+        }
+        self.drain_one(policy, drop)
+    }
+
+    /// The closed segment with the most dead bytes, if they are worth copying the others.
+    fn sparsest(&self) -> Option<u32> {
+        let space = &self.shared.space;
+        let mut best = None;
+        let mut most = space.segment_size() * COMPACT_AT / 16;
+        for log in &self.core.logs {
+            for id in log.segments(space) {
+                // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.
+                if log.is_open(id) || id == log.tail || space.is_run(id) {
+                    continue;
+                }
+                let dead = space.segment_size() - space.segment(id).live.load(Ordering::Relaxed);
+                if dead > most {
+                    (best, most) = (Some(id), dead);
+                }
+            }
+        }
+        best
+    }
+
+    /// Moves the next live entry of the segment that is being compacted to the one that takes its place in the log.
+    fn compact_one(&mut self, step_bits: u32) -> Compacted {
+        let space = &self.shared.space;
+        let (id, mut at) = self.core.source;
+        let segment = space.segment(id);
+        let number = segment.log.load(Ordering::Relaxed) as usize;
+        while at < segment.used.load(Ordering::Relaxed) {
+            let offset = segment.start() + at;
+            let entry = self.entry(offset);
+            let header = entry.header();
+            let size = header.size() as u64;
+            if header.is_dead() {
+                if self.core.patience == 0 {
+                    return Compacted::Some;
+                }
+                self.core.patience -= 1;
+                at += size;
+                self.core.source.1 = at;
+                self.core.debt -= size as i64;
+                continue;
+            }
+            let key = entry.key(header);
+            let hash = self.shared.hasher.hash(key);
+            if self.expired(entry, header) {
+                self.core.source.1 = at + size;
+                self.core.debt -= size as i64;
+                self.unindex(hash, offset);
+                self.kill(offset, entry, header, Cause::Expired);
+                return Compacted::Some;
+            }
+            if !self.fits(self.core.logs[number & 1].filling, size) {
+                if FAST {
+                    return Compacted::NoRoom;
+                }
+                let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
+                self.close_filling(number);
+                let target = space.segment(fresh);
+                target.log.store(number as u32, Ordering::Relaxed);
+                target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
+                self.core.logs[number & 1].insert_after(space, fresh, id);
+                self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
+                self.core.logs[number & 1].filling = fresh;
+            }
+            self.core.source.1 = at + size;
+            self.core.debt -= size as i64;
+            let value = entry.value(header);
+            let shape =
+                Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
+            if let Some((place, _)) =
+                self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
+            {
+                let filling = self.core.logs[number & 1].filling;
+                // As old as it was, as far as the target can say.
+                let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
+                let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
+                let steps = age.max(0) as u32 >> step_bits;
+                let new = self.write(filling, &shape, header.policy_bits(), steps, key, value);
+                self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+                if self.core.newest == offset {
+                    self.core.newest = new;
+                }
+                self.core.tally.copied += size;
+                self.kill(offset, entry, header, Cause::Moved);
+            } else {
+                // Lost from the index (see `Index::step`).
+                self.kill(offset, entry, header, Cause::Evicted);
+            }
+            return Compacted::Some;
+        }
+        // Its last live entry would have given it up, unless the fast door left that to be done.
+        debug_assert!(FAST);
+        Compacted::NoRoom
+    }
+}
