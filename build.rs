@@ -31,6 +31,8 @@ fn main() {
         .with_src(root.join("src/ffi/basic.rs"))
         .with_src(root.join("src/ffi/call.rs"))
         .with_src(root.join("src/ffi/many.rs"))
+        .with_src(root.join("src/ffi/conditional.rs"))
+        .with_src(root.join("src/ffi/loads.rs"))
         .generate()
         .expect("src/ffi is what cbindgen understands");
     let mut header = Vec::new();

@@ -35,6 +35,9 @@ type call struct {
 	outLen uintptr // get: the length of the value, also when it is more than bufLen
 	ttlMS  uint64
 	flags  uint64
+	// set: more to be said of the value, or nil: a larder_set_options.
+	options unsafe.Pointer
+	state   uint64 // get: how fresh the value is, if the flags ask
 }
 
 // A manyCall is a call for many keys, with the layout of larder_many. Each call does the

@@ -102,6 +102,8 @@ var (
 	_ = same[unsafe.Offsetof(call{}.outLen)-unsafe.Offsetof(C.larder_call{}.out_len)]
 	_ = same[unsafe.Offsetof(call{}.ttlMS)-unsafe.Offsetof(C.larder_call{}.ttl_ms)]
 	_ = same[unsafe.Offsetof(call{}.flags)-unsafe.Offsetof(C.larder_call{}.flags)]
+	_ = same[unsafe.Offsetof(call{}.options)-unsafe.Offsetof(C.larder_call{}.options)]
+	_ = same[unsafe.Offsetof(call{}.state)-unsafe.Offsetof(C.larder_call{}.state)]
 
 	_ = same[unsafe.Sizeof(manyCall{})-unsafe.Sizeof(C.larder_many{})]
 	_ = same[unsafe.Offsetof(manyCall{}.cache)-unsafe.Offsetof(C.larder_many{}.cache)]

@@ -35,6 +35,7 @@
 #ifndef LARDER_H
 #define LARDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +63,39 @@ typedef struct larder_cache larder_cache;
 // Flag of larder_call and larder_many: `ttl_ms` counts instead of the cache's default.
 #define LARDER_CALL_TTL 1
 
+// Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an absent entry is LARDER_OK.
+#define LARDER_CALL_STATE 2
+
+// Flag of larder_set_options: `ttl_ms` counts instead of the cache's default.
+#define LARDER_SET_TTL 1
+
+// Flag of larder_set_options: each read puts the deadline off to the time to live from then.
+#define LARDER_SET_SLIDING 2
+
+// Flag of larder_set_options: a negative entry, which says that the key has no value. Plain gets don't find it.
+#define LARDER_SET_ABSENT 4
+
+// Flag of larder_set_options: `as_of` counts.
+#define LARDER_SET_AS_OF 8
+
+// Flag of larder_get_with: take the lease of a stale entry, if it is free.
+#define LARDER_GET_LEASE 1
+
+// Flag of larder_get_with: tell the version. An entry without one is written again with one.
+#define LARDER_GET_VERSION 2
+
+// State of an entry: it is not stale.
+#define LARDER_FRESH 0
+
+// State: stale, and somebody else refreshes it (or LARDER_GET_LEASE was not asked for).
+#define LARDER_STALE 1
+
+// State: stale, and the caller has the lease, for 10 seconds: he should refresh it.
+#define LARDER_REFRESH 2
+
+// State: a negative entry.
+#define LARDER_ABSENT 3
+
 // The version of this ABI: raised when something that compiled programs rely on changes.
 #define LARDER_ABI_VERSION 1
 
@@ -79,6 +113,12 @@ enum larder_status
   LARDER_BUFFER_TOO_SMALL = 2,
   // Only from larder_fast_*: repeat the call by its larder_call_* twin.
   LARDER_BUSY = 3,
+  // larder_add: the key has a value.
+  LARDER_EXISTS = 4,
+  // larder_compare_and_swap: the entry has another version.
+  LARDER_CONFLICT = 5,
+  // larder_load_end: the key was set, deleted or cleared since the load began; nothing was stored.
+  LARDER_SUPERSEDED = 6,
   // NULL where bytes are needed, an option out of range, or a struct_size that this library doesn't know.
   LARDER_INVALID_ARGUMENT = 16,
   // The key is longer than 65,536 bytes.
@@ -91,6 +131,8 @@ enum larder_status
   LARDER_OUT_OF_MEMORY = 20,
   // Everything that could be evicted is being read or held by views.
   LARDER_FULL = 21,
+  // The value isn't a number in decimal digits, or would not be one of 64 bits any more.
+  LARDER_NOT_A_NUMBER = 24,
   // A defect in larder was caught. The cache has closed itself.
   LARDER_PANIC = 22,
   // Not supported on this system.
@@ -122,6 +164,12 @@ typedef struct larder_options {
   uint32_t flags;
   // Must be 0.
   uint32_t reserved;
+  // Each time to live is shortened by a random part of up to this share, 0 to 1, so that what is stored together doesn't
+  // expire together.
+  double ttl_jitter;
+  // 1: every deadline slides: a read puts it off to the time to live from then (it may expire a 32nd of that early). 0: none
+  // does, but those of entries stored with LARDER_SET_SLIDING.
+  uint64_t sliding;
 } larder_options;
 
 // What a cache did and holds. Set struct_size to sizeof(larder_stats_t) before the call.
@@ -164,6 +212,8 @@ typedef struct larder_stats_t {
   uint64_t appended_bytes;
   // Bytes of entries appended again by drains.
   uint64_t copied_bytes;
+  // Entries removed because a tag of theirs was invalidated.
+  uint64_t invalidations;
 } larder_stats_t;
 
 // How far an iteration has come. Begin with all zero.
@@ -184,6 +234,27 @@ typedef struct larder_view_t {
   uint64_t token;
 } larder_view_t;
 
+// What can be said of a value when it is stored. Set all to zero, then struct_size to sizeof(larder_set_options).
+typedef struct larder_set_options {
+  // sizeof(larder_set_options).
+  size_t struct_size;
+  // LARDER_SET_*.
+  uint64_t flags;
+  // Time to live in milliseconds, 0 for ever, with LARDER_SET_TTL.
+  uint64_t ttl_ms;
+  // Stale after so many milliseconds, if that comes before it expires; 0: not.
+  uint64_t stale_ms;
+  // The tags, one behind the other.
+  const uint8_t *tags;
+  // Where each tag ends in `tags`: numbers that don't decrease.
+  const uint32_t *tag_ends;
+  // How many tags: at most 64.
+  size_t tag_count;
+  // With LARDER_SET_AS_OF: what larder_stamp said before the value was fetched. If one of the tags has been invalidated since, the
+  // entry is invalid from the start.
+  uint64_t as_of;
+} larder_set_options;
+
 // The arguments of one call from Go: words only, so that one pointer crosses.
 typedef struct larder_call {
   // The cache.
@@ -202,6 +273,10 @@ typedef struct larder_call {
   uint64_t ttl_ms;
   // LARDER_CALL_*.
   uint64_t flags;
+  // set: NULL, or what else is to be said of the value; then ttl_ms and flags don't count.
+  const struct larder_set_options *options;
+  // get: how fresh the value is, if flags has LARDER_CALL_STATE.
+  uint64_t state;
 } larder_call;
 
 // The arguments of a call for many keys. Keys (and for sets values) lie one behind the other; the ends say where.
@@ -237,6 +312,18 @@ typedef struct larder_many {
   // LARDER_CALL_*.
   uint64_t flags;
 } larder_many;
+
+// What larder_get_with tells of an entry. Set struct_size to sizeof(larder_entry_info) before the call.
+typedef struct larder_entry_info {
+  // sizeof(larder_entry_info).
+  size_t struct_size;
+  // The version, with LARDER_GET_VERSION; else 0.
+  uint64_t version;
+  // Milliseconds until it expires; UINT64_MAX: it doesn't.
+  uint64_t ttl_ms;
+  // LARDER_FRESH, LARDER_STALE, LARDER_REFRESH or LARDER_ABSENT.
+  uint64_t state;
+} larder_entry_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -464,6 +551,152 @@ size_t larder_fast_delete_many(struct larder_many *many);
 // # Safety
 // As larder_get_many.
 larder_status larder_delete_many(struct larder_many *many);
+
+// As larder_set, with more to be said of the value. `options` may be NULL.
+//
+// Status: as larder_set; LARDER_INVALID_ARGUMENT also for a struct_size that is not sizeof(larder_set_options), unknown flags,
+// or more than 64 tags.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_set_with(const larder_cache *cache,
+                              const uint8_t *key,
+                              size_t key_len,
+                              const uint8_t *value,
+                              size_t value_len,
+                              const struct larder_set_options *options);
+
+// As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A negative entry is LARDER_OK too,
+// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*.
+//
+// Status: as larder_get; with LARDER_GET_VERSION also as larder_set.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths; `info` for the struct_size it holds.
+larder_status larder_get_with(const larder_cache *cache,
+                              const uint8_t *key,
+                              size_t key_len,
+                              uint8_t *buf,
+                              size_t buf_len,
+                              size_t *value_len,
+                              uint64_t flags,
+                              struct larder_entry_info *info);
+
+// Stores a value if the key has none; a negative entry is none. LARDER_EXISTS if it has; else as larder_set_with.
+//
+// # Safety
+// As larder_set_with.
+larder_status larder_add(const larder_cache *cache,
+                         const uint8_t *key,
+                         size_t key_len,
+                         const uint8_t *value,
+                         size_t value_len,
+                         const struct larder_set_options *options);
+
+// Stores a value if the key's entry still has the version that larder_get_with told, and stores the new one in
+// *new_version (which may be NULL).
+//
+// Status: LARDER_CONFLICT (it was set since), LARDER_NOT_FOUND (it is gone); else as larder_set_with.
+//
+// # Safety
+// As larder_set_with.
+larder_status larder_compare_and_swap(const larder_cache *cache,
+                                      const uint8_t *key,
+                                      size_t key_len,
+                                      const uint8_t *value,
+                                      size_t value_len,
+                                      uint64_t version,
+                                      const struct larder_set_options *options,
+                                      uint64_t *new_version);
+
+// Gives an entry another time to live, in milliseconds from now; 0: it doesn't expire. LARDER_OK, LARDER_NOT_FOUND, or as
+// larder_set.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_touch(const larder_cache *cache,
+                           const uint8_t *key,
+                           size_t key_len,
+                           uint64_t ttl_ms);
+
+// Adds `delta` to a counter, an entry whose value is a 64-bit number in decimal digits, and stores the sum in *sum (which may
+// be NULL). Where there is no entry one is made that counts from 0, by the options (NULL: the defaults); one that is there
+// keeps its deadline and the rest.
+//
+// Status: LARDER_NOT_A_NUMBER (the value isn't one, or the sum would not be); else as larder_set_with.
+//
+// # Safety
+// As larder_set_with.
+larder_status larder_increment(const larder_cache *cache,
+                               const uint8_t *key,
+                               size_t key_len,
+                               int64_t delta,
+                               const struct larder_set_options *options,
+                               int64_t *sum);
+
+// Makes an entry stale at once: who reads it next by larder_get_with with LARDER_GET_LEASE is asked to refresh it. LARDER_OK,
+// LARDER_NOT_FOUND, or as larder_set.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_mark_stale(const larder_cache *cache,
+                                const uint8_t *key,
+                                size_t key_len);
+
+// Begins the load of a key that isn't there, and stores its token in *token.
+//
+// LARDER_NOT_FOUND: the caller should fetch the value, and then call larder_load_end or larder_load_cancel, once.
+// LARDER_OK: a load with this token is under way, by another, and what that fetches is not older than any set, delete or
+// clear of the key that has returned. Loads are told apart by a 64-bit hash of the key: compare keys before you wait
+// for another's. Or as larder_get.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_load_begin(const larder_cache *cache,
+                                const uint8_t *key,
+                                size_t key_len,
+                                uint64_t *token);
+
+// Ends a load by storing the value, as larder_set_with, unless the key was set, deleted or cleared since it began: then
+// LARDER_SUPERSEDED, and nothing is stored. Whatever the status, the load has ended.
+//
+// # Safety
+// As larder_set_with.
+larder_status larder_load_end(const larder_cache *cache,
+                              const uint8_t *key,
+                              size_t key_len,
+                              uint64_t token,
+                              const uint8_t *value,
+                              size_t value_len,
+                              const struct larder_set_options *options);
+
+// Ends a load without a value. LARDER_SUPERSEDED if the key was changed since it began, or the load has ended.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_load_cancel(const larder_cache *cache,
+                                 const uint8_t *key,
+                                 size_t key_len,
+                                 uint64_t token);
+
+// Invalidates all entries that carry a tag and were stored before: none is served once this has returned. `soft`: they are
+// stale from then on instead (see larder_get_with). Takes the same time however many there are.
+//
+// Status: LARDER_OK, LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_invalidate_tag(const larder_cache *cache,
+                                    const uint8_t *tag,
+                                    size_t tag_len,
+                                    bool soft);
+
+// Stores in *stamp where invalidations of tags stand: for as_of of larder_set_options, taken before a value is fetched.
+//
+// # Safety
+// The pointers are NULL or valid.
+larder_status larder_stamp(const larder_cache *cache,
+                           uint64_t *stamp);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -2,17 +2,21 @@
 
 use crate::bytes;
 use crate::clock::Clock;
+use crate::conditional::inform;
 use crate::counters::{Counters, Handle};
 use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
+use crate::extra;
+use crate::freshness::{self, State};
 use crate::hash::KeyHasher;
 use crate::index::{IndexSpace, Moving};
 use crate::maintenance;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
-use crate::stripe::{Given, Stored, Stripe, Tally};
+use crate::stripe::{Condition, Given, Store, Stripe, Tally};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::tags::{Invalidations, Judged};
 use std::convert::Infallible;
 use std::ptr;
 use std::sync::Arc;
@@ -27,6 +31,11 @@ pub struct Options {
     pub max_entries: u64,
     /// Time to live of entries that are stored without one of their own; `None`: they don't expire.
     pub default_ttl: Option<Duration>,
+    /// Each time to live is shortened by a random part of up to this share, 0 to 1, so that what is stored together doesn't
+    /// expire together.
+    pub ttl_jitter: f64,
+    /// Every deadline slides: a read puts it off to the time to live from then.
+    pub sliding: bool,
     /// Who stays and who goes.
     pub policy: Kind,
     /// Parts with a lock of their own, a power of two up to 256; 0 to choose by cores, budget and bound on entries.
@@ -44,6 +53,8 @@ impl Options {
             max_bytes,
             max_entries: 0,
             default_ttl: None,
+            ttl_jitter: 0.0,
+            sliding: false,
             policy: Kind::Default,
             stripes: 0,
             clock: Clock::Coarse,
@@ -85,6 +96,8 @@ pub struct Stats {
     pub evictions: u64,
     /// Entries removed because their time had come.
     pub expirations: u64,
+    /// Entries removed because a tag of theirs was invalidated.
+    pub invalidations: u64,
     /// Sets that failed for want of room.
     pub rejections: u64,
     /// Entries now.
@@ -129,6 +142,11 @@ pub struct Shared {
     pub entries: AtomicU64,
     hit_max: u8,
     default_ttl: Option<u64>,
+    /// In 65,536ths.
+    jitter: u64,
+    sliding: bool,
+    /// Tags that were invalidated.
+    pub invalidations: Invalidations,
     counters: Counters,
     rejections: AtomicU64,
     index_huge: bool,
@@ -152,6 +170,9 @@ impl Shared {
             Some(ttl) => Some(millis(ttl)),
             None => None,
         };
+        if !(0.0..=1.0).contains(&options.ttl_jitter) {
+            return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
+        }
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
         let index_huge = space.is_huge() && index_space.use_huge();
@@ -182,6 +203,9 @@ impl Shared {
             entries: AtomicU64::new(0),
             hit_max,
             default_ttl,
+            jitter: (options.ttl_jitter * 65_536.0) as u64,
+            sliding: options.sliding,
+            invalidations: Invalidations::new(),
             counters: Counters::new(),
             rejections: AtomicU64::new(0),
             index_huge,
@@ -249,15 +273,46 @@ impl Shared {
         self.counters.line(guard)
     }
 
-    /// Notes a hit for the policy.
+    /// Notes a hit: for the policy, and for a deadline that slides.
     #[inline]
     pub(crate) fn mark(&self, entry: Entry<'_>, header: Header) {
+        self.mark_hit_only(entry, header);
+        if header.extra() & extra::SLIDING != 0 {
+            freshness::slide(entry, header, self.clock.now());
+        }
+    }
+
+    /// Notes a hit for the policy.
+    #[inline]
+    pub(crate) fn mark_hit_only(&self, entry: Entry<'_>, header: Header) {
         entry.mark_hit(header, self.hit_max);
     }
 
-    /// The live entry of a key.
+    /// Counts a hit or a miss.
+    pub(crate) fn count(&self, hit: bool) {
+        let guard = epoch::pin();
+        let line = self.line(&guard);
+        if hit { line.hit(1) } else { line.miss(1) }
+    }
+
+    /// The entry of a key that a get may return.
     #[inline]
     pub(crate) fn lookup<'g>(
+        &'g self,
+        guard: &'g Guard,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
+        let found = self.lookup_any(guard, hash, key)?;
+        Ok(found.filter(|&(entry, header)| {
+            !header.has_extra()
+                || header.extra() & extra::ABSENT == 0 && self.judge(guard, entry, header) != Judged::Invalid
+        }))
+    }
+
+    /// The entry of a key that has not expired. It may be absent or invalidated.
+    #[inline]
+    fn lookup_any<'g>(
         &'g self,
         _guard: &'g Guard,
         hash: u64,
@@ -273,17 +328,35 @@ impl Shared {
         Ok(found.filter(|&(entry, header)| entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)))
     }
 
-    /// Milliseconds of the clock from now on; None for never.
-    fn deadline(&self, ttl: Ttl) -> Option<u64> {
+    /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).
+    #[inline]
+    pub(crate) fn deadline(&self, ttl: Ttl, hash: u64, sliding: bool) -> (Option<u64>, Option<u64>) {
         let ttl = match ttl {
-            Ttl::Default => self.default_ttl?,
-            Ttl::Never => return None,
+            Ttl::Default => match self.default_ttl {
+                Some(ttl) => ttl,
+                None => return (None, None),
+            },
+            Ttl::Never => return (None, None),
             Ttl::Millis(ttl) => ttl,
         };
-        Some(self.clock.now().saturating_add(ttl))
+        let now = self.clock.now();
+        let ttl = self.jittered(ttl, hash, now);
+        (Some(now.saturating_add(ttl)), (sliding || self.sliding).then_some(ttl))
     }
 
-    fn check_lengths(&self, key: usize, value: usize) -> Result<(), Error> {
+    /// A time to live, shortened at random.
+    #[inline]
+    pub(crate) fn jittered(&self, ttl: u64, hash: u64, now: u64) -> u64 {
+        if self.jitter == 0 {
+            return ttl;
+        }
+        // The hash differs among what is stored together, the time for what is stored again.
+        let random = (hash ^ now.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 48;
+        let cut = ((u128::from(ttl) * u128::from(self.jitter) * u128::from(random)) >> 32) as u64;
+        (ttl - cut.min(ttl)).max(1)
+    }
+
+    pub(crate) fn check_lengths(&self, key: usize, value: usize) -> Result<(), Error> {
         if key > MAX_KEY {
             Err(Error::KeyTooLarge)
         } else if value as u64 > (self.space.max() / 4).min(MAX_VALUE) {
@@ -316,6 +389,7 @@ impl Shared {
             sum.deletes += tally.deletes;
             sum.evictions += tally.evictions;
             sum.expirations += tally.expirations;
+            sum.invalidations += tally.invalidations;
             sum.appended += tally.appended;
             sum.copied += tally.copied;
             entries += state.core.index.entries() as u64;
@@ -333,6 +407,7 @@ impl Shared {
             deletes: sum.deletes,
             evictions: sum.evictions,
             expirations: sum.expirations,
+            invalidations: sum.invalidations,
             rejections: self.rejections.load(Ordering::Relaxed),
             entries,
             bytes,
@@ -367,13 +442,13 @@ impl From<Duration> for Ttl {
 }
 
 /// Whole milliseconds, rounded up.
-fn millis(ttl: Duration) -> u64 {
+pub(crate) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// What one call has done so far to get room, so that it comes to an end.
 #[derive(Default)]
-struct Effort {
+pub(crate) struct Effort {
     /// Times that it waited for readers.
     waits: u32,
     /// Entries that were kept instead of evicted.
@@ -465,6 +540,39 @@ impl Cache {
         })
     }
 
+    /// As [`Cache::read_entry`], for negative entries too; `f` is also told whether a tag was invalidated softly.
+    pub(crate) fn read_any<T, E>(
+        &self,
+        key: &[u8],
+        f: impl FnOnce(&Shared, Entry<'_>, Header, bool) -> Result<T, E>,
+    ) -> Result<Option<Result<T, E>>, Error> {
+        let guard = epoch::pin();
+        let shared = self.shared(&guard)?;
+        let hash = shared.hasher.hash(key);
+        let found = loop {
+            match shared.lookup_any(&guard, hash, key) {
+                Ok(found) => break found,
+                Err(Moving) => std::thread::yield_now(),
+            }
+        };
+        let line = shared.line(&guard);
+        let judged = |(entry, header)| (entry, header, shared.judge(&guard, entry, header));
+        Ok(match found.map(judged).filter(|&(.., judged)| judged != Judged::Invalid) {
+            Some((entry, header, judged)) => {
+                let taken = f(shared, entry, header, judged == Judged::Stale);
+                if taken.is_ok() {
+                    shared.mark(entry, header);
+                    line.hit(1);
+                }
+                Some(taken)
+            }
+            None => {
+                line.miss(1);
+                None
+            }
+        })
+    }
+
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
     /// `most` bytes. This is what the fast door runs.
     #[inline]
@@ -498,6 +606,41 @@ impl Cache {
         }
     }
 
+    /// As [`Cache::try_read`], for negative entries too, and takes a free lease. `tell` is told how fresh the entry is.
+    #[inline]
+    pub(crate) fn try_read_with<T, E>(
+        &self,
+        key: &[u8],
+        most: usize,
+        tell: &mut impl FnMut(State),
+        f: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Option<Result<T, E>>, TryError> {
+        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
+        let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
+        let hash = shared.hasher.hash(key);
+        let Ok(found) = shared.lookup_any(&guard, hash, key) else { return Err(TryError::Busy) };
+        if let Some((entry, header)) = found {
+            let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
+            if judged != Judged::Invalid {
+                if header.value_len() > most {
+                    return Err(TryError::Busy);
+                }
+                let taken = f(entry.value(header));
+                if taken.is_ok() {
+                    if header.has_extra() {
+                        tell(inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state);
+                    }
+                    shared.mark(entry, header);
+                    line.hit(1);
+                }
+                return Ok(Some(taken));
+            }
+        }
+        line.miss(1);
+        Ok(None)
+    }
+
     /// A copy of the value of a key. A closed cache has none.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.read(key, |value| Ok::<_, Infallible>(value.to_vec())).ok()??.ok()
@@ -512,68 +655,9 @@ impl Cache {
         .is_ok_and(|found| found.is_some())
     }
 
-    /// Stores a value for the default time to live. Every get that begins after this has returned sees it, until it is
-    /// overwritten, deleted, expired or evicted.
-    ///
-    /// # Errors
-    /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::Closed`], [`Error::Full`]; an older value of the key then
-    /// stays.
-    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        self.store(key, value, Ttl::Default)
-    }
-
-    /// Stores a value with a time to live of its own.
-    ///
-    /// # Errors
-    /// As [`Cache::set`].
-    pub fn set_ttl(&self, key: &[u8], value: &[u8], ttl: impl Into<Ttl>) -> Result<(), Error> {
-        self.store(key, value, ttl.into())
-    }
-
-    fn store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), Error> {
-        let (mut placed, mut effort, mut informed) = (None, Effort::default(), false);
-        loop {
-            let hash;
-            'attempt: {
-                let guard = epoch::pin();
-                let shared = self.shared(&guard)?;
-                shared.check_lengths(key.len(), value.len())?;
-                let deadline = shared.deadline(ttl);
-                hash = shared.hasher.hash(key);
-                let stripe = shared.stripe(hash);
-                stripe.index.prefetch(hash);
-                let mut state = stripe.state.lock();
-                let (mut writer, policy) = state.writer(shared, stripe);
-                if !informed {
-                    // If there is no room for the policy's ghosts it is made once, and before the entry comes, which might
-                    // be what has to go.
-                    informed = true;
-                    if !writer.inform(policy) {
-                        break 'attempt;
-                    }
-                }
-                if shared.space.wants_ahead() || shared.index_space.wants_ahead() {
-                    maintenance::wake_now();
-                }
-                let stored = writer.set(policy, hash, key, value, deadline, placed);
-                drop(state);
-                match stored {
-                    Stored::Done => {
-                        if deadline.is_some() {
-                            maintenance::wake();
-                        }
-                        return Ok(());
-                    }
-                    Stored::NoRoom(said) => placed = said,
-                }
-            }
-            self.make_room(Some(hash), &mut effort)?;
-        }
-    }
-
     /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their share, or from the
     /// fullest. Called with nothing pinned and nothing locked.
-    fn make_room(&self, hash: Option<u64>, effort: &mut Effort) -> Result<(), Error> {
+    pub(crate) fn make_room(&self, hash: Option<u64>, effort: &mut Effort) -> Result<(), Error> {
         let waiting = self.with(|shared| shared.space.reclaim())?;
         if waiting == 0 {
             let mut given = Given::More;
@@ -614,16 +698,18 @@ impl Cache {
             Err(Error::KeyTooLarge) => return Err(TryError::KeyTooLarge),
             Err(_) => return Err(TryError::ValueTooLarge),
         }
-        let deadline = shared.deadline(ttl);
-        if deadline.is_some() && maintenance::asleep() {
+        let hash = shared.hasher.hash(key);
+        let (deadline, sliding) = shared.deadline(ttl, hash, false);
+        // An extension would cost the fast door's stack more than it has.
+        if sliding.is_some() || deadline.is_some() && maintenance::asleep() {
             return Err(TryError::Busy);
         }
-        let hash = shared.hasher.hash(key);
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.state.try_lock().ok_or(TryError::Busy)?;
         let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
-        if writer.try_set(policy, hash, key, value, deadline) { Ok(()) } else { Err(TryError::Busy) }
+        let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
+        if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
     }
 
     /// As [`Cache::delete`], for the fast door.

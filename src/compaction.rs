@@ -1,6 +1,5 @@
 //! Compaction: making room by moving what lives out of segments that hold much that is dead.
 
-use crate::entry::Shape;
 use crate::index::{Slot, tag_of};
 use crate::policy::Policy;
 use crate::space::NONE;
@@ -82,11 +81,11 @@ impl<const FAST: bool> Writer<'_, FAST> {
             }
             let key = entry.key(header);
             let hash = self.shared.hasher.hash(key);
-            if self.expired(entry, header) {
+            if let Some(cause) = self.gone(entry, header) {
                 self.core.source.1 = at + size;
                 self.core.debt -= size as i64;
                 self.unindex(hash, offset);
-                self.kill(offset, entry, header, Cause::Expired);
+                self.kill(offset, entry, header, cause);
                 return Compacted::Some;
             }
             if !self.fits(self.core.logs[number & 1].filling, size) {
@@ -104,9 +103,6 @@ impl<const FAST: bool> Writer<'_, FAST> {
             }
             self.core.source.1 = at + size;
             self.core.debt -= size as i64;
-            let value = entry.value(header);
-            let shape =
-                Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
             if let Some((place, _)) =
                 self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
             {
@@ -115,7 +111,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
                 let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
                 let steps = age.max(0) as u32 >> step_bits;
-                let new = self.write(filling, &shape, header.policy_bits(), steps, key, value);
+                let new = self.copy_to(filling, entry, header, header.policy_bits(), steps);
                 self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
                 if self.core.newest == offset {
                     self.core.newest = new;

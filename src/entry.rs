@@ -3,7 +3,7 @@
 //! ```text
 //! word 0      header: bits  0..17  key length (0 to 65,536)
 //!                          17..48  value length
-//!                          48      free
+//!                          48      has an extension word
 //!                          49..53  bits of the policy: a hit counter of two, two flags
 //!                          53      has a deadline
 //!                          54      has an own run of pages (its segment number follows)
@@ -11,16 +11,18 @@
 //!                          56..64  when it was appended: steps of the policy's clock since its segment was opened
 //! word 1      deadline in milliseconds of the cache's clock, if bit 53
 //! word 1 or 2 segment number, if bit 54
+//! then        the extension word and the words it announces (see `extra`), if bit 48
 //! then        key, value, padding to 8 bytes
 //! ```
 //!
-//! The header and the deadline are atomics. Everything else is written before the entry is published in the index and
+//! The header, the deadline and the extension's stale word are atomics. Everything else is written before the entry is published in the index and
 //! never changes until the segment's grace period has passed. A published entry of 16 + 100 bytes costs 12 bytes over key
 //! and value without a deadline, 20 with one.
 //!
 //! All raw access to segment memory is in this file.
 
 use crate::bytes;
+use crate::extra::{self, Extra};
 use crate::sync::{AtomicU64, Ordering};
 use std::marker::PhantomData;
 
@@ -33,6 +35,7 @@ pub const MAX_STEPS: u32 = 255;
 
 const KEY_BITS: u32 = 17;
 const VALUE_SHIFT: u32 = KEY_BITS;
+const EXTRA: u64 = 1 << 48;
 const POLICY_SHIFT: u32 = 49;
 const POLICY_MASK: u64 = 0xf << POLICY_SHIFT;
 const COUNTER_MASK: u64 = 0x3 << POLICY_SHIFT;
@@ -43,7 +46,7 @@ const STEPS_SHIFT: u32 = 56;
 
 /// What an entry is made of.
 #[derive(Clone, Copy)]
-pub struct Shape {
+pub struct Shape<'a> {
     /// Bytes of the key.
     pub key_len: usize,
     /// Bytes of the value.
@@ -52,13 +55,17 @@ pub struct Shape {
     pub deadline: Option<u64>,
     /// The segment that holds this entry alone.
     pub run: Option<u32>,
+    /// What few entries have; not an empty one.
+    pub extra: Option<&'a Extra<'a>>,
 }
 
-impl Shape {
+impl Shape<'_> {
     /// Bytes before the key.
     #[inline]
     fn prefix(&self) -> usize {
-        8 + 8 * usize::from(self.deadline.is_some()) + 8 * usize::from(self.run.is_some())
+        8 + 8 * usize::from(self.deadline.is_some())
+            + 8 * usize::from(self.run.is_some())
+            + self.extra.map_or(0, |extra| extra::bytes(extra.word()))
     }
 
     /// Bytes in the log: a multiple of 8.
@@ -70,46 +77,65 @@ impl Shape {
 
 /// A copy of an entry's header at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Header(u64);
+pub struct Header {
+    word: u64,
+    /// The extension word, or 0.
+    extra: u64,
+}
 
 impl Header {
     #[inline]
-    fn new(shape: &Shape, policy_bits: u8, steps: u32) -> Header {
+    fn new(shape: &Shape<'_>, policy_bits: u8, steps: u32) -> Header {
         debug_assert!(shape.key_len <= MAX_KEY && shape.value_len as u64 <= MAX_VALUE);
         let mut word = shape.key_len as u64 | (shape.value_len as u64) << VALUE_SHIFT;
-        word |= (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK;
-        word |= u64::from(steps.min(MAX_STEPS)) << STEPS_SHIFT;
+        word |= moving_bits(policy_bits, steps);
         if shape.deadline.is_some() {
             word |= DEADLINE;
         }
         if shape.run.is_some() {
             word |= RUN;
         }
-        Header(word)
+        let extra = shape.extra.map_or(0, Extra::word);
+        if extra != 0 {
+            word |= EXTRA;
+        }
+        Header { word, extra }
+    }
+
+    /// Whether there is an extension.
+    #[inline]
+    pub fn has_extra(self) -> bool {
+        self.word & EXTRA != 0
+    }
+
+    /// The extension word, or 0.
+    #[inline]
+    pub fn extra(self) -> u64 {
+        self.extra
     }
 
     /// Bytes of the key.
     #[inline]
     pub fn key_len(self) -> usize {
-        (self.0 & ((1 << KEY_BITS) - 1)) as usize
+        (self.word & ((1 << KEY_BITS) - 1)) as usize
     }
 
     /// Bytes of the value.
     #[inline]
     pub fn value_len(self) -> usize {
-        (self.0 >> VALUE_SHIFT) as usize & MAX_VALUE as usize
+        (self.word >> VALUE_SHIFT) as usize & MAX_VALUE as usize
     }
 
     /// The bits that belong to the policy; the low two are the hit counter.
     #[inline]
     pub fn policy_bits(self) -> u8 {
-        ((self.0 & POLICY_MASK) >> POLICY_SHIFT) as u8
+        ((self.word & POLICY_MASK) >> POLICY_SHIFT) as u8
     }
 
     /// Steps of the policy's clock from the opening of the segment to the appending of the entry.
     #[inline]
     pub fn steps(self) -> u32 {
-        (self.0 >> STEPS_SHIFT) as u32
+        (self.word >> STEPS_SHIFT) as u32
     }
 
     /// Hits since the entry was last written, as far as the counter goes.
@@ -121,24 +147,30 @@ impl Header {
     /// Whether a deadline follows.
     #[inline]
     pub fn has_deadline(self) -> bool {
-        self.0 & DEADLINE != 0
+        self.word & DEADLINE != 0
     }
 
     /// Whether the entry has a run of pages of its own.
     #[inline]
     pub fn is_run(self) -> bool {
-        self.0 & RUN != 0
+        self.word & RUN != 0
     }
 
     /// Whether the entry is gone from the index.
     #[inline]
     pub fn is_dead(self) -> bool {
-        self.0 & DEAD != 0
+        self.word & DEAD != 0
+    }
+
+    /// Words before the extension.
+    #[inline]
+    fn plain_words(self) -> usize {
+        1 + usize::from(self.has_deadline()) + usize::from(self.is_run())
     }
 
     #[inline]
     fn prefix(self) -> usize {
-        8 + 8 * usize::from(self.has_deadline()) + 8 * usize::from(self.is_run())
+        8 * self.plain_words() + if self.has_extra() { extra::bytes(self.extra) } else { 0 }
     }
 
     /// Bytes in the log.
@@ -182,7 +214,78 @@ impl<'g> Entry<'g> {
     /// The header as it is now.
     #[inline]
     pub fn header(&self) -> Header {
-        Header(self.word(0).load(Ordering::Relaxed))
+        let word = self.word(0).load(Ordering::Relaxed);
+        let header = Header { word, extra: 0 };
+        if header.has_extra() {
+            return Header { extra: self.word(header.plain_words()).load(Ordering::Relaxed), ..header };
+        }
+        header
+    }
+
+    /// One of the words that the extension announces, if it does.
+    #[inline]
+    fn extra_word(&self, header: Header, which: u64) -> Option<&'g AtomicU64> {
+        let place = extra::place(header.extra, which)?;
+        Some(self.word(header.plain_words() + place))
+    }
+
+    /// The time from which the entry is stale, and the lease to refresh it (see `freshness`).
+    #[inline]
+    pub fn stale_word(&self, header: Header) -> Option<&'g AtomicU64> {
+        self.extra_word(header, extra::STALE)
+    }
+
+    /// Milliseconds that the entry lives on from each read.
+    #[inline]
+    pub fn sliding(&self, header: Header) -> Option<u64> {
+        self.extra_word(header, extra::SLIDING).map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// The version, if it was asked for since the entry was written.
+    #[inline]
+    pub fn version(&self, header: Header) -> Option<u64> {
+        self.extra_word(header, extra::VERSION).map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// The tags, and when the entry got them.
+    #[inline]
+    pub fn tags(&self, header: Header) -> Option<extra::Tags<'g>> {
+        let first = self.extra_word(header, extra::TAGS)?;
+        let stamp = first.load(Ordering::Relaxed);
+        // SAFETY: the extension says that so many words follow the stamp. They were written before publication and don't
+        // change during 'g, so a plain slice may be made of them.
+        let hashes = unsafe {
+            let start = std::ptr::from_ref(first).add(1).cast::<u64>();
+            std::slice::from_raw_parts(start, extra::tags(header.extra))
+        };
+        Some(extra::Tags { stamp, hashes })
+    }
+
+    /// Gives the tags another stamp.
+    pub fn restamp(&self, header: Header, stamp: u64) {
+        if let Some(word) = self.extra_word(header, extra::TAGS) {
+            word.store(stamp, Ordering::Relaxed);
+        }
+    }
+
+    /// All that the extension says.
+    pub fn extra(&self, header: Header) -> Extra<'g> {
+        Extra {
+            absent: header.extra & extra::ABSENT != 0,
+            stale: self.stale_word(header).map(|word| word.load(Ordering::Relaxed)),
+            sliding: self.sliding(header),
+            version: self.version(header),
+            tags: self.tags(header),
+        }
+    }
+
+    /// Changes the deadline, which must be there.
+    #[inline]
+    pub fn set_deadline(&self, header: Header, deadline: u64) {
+        debug_assert!(header.has_deadline());
+        if header.has_deadline() {
+            self.word(1).store(deadline, Ordering::Relaxed);
+        }
     }
 
     /// The key.
@@ -217,9 +320,9 @@ impl<'g> Entry<'g> {
     #[inline]
     pub fn mark_hit(&self, header: Header, max: u8) {
         if header.counter() < max {
-            let raised = header.0 + (1 << POLICY_SHIFT);
-            debug_assert_eq!(raised & !COUNTER_MASK, header.0 & !COUNTER_MASK);
-            let _ = self.word(0).compare_exchange(header.0, raised, Ordering::Relaxed, Ordering::Relaxed);
+            let raised = header.word + (1 << POLICY_SHIFT);
+            debug_assert_eq!(raised & !COUNTER_MASK, header.word & !COUNTER_MASK);
+            let _ = self.word(0).compare_exchange(header.word, raised, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -243,6 +346,35 @@ impl<'g> Entry<'g> {
     }
 }
 
+/// The bits of a header that a copy has its own of.
+#[inline]
+fn moving_bits(policy_bits: u8, steps: u32) -> u64 {
+    (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK | u64::from(steps.min(MAX_STEPS)) << STEPS_SHIFT
+}
+
+/// Writes a copy of an entry that is not a run. What its extension or deadline changes to meanwhile may be lost.
+///
+/// # Safety
+/// `start` is 8-byte aligned; `header.size()` bytes from there are the caller's to write, and nobody reads them.
+#[inline]
+pub unsafe fn write_copy(start: *mut u8, entry: Entry<'_>, header: Header, policy_bits: u8, steps: u32) {
+    debug_assert!(start.align_offset(8) == 0 && !header.is_run());
+    let prefix = header.prefix();
+    // SAFETY: all of it lies within `header.size()` bytes that are ours, and within the bytes of the entry. The words of the
+    // prefix, some of which may change, are read as atomics; what follows is immutable.
+    unsafe {
+        let words = start.cast::<u64>();
+        words.write(
+            header.word & !(POLICY_MASK | DEAD | (u64::from(MAX_STEPS) << STEPS_SHIFT))
+                | moving_bits(policy_bits, steps),
+        );
+        for i in 1..prefix / 8 {
+            words.add(i).write(entry.word(i).load(Ordering::Relaxed));
+        }
+        bytes::copy(entry.start.add(prefix), start.add(prefix), header.key_len() + header.value_len());
+    }
+}
+
 /// Starts loading a cache line. Any address will do.
 #[inline]
 pub fn prefetch(address: *const u8) {
@@ -260,14 +392,14 @@ pub fn prefetch(address: *const u8) {
 /// # Safety
 /// `start` is 8-byte aligned; `shape.size()` bytes from there are the caller's to write, and nobody reads them.
 #[inline]
-pub unsafe fn write(start: *mut u8, shape: &Shape, policy_bits: u8, steps: u32, key: &[u8], value: &[u8]) {
+pub unsafe fn write(start: *mut u8, shape: &Shape<'_>, policy_bits: u8, steps: u32, key: &[u8], value: &[u8]) {
     debug_assert!(start.align_offset(8) == 0);
     debug_assert!(key.len() == shape.key_len && value.len() == shape.value_len);
     // SAFETY: all of it lies within `shape.size()` bytes that are ours. Word accesses are aligned. The header and the
     // deadline may have been atomics of an earlier entry; its readers are gone.
     unsafe {
         let words = start.cast::<u64>();
-        words.write(Header::new(shape, policy_bits, steps).0);
+        words.write(Header::new(shape, policy_bits, steps).word);
         let mut at = 1;
         if let Some(deadline) = shape.deadline {
             words.add(at).write(deadline);
@@ -276,6 +408,12 @@ pub unsafe fn write(start: *mut u8, shape: &Shape, policy_bits: u8, steps: u32, 
         if let Some(run) = shape.run {
             words.add(at).write(u64::from(run));
             at += 1;
+        }
+        if let Some(extra) = shape.extra {
+            extra.each_word(|word| {
+                words.add(at).write(word);
+                at += 1;
+            });
         }
         let body = start.add(at * 8);
         bytes::copy(key.as_ptr(), body, key.len());
@@ -292,7 +430,7 @@ mod tests {
         let mut memory = vec![0u64; 64];
         for (deadline, run) in [(None, None), (Some(77), None), (None, Some(9)), (Some(u64::MAX), Some(u32::MAX))] {
             let (key, value) = (b"some key".as_slice(), b"and its value".as_slice());
-            let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run };
+            let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run, extra: None };
             let start = memory.as_mut_ptr().cast::<u8>();
             // SAFETY: 512 aligned bytes of our own.
             let entry = unsafe {
@@ -321,7 +459,8 @@ mod tests {
 
     #[test]
     fn lengths_at_their_limits_fit_the_header() {
-        let shape = Shape { key_len: MAX_KEY, value_len: MAX_VALUE as usize, deadline: Some(1), run: Some(2) };
+        let shape =
+            Shape { key_len: MAX_KEY, value_len: MAX_VALUE as usize, deadline: Some(1), run: Some(2), extra: None };
         let header = Header::new(&shape, 0xf, 300);
         assert_eq!((header.policy_bits(), header.steps()), (0xf, MAX_STEPS));
         assert_eq!(header.key_len(), MAX_KEY);

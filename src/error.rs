@@ -18,6 +18,10 @@ pub enum Error {
     OutOfMemory,
     /// Everything that could be evicted is held by views or readers.
     Full,
+    /// More than 64 tags.
+    TooManyTags,
+    /// The value isn't a whole number of 64 bits in decimal digits, or would not be one any more.
+    NotANumber,
 }
 
 impl fmt::Display for Error {
@@ -28,6 +32,8 @@ impl fmt::Display for Error {
             Error::ValueTooLarge => f.write_str("the value is longer than a quarter of the budget"),
             Error::Closed => f.write_str("the cache is closed"),
             Error::OutOfMemory => f.write_str("the system refused memory"),
+            Error::TooManyTags => f.write_str("more than 64 tags"),
+            Error::NotANumber => f.write_str("the value is not a 64-bit number in decimal digits, or would not be"),
             Error::Full => f.write_str("no room: everything that could be evicted is being read"),
         }
     }

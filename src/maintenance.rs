@@ -11,6 +11,7 @@
 
 use crate::cache::Shared;
 use crate::sync::{AtomicBool, Mutex, Ordering, fence};
+use crate::tags::Pass;
 use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,10 @@ fn run() {
                 // One that was closed meanwhile is held by this list alone.
                 if hurry && Arc::strong_count(cache) > 1 {
                     cache.fault_ahead();
+                }
+                if sweep_due && cache.wants_settling() {
+                    let mut pass = Pass::default();
+                    while !cache.settle_tags(&mut pass) {}
                 }
                 if sweep_due && sweep(cache) {
                     WORK.store(true, Ordering::Relaxed);

@@ -11,7 +11,10 @@
 use crate::bytes;
 use crate::cache::Shared;
 use crate::entry::{self, Entry, Header, Shape};
+use crate::extra::{self, Extra};
+use crate::freshness;
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
+use crate::loads::Loads;
 use crate::log::Log;
 use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict};
 use crate::space::NONE;
@@ -64,6 +67,8 @@ pub struct Tally {
     pub appended: u64,
     /// Bytes that drains appended again.
     pub copied: u64,
+    /// Entries removed because a tag of theirs was invalidated.
+    pub invalidations: u64,
 }
 
 /// The stripe without its policy.
@@ -98,6 +103,10 @@ pub struct Core {
     deferred_len: usize,
     /// What the policy said about a hash before the fast door found no room for it.
     said: Option<(u64, Placement)>,
+    /// Loads that are under way.
+    pub loads: Loads,
+    /// The last version given.
+    pub versions: u64,
 }
 
 /// What came of an attempt to store.
@@ -107,6 +116,40 @@ pub enum Stored {
     Done,
     /// Nothing was stored: memory is short. If the policy had its say already, it must not be asked again.
     NoRoom(Option<Placement>),
+    /// Nothing was stored: the condition wasn't met, and there was an entry (true) or none.
+    Refused(bool),
+}
+
+/// What is to be stored, and when.
+#[derive(Clone, Copy)]
+pub struct Store<'a> {
+    /// The hash of the key.
+    pub hash: u64,
+    /// The key.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// When it expires.
+    pub deadline: Option<u64>,
+    /// What few entries have.
+    pub extra: Option<&'a Extra<'a>>,
+    /// What must be true of the key's entry.
+    pub condition: Condition,
+}
+
+/// What must be true of a key's entry for a store to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// Nothing.
+    Always,
+    /// There is none.
+    Absent,
+    /// It has this version.
+    Version(u64),
+    /// Nothing has been stored under the key, nor was it deleted, since the load with this token began.
+    Loaded(u64),
+    /// It is there, and is being written again as it is: that isn't a set.
+    Again,
 }
 
 /// Why an entry goes.
@@ -118,6 +161,8 @@ pub enum Cause {
     Deleted,
     /// By its deadline.
     Expired,
+    /// A tag of it was invalidated.
+    Invalidated,
     /// To make room.
     Evicted,
     /// It lives on elsewhere.
@@ -165,6 +210,13 @@ struct Tail<'a> {
     stamp: u32,
     /// Its size in what the policy weighs by.
     weight: u32,
+}
+
+impl<'a> Store<'a> {
+    fn shape(&self) -> Shape<'a> {
+        let extra = self.extra.filter(|extra| extra.word() != 0);
+        Shape { key_len: self.key.len(), value_len: self.value.len(), deadline: self.deadline, run: None, extra }
+    }
 }
 
 impl Tail<'_> {
@@ -218,6 +270,8 @@ impl Stripe {
                     deferred: [NONE; DEFERRED],
                     deferred_len: 0,
                     said: None,
+                    loads: Loads::new(),
+                    versions: 0,
                 },
             }),
             next_deadline: AtomicU64::new(u64::MAX),
@@ -279,7 +333,19 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     pub fn expired(&self, entry: Entry<'_>, header: Header) -> bool {
-        entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now())
+        self.gone(entry, header).is_some()
+    }
+
+    /// Why an entry that is still in the index must not be served any more, if so.
+    #[inline]
+    pub fn gone(&self, entry: Entry<'_>, header: Header) -> Option<Cause> {
+        if entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now()) {
+            Some(Cause::Expired)
+        } else if header.has_extra() && self.shared.is_invalidated(entry, header) {
+            Some(Cause::Invalidated)
+        } else {
+            None
+        }
     }
 
     /// The size of an entry in what the policy weighs by: bytes, or entries under a bound on entries.
@@ -324,28 +390,23 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1].is_open(id)
     }
 
-    /// As [`Writer::set`], on the fast door. False if it must be repeated by the slow one.
-    pub fn try_set<P: Policy>(
-        &mut self,
-        policy: &mut P,
-        hash: u64,
-        key: &[u8],
-        value: &[u8],
-        deadline: Option<u64>,
-    ) -> bool {
-        let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run: None };
-        let size = shape.size() as u64;
-        if let Some((place, offset, entry, header)) = self.find(hash, key) {
+    /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
+    pub fn try_set<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
+        debug_assert_eq!(store.condition, Condition::Always);
+        let hash = store.hash;
+        if self.core.loads.has(hash) {
+            return false;
+        }
+        let size = store.shape().size() as u64;
+        if let Some((place, offset, entry, header)) = self.find(hash, store.key) {
             if self.is_last(offset, entry, header) || self.expired(entry, header) {
                 return false;
             }
-            let id = self.segment_of(offset, entry, header);
-            let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
-            let to = policy.update(log, header.policy_bits());
+            let to = self.placed_again(policy, offset, entry, header);
             if !self.has_room(to.log, size, policy.clock()) {
                 return false;
             }
-            let Some(new) = self.append(policy, to, shape, key, value, false) else { return false };
+            let Some(new) = self.append(policy, to, store) else { return false };
             self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
             self.kill(offset, entry, header, Cause::Overwritten);
             self.stored(policy, new, size);
@@ -358,14 +419,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             Some((said_of, to)) if said_of == hash => to,
             _ => {
                 let (sizes, clock) = (self.sizes(), policy.clock());
-                policy.insert(hash, self.weight(shape.size()), &sizes, &mut PolicyTails { writer: self, clock })
+                policy.insert(hash, self.weight(size as usize), &sizes, &mut PolicyTails { writer: self, clock })
             }
         };
-        let new = if self.has_room(to.log, size, policy.clock()) {
-            self.append(policy, to, shape, key, value, false)
-        } else {
-            None
-        };
+        let new = if self.has_room(to.log, size, policy.clock()) { self.append(policy, to, store) } else { None };
         let Some(new) = new else {
             self.give_place_back();
             self.core.said = Some((hash, to));
@@ -376,8 +433,19 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
+    /// Where the policy wants an entry that is written again.
+    #[inline]
+    fn placed_again<P: Policy>(&self, policy: &mut P, offset: u64, entry: Entry<'_>, header: Header) -> Placement {
+        let id = self.segment_of(offset, entry, header);
+        let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
+        policy.update(log, header.policy_bits())
+    }
+
     /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
     pub fn try_delete(&mut self, hash: u64, key: &[u8]) -> Option<bool> {
+        if self.core.loads.has(hash) {
+            return None;
+        }
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
         if self.is_last(offset, entry, header) || self.expired(entry, header) {
             return None;
@@ -398,16 +466,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Stores a value. `placed` is the policy's word of an earlier attempt.
-    pub fn set<P: Policy>(
-        &mut self,
-        policy: &mut P,
-        hash: u64,
-        key: &[u8],
-        value: &[u8],
-        deadline: Option<u64>,
-        placed: Option<Placement>,
-    ) -> Stored {
-        let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run: None };
+    pub fn set<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>, placed: Option<Placement>) -> Stored {
+        let hash = store.hash;
         let placed = placed.or(match self.core.said.take() {
             Some((said_of, to)) if said_of == hash => Some(to),
             _ => None,
@@ -417,36 +477,123 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         {
             return Stored::NoRoom(placed);
         }
-        if let Some((place, offset, entry, header)) = self.find(hash, key) {
-            if !self.expired(entry, header) {
-                let id = self.segment_of(offset, entry, header);
-                let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
-                let to = policy.update(log, header.policy_bits());
-                let Some(new) = self.append(policy, to, shape, key, value, false) else {
-                    return Stored::NoRoom(placed);
-                };
-                self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-                self.kill(offset, entry, header, Cause::Overwritten);
-                self.stored(policy, new, shape.size() as u64);
-                return Stored::Done;
-            }
+        let mut found = self.find(hash, store.key);
+        if let Some((place, offset, entry, header)) = found
+            && let Some(cause) = self.gone(entry, header)
+        {
             self.stripe.index.remove(&mut self.core.index, place);
-            self.kill(offset, entry, header, Cause::Expired);
+            self.kill(offset, entry, header, cause);
+            found = None;
+        }
+        if !self.meets(store, found.map(|(_, _, entry, header)| (entry, header))) {
+            return Stored::Refused(found.is_some());
+        }
+        let again = store.condition == Condition::Again;
+        let size = store.shape().size() as u64;
+        if let Some((place, offset, entry, header)) = found {
+            let to = self.placed_again(policy, offset, entry, header);
+            let Some(new) = self.append(policy, to, store) else { return Stored::NoRoom(placed) };
+            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+            self.kill(offset, entry, header, Cause::Overwritten);
+            self.done(policy, hash, new, size, again);
+            return Stored::Done;
         }
         if !self.make_place(policy) {
             return Stored::NoRoom(placed);
         }
         let to = placed.unwrap_or_else(|| {
             let (sizes, clock) = (self.sizes(), policy.clock());
-            policy.insert(hash, self.weight(shape.size()), &sizes, &mut PolicyTails { writer: self, clock })
+            policy.insert(hash, self.weight(size as usize), &sizes, &mut PolicyTails { writer: self, clock })
         });
-        let Some(new) = self.append(policy, to, shape, key, value, false) else {
+        let Some(new) = self.append(policy, to, store) else {
             self.give_place_back();
             return Stored::NoRoom(Some(to));
         };
         self.publish(hash, new);
-        self.stored(policy, new, shape.size() as u64);
+        self.done(policy, hash, new, size, again);
         Stored::Done
+    }
+
+    /// Whether the condition of a store is met by what was found.
+    fn meets(&self, store: &Store<'_>, found: Option<(Entry<'_>, Header)>) -> bool {
+        match store.condition {
+            Condition::Always => true,
+            // A negative entry says that there is no value.
+            Condition::Absent => found.is_none_or(|(_, header)| header.extra() & extra::ABSENT != 0),
+            Condition::Version(version) => found.is_some_and(|(entry, header)| entry.version(header) == Some(version)),
+            Condition::Loaded(token) => self.core.loads.is(store.hash, token),
+            Condition::Again => found.is_some(),
+        }
+    }
+
+    fn done<P: Policy>(&mut self, policy: &mut P, hash: u64, offset: u64, size: u64, again: bool) {
+        if again {
+            // `stored` counts a set.
+            self.core.tally.sets = self.core.tally.sets.wrapping_sub(1);
+        } else {
+            self.core.loads.supersede(hash);
+        }
+        self.stored(policy, offset, size);
+    }
+
+    /// The entry of a key that may be served.
+    pub fn peek(&self, hash: u64, key: &[u8]) -> Option<(u64, Entry<'a>, Header)> {
+        let (_, offset, entry, header) = self.find(hash, key)?;
+        self.gone(entry, header).is_none().then_some((offset, entry, header))
+    }
+
+    /// A version that was never given before.
+    pub fn next_version(&mut self) -> u64 {
+        self.core.versions += 1;
+        self.core.versions
+    }
+
+    /// Removes the entries of one home bucket that are invalid by their tags, makes those stale that were invalidated softly,
+    /// and gives the others a stamp: they are valid as of then. Returns the tag of the index to go on with.
+    pub fn settle(&mut self, tag: u32, stamp: u64) -> u32 {
+        let mut invalid = [0; 64];
+        let mut count = 0;
+        let next = self.stripe.index.visit_home(&self.core.index, tag, |slot| {
+            let entry = self.entry(slot.offset());
+            let header = entry.header();
+            if entry.tags(header).is_none() {
+                return;
+            }
+            if self.shared.is_invalidated(entry, header) {
+                // More than one bucket is ever home to; what is left over stays invalid by its old stamp.
+                if let Some(place) = invalid.get_mut(count) {
+                    *place = slot.offset();
+                    count += 1;
+                }
+                return;
+            }
+            if self.shared.is_soft(entry, header)
+                && let Some(word) = entry.stale_word(header)
+                && word.load(Ordering::Relaxed) >> 63 == 0
+            {
+                freshness::expire(word);
+            }
+            if entry.tags(header).is_some_and(|tags| tags.stamp < stamp) {
+                entry.restamp(header, stamp);
+            }
+        });
+        for &offset in &invalid[..count] {
+            let entry = self.entry(offset);
+            let header = entry.header();
+            self.unindex(self.shared.hasher.hash(entry.key(header)), offset);
+            self.kill(offset, entry, header, Cause::Invalidated);
+        }
+        next
+    }
+
+    /// Makes an entry expire at another time. False if it has no room for a deadline.
+    pub fn redate(&mut self, offset: u64, entry: Entry<'_>, header: Header, deadline: u64) -> bool {
+        if !header.has_deadline() {
+            return false;
+        }
+        entry.set_deadline(header, deadline);
+        self.due(self.segment_of(offset, entry, header), deadline);
+        true
     }
 
     fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
@@ -469,14 +616,16 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Removes a key. False if it wasn't there.
     pub fn delete(&mut self, hash: u64, key: &[u8]) -> bool {
+        self.core.loads.supersede(hash);
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return false };
-        let expired = self.expired(entry, header);
+        let gone = self.gone(entry, header);
+        let absent = header.extra() & extra::ABSENT != 0;
         self.stripe.index.remove(&mut self.core.index, place);
-        self.kill(offset, entry, header, if expired { Cause::Expired } else { Cause::Deleted });
+        self.kill(offset, entry, header, gone.unwrap_or(Cause::Deleted));
         if self.stripe.index.wants_steps(&self.core.index) {
             self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         }
-        !expired
+        gone.is_none() && !absent
     }
 
     /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
@@ -509,53 +658,58 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Writes an entry at the young end of a log. None if there is no room.
-    fn append<P: Policy>(
-        &mut self,
-        policy: &P,
-        to: Placement,
-        mut shape: Shape,
-        key: &[u8],
-        value: &[u8],
-        for_keep: bool,
-    ) -> Option<u64> {
-        self.append_at(policy.clock(), to, &mut shape, key, value, for_keep)
-    }
-
-    fn append_at(
-        &mut self,
-        clock: Clock,
-        to: Placement,
-        shape: &mut Shape,
-        key: &[u8],
-        value: &[u8],
-        for_keep: bool,
-    ) -> Option<u64> {
-        let space = &self.shared.space;
+    fn append<P: Policy>(&mut self, policy: &P, to: Placement, store: &Store<'_>) -> Option<u64> {
+        let clock = policy.clock();
+        let mut shape = store.shape();
         let size = shape.size() as u64;
-        let id = if space.wants_run(size) {
+        let id = if self.shared.space.wants_run(size) {
             if FAST {
                 return None;
             }
-            let id = space.take_run(size + 8)?;
+            let id = self.shared.space.take_run(size + 8)?;
             shape.run = Some(id);
             self.adopt(id, to.log, clock.time);
             id
         } else {
-            let open = self.core.logs[to.log & 1].open;
-            if self.takes(open, size, clock) {
-                open
-            } else if FAST {
-                return None;
-            } else {
-                let fresh = space.take_segment(for_keep)?;
-                self.close(to.log);
-                self.adopt(fresh, to.log, clock.time);
-                self.core.logs[to.log & 1].open = fresh;
-                fresh
-            }
+            self.room(clock, to.log, size, false)?
         };
         let steps = self.steps(id, clock);
-        Some(self.write(id, shape, to.bits, steps, key, value))
+        let size = shape.size() as u64;
+        let start = self.start(id, size);
+        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
+        unsafe { entry::write(start, &shape, to.bits, steps, store.key, store.value) };
+        Some(self.account(id, size, shape.run.is_some(), shape.deadline))
+    }
+
+    /// Writes a copy of an entry, which is not a run, at the young end of a log. None if there is no room.
+    fn append_copy(&mut self, clock: Clock, to: Placement, entry: Entry<'_>, header: Header) -> Option<u64> {
+        let id = self.room(clock, to.log, header.size() as u64, true)?;
+        Some(self.copy_to(id, entry, header, to.bits, self.steps(id, clock)))
+    }
+
+    /// Writes a copy of an entry, which is not a run, behind what a segment holds, which must have room.
+    pub fn copy_to(&mut self, id: u32, entry: Entry<'_>, header: Header, bits: u8, steps: u32) -> u64 {
+        let size = header.size() as u64;
+        let start = self.start(id, size);
+        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
+        unsafe { entry::write_copy(start, entry, header, bits, steps) };
+        self.account(id, size, false, entry.deadline(header))
+    }
+
+    /// The segment at the young end of a log, with room for so many bytes.
+    fn room(&mut self, clock: Clock, log: usize, size: u64, for_keep: bool) -> Option<u32> {
+        let open = self.core.logs[log & 1].open;
+        if self.takes(open, size, clock) {
+            return Some(open);
+        }
+        if FAST {
+            return None;
+        }
+        let fresh = self.shared.space.take_segment(for_keep)?;
+        self.close(log);
+        self.adopt(fresh, log, clock.time);
+        self.core.logs[log & 1].open = fresh;
+        Some(fresh)
     }
 
     /// Steps of the policy's clock since a segment was opened.
@@ -579,32 +733,43 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Writes an entry behind what a segment holds, which must have room, and returns its offset.
-    pub fn write(&mut self, id: u32, shape: &Shape, bits: u8, steps: u32, key: &[u8], value: &[u8]) -> u64 {
+    /// Where the next entry of a segment goes, which must have room for it.
+    #[inline]
+    fn start(&self, id: u32, size: u64) -> *mut u8 {
         let space = &self.shared.space;
-        let size = shape.size() as u64;
         let segment = space.segment(id);
         let used = segment.used.load(Ordering::Relaxed);
         debug_assert!(used + size <= segment.capacity());
-        let offset = segment.start() + used;
-        // SAFETY: `used + size <= capacity`, as the callers have checked; the bytes from `used` on belong to this stripe's
-        // log and no published entry reaches them; offsets are multiples of 8.
-        unsafe { entry::write(space.base().add(offset as usize), shape, bits, steps, key, value) };
+        space.base().wrapping_add((segment.start() + used) as usize)
+    }
+
+    /// Accounts for an entry that was written where [`Writer::start`] said, and returns its offset.
+    #[inline]
+    fn account(&mut self, id: u32, size: u64, run: bool, deadline: Option<u64>) -> u64 {
+        let segment = self.shared.space.segment(id);
+        let used = segment.used.load(Ordering::Relaxed);
         segment.used.store(used + size, Ordering::Relaxed);
         segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
-        if let Some(deadline) = shape.deadline {
-            if deadline < segment.min_deadline.load(Ordering::Relaxed) {
-                segment.min_deadline.store(deadline, Ordering::Relaxed);
-            }
-            if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
-                self.stripe.next_deadline.store(deadline, Ordering::Release);
-            }
+        if let Some(deadline) = deadline {
+            self.due(id, deadline);
         }
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         log.live += size;
         log.entries += 1;
-        self.core.debt += if shape.run.is_some() { segment.capacity() as i64 } else { size as i64 };
-        offset
+        self.core.debt += if run { segment.capacity() as i64 } else { size as i64 };
+        segment.start() + used
+    }
+
+    /// Notes that an entry of a segment expires at a time.
+    #[inline]
+    fn due(&self, id: u32, deadline: u64) {
+        let segment = self.shared.space.segment(id);
+        if deadline < segment.min_deadline.load(Ordering::Relaxed) {
+            segment.min_deadline.store(deadline, Ordering::Relaxed);
+        }
+        if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
+            self.stripe.next_deadline.store(deadline, Ordering::Release);
+        }
     }
 
     fn adopt(&mut self, id: u32, log: usize, stamp: u32) {
@@ -655,6 +820,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             Cause::Overwritten | Cause::Moved => {}
             Cause::Deleted => tally.deletes += 1,
             Cause::Expired => tally.expirations += 1,
+            Cause::Invalidated => tally.invalidations += 1,
             Cause::Evicted => tally.evictions += 1,
         }
         if !matches!(cause, Cause::Overwritten | Cause::Moved) {
@@ -732,10 +898,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 continue;
             }
             let hash = self.shared.hasher.hash(entry.key(header));
-            if self.expired(entry, header) {
+            if let Some(cause) = self.gone(entry, header) {
                 self.pass(log, header, entry);
                 self.unindex(hash, offset);
-                self.kill(offset, entry, header, Cause::Expired);
+                self.kill(offset, entry, header, cause);
                 continue;
             }
             let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
@@ -812,10 +978,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             // Lost from the index (see `Index::step`): it can only be dropped.
             return false;
         };
-        let (key, value) = (entry.key(header), entry.value(header));
-        let mut shape =
-            Shape { key_len: key.len(), value_len: value.len(), deadline: entry.deadline(header), run: None };
-        let Some(new) = self.append_at(clock, to, &mut shape, key, value, true) else { return false };
+        let Some(new) = self.append_copy(clock, to, entry, header) else { return false };
         self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
         self.pass(log, header, entry);
         self.core.tally.copied += header.size() as u64;
@@ -910,6 +1073,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.logs[log & 1] = Log::new();
         }
         self.core.debt = 0;
+        self.core.loads.clear();
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();
     }
@@ -960,7 +1124,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.stripe.index.visit_home(&self.core.index, tag, |slot| {
             let entry = self.entry(slot.offset());
             let header = entry.header();
-            if !self.expired(entry, header) {
+            if !self.expired(entry, header) && header.extra() & extra::ABSENT == 0 {
                 visit(entry.key(header), entry.value(header));
             }
         })

@@ -33,6 +33,9 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
         1 => c"not found",
         2 => c"the buffer is too small",
         3 => c"busy: repeat the call by the slow door",
+        4 => c"the key has a value already",
+        5 => c"the entry has another version",
+        6 => c"the key was changed while its value was being loaded",
         16 => c"invalid argument",
         17 => c"the key is longer than 64 KiB",
         18 => c"the value is longer than a quarter of the budget",
@@ -40,6 +43,7 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
         20 => c"the system refused memory",
         21 => c"no room: everything that could be evicted is being read",
         22 => c"a defect in larder was caught, and the cache has closed itself",
+        24 => c"the value is not a 64-bit number in decimal digits, or would not be",
         23 => c"not supported on this system",
         _ => c"unknown status",
     };

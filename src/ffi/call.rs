@@ -6,9 +6,12 @@
 //! checked of that in the built library.
 
 use super::basic::ttl_from;
+use super::conditional::{state_number, with_options};
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
+use super::{LARDER_CALL_STATE, LARDER_FRESH};
 use crate::bytes;
 use crate::cache::Ttl;
+use crate::conditional::Ask;
 use crate::entry::MAX_KEY;
 
 /// Copies a value into a call's buffer.
@@ -62,8 +65,18 @@ pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
         Ok(found) => found,
         Err(status) => return status as usize,
     };
-    // SAFETY: passed on to the caller.
-    let status = match cache.0.try_read(key, FAST_COPY, |value| unsafe { deliver(call, value) }) {
+    let stateful = call.flags & LARDER_CALL_STATE != 0;
+    let mut state = LARDER_FRESH;
+    let taken = if stateful {
+        let mut tell = |told| state = state_number(told);
+        // SAFETY: passed on to the caller.
+        cache.0.try_read_with(key, FAST_COPY, &mut tell, |value| unsafe { deliver(call, value) })
+    } else {
+        // SAFETY: passed on to the caller.
+        cache.0.try_read(key, FAST_COPY, |value| unsafe { deliver(call, value) })
+    };
+    call.state = state;
+    let status = match taken {
         Ok(Some(Ok(()))) => Status::LARDER_OK,
         Ok(Some(Err(status))) => status,
         Ok(None) => Status::LARDER_NOT_FOUND,
@@ -94,6 +107,9 @@ pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
         // SAFETY: passed on to the caller.
         unsafe { std::slice::from_raw_parts(call.buf, call.buf_len) }
     };
+    if !call.options.is_null() {
+        return Status::LARDER_BUSY as usize;
+    }
     match cache.0.try_store(key, value, ttl_of(call.flags, call.ttl_ms)) {
         Ok(()) => Status::LARDER_OK as usize,
         Err(error) => Status::from(error) as usize,
@@ -148,6 +164,13 @@ pub unsafe extern "C" fn larder_call_get(call: *mut LarderCall) -> usize {
             if call.buf.is_null() && call.buf_len > 0 {
                 return Err(Status::LARDER_INVALID_ARGUMENT);
             }
+            if call.flags & LARDER_CALL_STATE != 0 {
+                let ask = Ask { lease: true, version: false };
+                let found = cache.0.read_with(key, ask, |value| deliver(call, value))?;
+                let (taken, info) = found.ok_or(Status::LARDER_NOT_FOUND)?;
+                call.state = state_number(info.state);
+                return taken;
+            }
             match cache.0.read(key, |value| deliver(call, value))? {
                 Some(taken) => taken,
                 None => Err(Status::LARDER_NOT_FOUND),
@@ -166,6 +189,9 @@ pub unsafe extern "C" fn larder_call_set(call: *mut LarderCall) -> usize {
     unsafe {
         slow(call, |call, cache| {
             let (key, value) = (key_bytes(call.key, call.key_len)?, value_bytes(call.buf, call.buf_len)?);
+            if !call.options.is_null() {
+                return with_options(call.options, |options| Ok(cache.0.set_with(key, value, options)?));
+            }
             Ok(cache.0.set_ttl(key, value, ttl_of(call.flags, call.ttl_ms))?)
         })
     }

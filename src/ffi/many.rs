@@ -44,16 +44,10 @@ unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
     }
     // SAFETY: as the caller promises; empty slices are made without the pointer.
     unsafe {
-        let ends = |p: *const u32| if p.is_null() || n == 0 { &[][..] } else { std::slice::from_raw_parts(p, n) };
-        let packed = |p: *const u8, ends: &[u32]| match ends.last() {
-            Some(&len) if len > 0 && !p.is_null() => std::slice::from_raw_parts(p, len as usize),
-            _ => &[][..],
-        };
-        let (key_ends, value_ends) = (ends(many.key_ends), ends(many.value_ends));
         Ok(Parts {
             cache: &cache.0,
-            keys: Keys { bytes: packed(many.keys, key_ends), ends: key_ends },
-            values: Keys { bytes: packed(many.values, value_ends), ends: value_ends },
+            keys: packed(many.keys, many.key_ends, n),
+            values: packed(many.values, many.value_ends, n),
             out_ends: if many.out_ends.is_null() || n == 0 {
                 &mut []
             } else {
@@ -68,6 +62,37 @@ unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
             ttl: if many.flags & LARDER_CALL_TTL != 0 { ttl_from(many.ttl_ms) } else { Ttl::Default },
         })
     }
+}
+
+/// What lies one behind the other, where each of `n` ends.
+///
+/// # Safety
+/// `ends` is NULL or has `n` elements; `bytes` is NULL or as long as the last says.
+#[inline(always)]
+unsafe fn packed<'a>(bytes: *const u8, ends: *const u32, n: usize) -> Keys<'a> {
+    // SAFETY: as the caller promises; empty slices are made without the pointer.
+    unsafe {
+        let ends = if ends.is_null() || n == 0 { &[][..] } else { std::slice::from_raw_parts(ends, n) };
+        let bytes = match ends.last() {
+            Some(&len) if len > 0 && !bytes.is_null() => std::slice::from_raw_parts(bytes, len as usize),
+            _ => &[][..],
+        };
+        Keys { bytes, ends }
+    }
+}
+
+/// Checks a call of the fast door and starts loading what its next group will need. Not inlined: what it takes of the stack is given back
+/// before the sets or deletes begin.
+///
+/// # Safety
+/// As [`parts`].
+#[inline(never)]
+unsafe fn prepare(many: *mut LarderMany) -> Result<usize, Status> {
+    // SAFETY: passed on to the caller.
+    let parts = unsafe { parts(many) }?;
+    let range = parts.group();
+    parts.cache.prefetch_many(&parts.keys, range.clone());
+    Ok(range.end)
 }
 
 impl Parts<'_> {
@@ -174,28 +199,35 @@ pub unsafe extern "C" fn larder_get_many(many: *mut LarderMany) -> Status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_set_many(many: *mut LarderMany) -> usize {
     // SAFETY: passed on to the caller.
-    let parts = match unsafe { parts(many) } {
-        Ok(parts) => parts,
+    let end = match unsafe { prepare(many) } {
+        Ok(end) => end,
         Err(status) => return status as usize,
     };
-    let range = parts.group();
-    parts.cache.prefetch_many(&parts.keys, range.clone());
+    // SAFETY: `prepare` has found it and its cache not NULL, so valid.
+    let (many, cache) = unsafe {
+        let many = &mut *many;
+        let cache = &(*many.cache).0;
+        (many, cache)
+    };
+    let ttl = if many.flags & LARDER_CALL_TTL != 0 { ttl_from(many.ttl_ms) } else { Ttl::Default };
     let mut copied = 0;
-    for i in range {
-        let (key, value) = (parts.keys.get(i), parts.values.get(i));
+    while many.done < end {
+        let (n, i) = (many.n, many.done);
+        // SAFETY: passed on to the caller.
+        let (key, value) =
+            unsafe { (packed(many.keys, many.key_ends, n).get(i), packed(many.values, many.value_ends, n).get(i)) };
         copied += value.len();
         if copied > FAST_COPY || key.len() > MAX_KEY {
             return Status::LARDER_BUSY as usize;
         }
-        let status = match parts.cache.try_store(key, value, parts.ttl) {
+        let status = match cache.try_store(key, value, ttl) {
             Ok(()) => Status::LARDER_OK,
             Err(error @ (TryError::Busy | TryError::Closed)) => return Status::from(error) as usize,
             Err(error) => error.into(),
         };
-        if let Some(out) = parts.out_status.get_mut(i) {
-            *out = status as u8;
-        }
-        *parts.done = i + 1;
+        // SAFETY: `out_status` has `n` elements, and is not NULL where `n` isn't 0: `prepare` has checked.
+        unsafe { many.out_status.add(i).write(status as u8) };
+        many.done = i + 1;
     }
     Status::LARDER_OK as usize
 }
@@ -237,22 +269,28 @@ pub unsafe extern "C" fn larder_set_many(many: *mut LarderMany) -> Status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_delete_many(many: *mut LarderMany) -> usize {
     // SAFETY: passed on to the caller.
-    let parts = match unsafe { parts(many) } {
-        Ok(parts) => parts,
+    let end = match unsafe { prepare(many) } {
+        Ok(end) => end,
         Err(status) => return status as usize,
     };
-    let range = parts.group();
-    parts.cache.prefetch_many(&parts.keys, range.clone());
-    for i in range {
-        let status = match parts.cache.try_delete(parts.keys.get(i)) {
+    // SAFETY: `prepare` has found it and its cache not NULL, so valid.
+    let (many, cache) = unsafe {
+        let many = &mut *many;
+        let cache = &(*many.cache).0;
+        (many, cache)
+    };
+    while many.done < end {
+        let i = many.done;
+        // SAFETY: passed on to the caller.
+        let key = unsafe { packed(many.keys, many.key_ends, many.n).get(i) };
+        let status = match cache.try_delete(key) {
             Ok(true) => Status::LARDER_OK,
             Ok(false) => Status::LARDER_NOT_FOUND,
             Err(error) => return Status::from(error) as usize,
         };
-        if let Some(out) = parts.out_status.get_mut(i) {
-            *out = status as u8;
-        }
-        *parts.done = i + 1;
+        // SAFETY: `out_status` has `n` elements, and is not NULL where `n` isn't 0: `prepare` has checked.
+        unsafe { many.out_status.add(i).write(status as u8) };
+        many.done = i + 1;
     }
     Status::LARDER_OK as usize
 }

@@ -2,10 +2,12 @@
 //!
 //! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` has what C programs use,
 //! `call` the same operations with one pointer to a struct of words for the Go package,
-//! `many` many keys at a time.
+//! `many` many keys at a time, `conditional` what depends on what is there, `loads` loads and tags.
 
 mod basic;
 mod call;
+mod conditional;
+mod loads;
 mod many;
 mod types;
 

@@ -19,6 +19,12 @@ pub enum Status {
     LARDER_BUFFER_TOO_SMALL = 2,
     /// Only from larder_fast_*: repeat the call by its larder_call_* twin.
     LARDER_BUSY = 3,
+    /// larder_add: the key has a value.
+    LARDER_EXISTS = 4,
+    /// larder_compare_and_swap: the entry has another version.
+    LARDER_CONFLICT = 5,
+    /// larder_load_end: the key was set, deleted or cleared since the load began; nothing was stored.
+    LARDER_SUPERSEDED = 6,
     /// NULL where bytes are needed, an option out of range, or a struct_size that this library doesn't know.
     LARDER_INVALID_ARGUMENT = 16,
     /// The key is longer than 65,536 bytes.
@@ -31,6 +37,8 @@ pub enum Status {
     LARDER_OUT_OF_MEMORY = 20,
     /// Everything that could be evicted is being read or held by views.
     LARDER_FULL = 21,
+    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
+    LARDER_NOT_A_NUMBER = 24,
     /// A defect in larder was caught. The cache has closed itself.
     LARDER_PANIC = 22,
     /// Not supported on this system.
@@ -47,6 +55,8 @@ impl From<Error> for Status {
             Error::Closed => Status::LARDER_CLOSED,
             Error::OutOfMemory => Status::LARDER_OUT_OF_MEMORY,
             Error::Full => Status::LARDER_FULL,
+            Error::TooManyTags => Status::LARDER_INVALID_ARGUMENT,
+            Error::NotANumber => Status::LARDER_NOT_A_NUMBER,
         }
     }
 }
@@ -92,6 +102,12 @@ pub struct LarderOptions {
     pub flags: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// Each time to live is shortened by a random part of up to this share, 0 to 1, so that what is stored together doesn't
+    /// expire together.
+    pub ttl_jitter: f64,
+    /// 1: every deadline slides: a read puts it off to the time to live from then (it may expire a 32nd of that early). 0: none
+    /// does, but those of entries stored with LARDER_SET_SLIDING.
+    pub sliding: u64,
 }
 
 impl LarderOptions {
@@ -103,7 +119,7 @@ impl LarderOptions {
             LARDER_POLICY_CELLAR => Kind::Cellar,
             _ => return Err(Status::LARDER_INVALID_ARGUMENT),
         };
-        if self.flags != 0 || self.reserved != 0 {
+        if self.flags != 0 || self.reserved != 0 || self.sliding > 1 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         Ok(Options {
@@ -111,6 +127,8 @@ impl LarderOptions {
             default_ttl: (self.default_ttl_ms > 0).then(|| Duration::from_millis(self.default_ttl_ms)),
             policy,
             stripes: self.stripes as usize,
+            ttl_jitter: self.ttl_jitter,
+            sliding: self.sliding == 1,
             ..Options::new(self.max_bytes)
         })
     }
@@ -168,11 +186,14 @@ pub struct LarderStats {
     pub appended_bytes: u64,
     /// Bytes of entries appended again by drains.
     pub copied_bytes: u64,
+    /// Entries removed because a tag of theirs was invalidated.
+    pub invalidations: u64,
 }
 
 stats! {
     hits, misses, sets, deletes, evictions, expirations, rejections, entries, bytes, max_bytes, live_bytes, dead_bytes,
     index_bytes, free_bytes, bookkeeping_bytes, huge_page_bytes, appended_bytes, copied_bytes,
+    invalidations,
 }
 
 /// How far an iteration has come. Begin with all zero.
@@ -200,6 +221,69 @@ pub struct LarderView {
 /// Flag of larder_call and larder_many: `ttl_ms` counts instead of the cache's default.
 pub const LARDER_CALL_TTL: u64 = 1;
 
+/// Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an absent entry is LARDER_OK.
+pub const LARDER_CALL_STATE: u64 = 2;
+
+/// Flag of larder_set_options: `ttl_ms` counts instead of the cache's default.
+pub const LARDER_SET_TTL: u64 = 1;
+/// Flag of larder_set_options: each read puts the deadline off to the time to live from then.
+pub const LARDER_SET_SLIDING: u64 = 2;
+/// Flag of larder_set_options: a negative entry, which says that the key has no value. Plain gets don't find it.
+pub const LARDER_SET_ABSENT: u64 = 4;
+/// Flag of larder_set_options: `as_of` counts.
+pub const LARDER_SET_AS_OF: u64 = 8;
+
+/// What can be said of a value when it is stored. Set all to zero, then struct_size to sizeof(larder_set_options).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderSetOptions {
+    /// sizeof(larder_set_options).
+    pub struct_size: usize,
+    /// LARDER_SET_*.
+    pub flags: u64,
+    /// Time to live in milliseconds, 0 for ever, with LARDER_SET_TTL.
+    pub ttl_ms: u64,
+    /// Stale after so many milliseconds, if that comes before it expires; 0: not.
+    pub stale_ms: u64,
+    /// The tags, one behind the other.
+    pub tags: *const u8,
+    /// Where each tag ends in `tags`: numbers that don't decrease.
+    pub tag_ends: *const u32,
+    /// How many tags: at most 64.
+    pub tag_count: usize,
+    /// With LARDER_SET_AS_OF: what larder_stamp said before the value was fetched. If one of the tags has been invalidated since, the
+    /// entry is invalid from the start.
+    pub as_of: u64,
+}
+
+/// Flag of larder_get_with: take the lease of a stale entry, if it is free.
+pub const LARDER_GET_LEASE: u64 = 1;
+/// Flag of larder_get_with: tell the version. An entry without one is written again with one.
+pub const LARDER_GET_VERSION: u64 = 2;
+
+/// State of an entry: it is not stale.
+pub const LARDER_FRESH: u64 = 0;
+/// State: stale, and somebody else refreshes it (or LARDER_GET_LEASE was not asked for).
+pub const LARDER_STALE: u64 = 1;
+/// State: stale, and the caller has the lease, for 10 seconds: he should refresh it.
+pub const LARDER_REFRESH: u64 = 2;
+/// State: a negative entry.
+pub const LARDER_ABSENT: u64 = 3;
+
+/// What larder_get_with tells of an entry. Set struct_size to sizeof(larder_entry_info) before the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderEntryInfo {
+    /// sizeof(larder_entry_info).
+    pub struct_size: usize,
+    /// The version, with LARDER_GET_VERSION; else 0.
+    pub version: u64,
+    /// Milliseconds until it expires; UINT64_MAX: it doesn't.
+    pub ttl_ms: u64,
+    /// LARDER_FRESH, LARDER_STALE, LARDER_REFRESH or LARDER_ABSENT.
+    pub state: u64,
+}
+
 /// The arguments of one call from Go: words only, so that one pointer crosses.
 #[repr(C)]
 pub struct LarderCall {
@@ -219,6 +303,10 @@ pub struct LarderCall {
     pub ttl_ms: u64,
     /// LARDER_CALL_*.
     pub flags: u64,
+    /// set: NULL, or what else is to be said of the value; then ttl_ms and flags don't count.
+    pub options: *const LarderSetOptions,
+    /// get: how fresh the value is, if flags has LARDER_CALL_STATE.
+    pub state: u64,
 }
 
 /// The arguments of a call for many keys. Keys (and for sets values) lie one behind the other; the ends say where.

@@ -1,0 +1,111 @@
+//! Loads that are under way: who fetches a value for a key that wasn't there.
+//!
+//! A load begins with a token and ends by storing what was fetched, unless the key was set, deleted or cleared meanwhile: what
+//! was fetched may be older than that. So every such change takes the key's token away, under the stripe's lock. That also
+//! answers who may wait for whom: a caller that comes after the change finds no token, and begins a load of its own.
+//!
+//! Loads are known by the hash of their key. Two keys with one hash (64 bits, seeded) would take each other's tokens away,
+//! or be told of each other's load; a user of tokens compares keys.
+
+use crate::cache::Cache;
+use crate::epoch;
+use crate::error::Error;
+use crate::store::SetOptions;
+use crate::stripe::Condition;
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+/// The loads of a stripe.
+pub struct Loads {
+    tokens: HashMap<u64, u64, RandomState>,
+}
+
+impl Loads {
+    /// None.
+    pub fn new() -> Loads {
+        Loads { tokens: HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4)) }
+    }
+
+    /// Whether the key with this hash is being loaded. While no key is, a look at one word.
+    #[inline]
+    pub fn has(&self, hash: u64) -> bool {
+        !self.tokens.is_empty() && self.tokens.contains_key(&hash)
+    }
+
+    /// Whether this load is under way and was not superseded.
+    pub fn is(&self, hash: u64, token: u64) -> bool {
+        self.tokens.get(&hash) == Some(&token)
+    }
+
+    /// The token of the load that is under way, or else of the one that begins with `fresh`; and whether it begins.
+    pub fn begin(&mut self, hash: u64, fresh: u64) -> (u64, bool) {
+        let token = *self.tokens.entry(hash).or_insert(fresh);
+        (token, token == fresh)
+    }
+
+    /// The key with this hash was changed.
+    #[inline]
+    pub fn supersede(&mut self, hash: u64) {
+        if !self.tokens.is_empty() {
+            self.tokens.remove(&hash);
+        }
+    }
+
+    /// Ends a load. False if it was superseded.
+    pub fn end(&mut self, hash: u64, token: u64) -> bool {
+        let valid = self.is(hash, token);
+        if valid {
+            self.tokens.remove(&hash);
+        }
+        valid
+    }
+
+    /// All keys were changed.
+    pub fn clear(&mut self) {
+        self.tokens.clear();
+    }
+}
+
+impl Cache {
+    /// Begins the load of a key that isn't there. `(token, true)`: the caller should fetch the value and then call
+    /// [`Cache::load_end`] or [`Cache::load_cancel`]. `(token, false)`: a load with this token is under way, and what it will fetch
+    /// is not older than any set, delete or clear that has returned.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::KeyTooLarge`].
+    pub fn load_begin(&self, key: &[u8]) -> Result<(u64, bool), Error> {
+        let guard = epoch::pin();
+        let shared = self.shared(&guard)?;
+        shared.check_lengths(key.len(), 0)?;
+        let hash = shared.hasher.hash(key);
+        let stripe = shared.stripe(hash);
+        let mut state = stripe.state.lock();
+        let core = &mut state.core;
+        core.versions += 1;
+        Ok(core.loads.begin(hash, core.versions))
+    }
+
+    /// Ends a load by storing the value, unless the key was set, deleted or cleared since it began: then false, and nothing is
+    /// stored.
+    ///
+    /// # Errors
+    /// As [`Cache::set_with`]; the load has ended all the same.
+    pub fn load_end(&self, key: &[u8], token: u64, value: &[u8], options: &SetOptions<'_>) -> Result<bool, Error> {
+        let stored = self.store(key, value, options, Condition::Loaded(token), false);
+        if stored.is_err() {
+            let _ = self.load_cancel(key, token);
+        }
+        Ok(stored?.is_ok())
+    }
+
+    /// Ends a load without a value. False if it was superseded.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn load_cancel(&self, key: &[u8], token: u64) -> Result<bool, Error> {
+        let guard = epoch::pin();
+        let shared = self.shared(&guard)?;
+        let hash = shared.hasher.hash(key);
+        Ok(shared.stripe(hash).state.lock().core.loads.end(hash, token))
+    }
+}
