@@ -218,6 +218,9 @@ func historyKey(b []byte, key int) []byte { return fmt.Appendf(b[:0], "history k
 const historyHeader = 32
 
 func historySize(rng *rand.Rand, evicts bool) int {
+	if rng.IntN(3) == 0 {
+		return historyHeader + 129 + rng.IntN(7) // overwritten in place, as often as not
+	}
 	most := 13
 	if evicts {
 		most = 15 // together some 200 KiB

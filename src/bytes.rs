@@ -2,7 +2,11 @@
 //!
 //! Keys are mostly 8 to 64 bytes, many values not much more. A call of memcmp or memcpy through the GOT, with its dispatch
 //! on the length, costs 5 to 8 ns of a hit that takes 40; two or four loads of 16 bytes that may overlap cost one or two.
+//!
+//! [`copy_out`] and [`copy_in`] are for bytes that one thread writes while others read (`sequence`): what the one may read
+//! is torn between two writes, but the accesses themselves are atomic, each byte for itself.
 
+use crate::sync::{AtomicU8, Ordering};
 use std::ptr;
 
 /// Whether two slices are equal.
@@ -38,19 +42,270 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
+/// How one side of a copy is accessed.
+trait Access {
+    /// Whether a call of memcpy may do it.
+    const PLAIN: bool;
+    /// # Safety
+    /// Sixteen bytes from `from` on are readable.
+    unsafe fn load16(from: *const u8) -> u128;
+    /// # Safety
+    /// As `load16`, for eight.
+    unsafe fn load8(from: *const u8) -> u64;
+    /// # Safety
+    /// As `load16`, for four.
+    unsafe fn load4(from: *const u8) -> u32;
+    /// # Safety
+    /// As `load16`, for one.
+    unsafe fn load1(from: *const u8) -> u8;
+    /// # Safety
+    /// Sixteen bytes from `to` on are writable.
+    unsafe fn store16(to: *mut u8, bytes: u128);
+    /// # Safety
+    /// As `store16`, for eight.
+    unsafe fn store8(to: *mut u8, bytes: u64);
+    /// # Safety
+    /// As `store16`, for four.
+    unsafe fn store4(to: *mut u8, bytes: u32);
+    /// # Safety
+    /// As `store16`, for one.
+    unsafe fn store1(to: *mut u8, byte: u8);
+}
+
+/// Memory that nobody writes meanwhile.
+struct Plain;
+
+impl Access for Plain {
+    const PLAIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn load16(from: *const u8) -> u128 {
+        // SAFETY: as the caller promises.
+        unsafe { ptr::read_unaligned(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load8(from: *const u8) -> u64 {
+        // SAFETY: as the caller promises.
+        unsafe { ptr::read_unaligned(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load4(from: *const u8) -> u32 {
+        // SAFETY: as the caller promises.
+        unsafe { ptr::read_unaligned(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load1(from: *const u8) -> u8 {
+        // SAFETY: as the caller promises.
+        unsafe { *from }
+    }
+    #[inline(always)]
+    unsafe fn store16(to: *mut u8, bytes: u128) {
+        // SAFETY: as the caller promises.
+        unsafe { ptr::write_unaligned(to.cast(), bytes) }
+    }
+    #[inline(always)]
+    unsafe fn store8(to: *mut u8, bytes: u64) {
+        // SAFETY: as the caller promises.
+        unsafe { ptr::write_unaligned(to.cast(), bytes) }
+    }
+    #[inline(always)]
+    unsafe fn store4(to: *mut u8, bytes: u32) {
+        // SAFETY: as the caller promises.
+        unsafe { ptr::write_unaligned(to.cast(), bytes) }
+    }
+    #[inline(always)]
+    unsafe fn store1(to: *mut u8, byte: u8) {
+        // SAFETY: as the caller promises.
+        unsafe { *to = byte }
+    }
+}
+
+/// Memory that one thread writes while others read: each access stands for relaxed atomic accesses of its bytes, one by
+/// one. (Not of its words: a value begins at any byte, and the word it begins in holds the end of a key, which is read as
+/// plain memory.)
+struct Racing;
+
+#[cfg(all(target_arch = "x86_64", not(larder_tsan), not(miri)))]
+impl Access for Racing {
+    const PLAIN: bool = false;
+
+    #[inline(always)]
+    unsafe fn load16(from: *const u8) -> u128 {
+        let bytes: std::arch::x86_64::__m128i;
+        // SAFETY: SSE2 is part of x86-64; the bytes are readable, as the caller promises. In assembly, because another thread
+        // may be storing to them: an unaligned vector load reads each of its bytes once, whole, which is what sixteen relaxed
+        // atomic loads may do; and the compiler makes no use of what it doesn't know to be a load.
+        unsafe {
+            std::arch::asm!(
+                "movdqu {bytes}, [{from}]", from = in(reg) from, bytes = out(xmm_reg) bytes,
+                options(nostack, preserves_flags, readonly)
+            );
+            std::mem::transmute(bytes)
+        }
+    }
+    #[inline(always)]
+    unsafe fn load8(from: *const u8) -> u64 {
+        let bytes: u64;
+        // SAFETY: as in `load16`.
+        unsafe {
+            std::arch::asm!(
+                "mov {bytes}, [{from}]", from = in(reg) from, bytes = out(reg) bytes,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+        bytes
+    }
+    #[inline(always)]
+    unsafe fn load4(from: *const u8) -> u32 {
+        let bytes: u32;
+        // SAFETY: as in `load16`.
+        unsafe {
+            std::arch::asm!(
+                "mov {bytes:e}, [{from}]", from = in(reg) from, bytes = out(reg) bytes,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+        bytes
+    }
+    #[inline(always)]
+    unsafe fn load1(from: *const u8) -> u8 {
+        // SAFETY: the byte is readable, and everyone accesses it as an atomic meanwhile.
+        unsafe { (*from.cast::<AtomicU8>()).load(Ordering::Relaxed) }
+    }
+    #[inline(always)]
+    unsafe fn store16(to: *mut u8, bytes: u128) {
+        // SAFETY: the bytes are writable, as the caller promises. In assembly as in `load16`: sixteen relaxed atomic stores.
+        unsafe {
+            let bytes: std::arch::x86_64::__m128i = std::mem::transmute(bytes);
+            std::arch::asm!(
+                "movdqu [{to}], {bytes}", to = in(reg) to, bytes = in(xmm_reg) bytes,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    #[inline(always)]
+    unsafe fn store8(to: *mut u8, bytes: u64) {
+        // SAFETY: as in `store16`.
+        unsafe {
+            std::arch::asm!(
+                "mov [{to}], {bytes}", to = in(reg) to, bytes = in(reg) bytes,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    #[inline(always)]
+    unsafe fn store4(to: *mut u8, bytes: u32) {
+        // SAFETY: as in `store16`.
+        unsafe {
+            std::arch::asm!(
+                "mov [{to}], {bytes:e}", to = in(reg) to, bytes = in(reg) bytes,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    #[inline(always)]
+    unsafe fn store1(to: *mut u8, byte: u8) {
+        // SAFETY: as in `load1`.
+        unsafe { (*to.cast::<AtomicU8>()).store(byte, Ordering::Relaxed) }
+    }
+}
+
+/// Slower, but what the other stands for, in so many words.
+#[cfg(not(all(target_arch = "x86_64", not(larder_tsan), not(miri))))]
+impl Access for Racing {
+    const PLAIN: bool = false;
+
+    unsafe fn load16(from: *const u8) -> u128 {
+        // SAFETY: as the caller promises.
+        u128::from_ne_bytes(std::array::from_fn(|i| unsafe { Self::load1(from.add(i)) }))
+    }
+    unsafe fn load8(from: *const u8) -> u64 {
+        // SAFETY: as the caller promises.
+        u64::from_ne_bytes(std::array::from_fn(|i| unsafe { Self::load1(from.add(i)) }))
+    }
+    unsafe fn load4(from: *const u8) -> u32 {
+        // SAFETY: as the caller promises.
+        u32::from_ne_bytes(std::array::from_fn(|i| unsafe { Self::load1(from.add(i)) }))
+    }
+    #[inline(always)]
+    unsafe fn load1(from: *const u8) -> u8 {
+        // SAFETY: the byte is readable, and everyone accesses it as an atomic meanwhile.
+        unsafe { (*from.cast::<AtomicU8>()).load(Ordering::Relaxed) }
+    }
+    unsafe fn store16(to: *mut u8, bytes: u128) {
+        // SAFETY: as the caller promises.
+        bytes.to_ne_bytes().into_iter().enumerate().for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
+    }
+    unsafe fn store8(to: *mut u8, bytes: u64) {
+        // SAFETY: as the caller promises.
+        bytes.to_ne_bytes().into_iter().enumerate().for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
+    }
+    unsafe fn store4(to: *mut u8, bytes: u32) {
+        // SAFETY: as the caller promises.
+        bytes.to_ne_bytes().into_iter().enumerate().for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
+    }
+    #[inline(always)]
+    unsafe fn store1(to: *mut u8, byte: u8) {
+        // SAFETY: as in `load1`.
+        unsafe { (*to.cast::<AtomicU8>()).store(byte, Ordering::Relaxed) }
+    }
+}
+
 /// Copies `len` bytes.
 ///
 /// # Safety
 /// As [`ptr::copy_nonoverlapping`].
 #[inline(always)]
 pub unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: all loads and stores lie within the `len` bytes of each side: the second of each pair ends where they end. The
+    // SAFETY: passed on to the caller.
+    unsafe { copy_as::<Plain, Plain>(from, to, len) }
+}
+
+/// Copies `len` bytes that another thread may be writing with [`copy_in`]. The copy may be torn.
+///
+/// # Safety
+/// `from` is readable and `to` writable for `len` bytes, and nobody else accesses the latter meanwhile. Nobody writes the
+/// former but by [`copy_in`].
+#[inline(always)]
+pub unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe { copy_as::<Racing, Plain>(from, to, len) }
+}
+
+/// Copies `len` bytes to where other threads may be reading with [`copy_out`].
+///
+/// # Safety
+/// `from` is readable and `to` writable for `len` bytes. Nobody writes the former meanwhile; nobody accesses the latter
+/// meanwhile but by [`copy_out`].
+#[inline(always)]
+pub unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe { copy_as::<Plain, Racing>(from, to, len) }
+}
+
+/// # Safety
+/// `from` is readable by `F` and `to` writable by `T` for `len` bytes, and they don't overlap.
+#[inline(always)]
+unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: all loads and stores lie within the `len` bytes of each side: the last of each size ends where they end. The
     // sides don't overlap, so the order of loads and stores is free.
     unsafe {
-        let chunk = |at: usize| ptr::read_unaligned(from.add(at).cast::<u128>());
-        let store = |at: usize, bytes: u128| ptr::write_unaligned(to.add(at).cast::<u128>(), bytes);
+        let chunk = |at: usize| F::load16(from.add(at));
+        let store = |at: usize, bytes: u128| T::store16(to.add(at), bytes);
         if len > 128 {
-            ptr::copy_nonoverlapping(from, to, len);
+            if F::PLAIN && T::PLAIN {
+                return ptr::copy_nonoverlapping(from, to, len);
+            }
+            let mut at = 0;
+            while at < len - 32 {
+                let (a, b) = (chunk(at), chunk(at + 16));
+                store(at, a);
+                store(at + 16, b);
+                at += 32;
+            }
+            let (a, b) = (chunk(len - 32), chunk(len - 16));
+            store(len - 32, a);
+            store(len - 16, b);
         } else if len >= 16 {
             if len > 32 {
                 if len > 64 {
@@ -68,20 +323,18 @@ pub unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
             store(0, a);
             store(len - 16, b);
         } else if len >= 8 {
-            let a = ptr::read_unaligned(from.cast::<u64>());
-            let b = ptr::read_unaligned(from.add(len - 8).cast::<u64>());
-            ptr::write_unaligned(to.cast::<u64>(), a);
-            ptr::write_unaligned(to.add(len - 8).cast::<u64>(), b);
+            let (a, b) = (F::load8(from), F::load8(from.add(len - 8)));
+            T::store8(to, a);
+            T::store8(to.add(len - 8), b);
         } else if len >= 4 {
-            let a = ptr::read_unaligned(from.cast::<u32>());
-            let b = ptr::read_unaligned(from.add(len - 4).cast::<u32>());
-            ptr::write_unaligned(to.cast::<u32>(), a);
-            ptr::write_unaligned(to.add(len - 4).cast::<u32>(), b);
+            let (a, b) = (F::load4(from), F::load4(from.add(len - 4)));
+            T::store4(to, a);
+            T::store4(to.add(len - 4), b);
         } else if len > 0 {
-            let (a, b, c) = (*from, *from.add(len / 2), *from.add(len - 1));
-            *to = a;
-            *to.add(len / 2) = b;
-            *to.add(len - 1) = c;
+            let (a, b, c) = (F::load1(from), F::load1(from.add(len / 2)), F::load1(from.add(len - 1)));
+            T::store1(to, a);
+            T::store1(to.add(len / 2), b);
+            T::store1(to.add(len - 1), c);
         }
     }
 }
@@ -95,11 +348,14 @@ mod tests {
         let source: Vec<u8> = (0..300u32).map(|i| (i * 7 + 3) as u8).collect();
         for len in 0..300 {
             let mut target = vec![0xee; 302];
-            // SAFETY: both sides have room.
-            unsafe { copy(source.as_ptr(), target.as_mut_ptr().add(1), len) };
-            assert_eq!(target[0], 0xee);
-            assert_eq!(&target[1..=len], &source[..len]);
-            assert!(target[len + 1..].iter().all(|&b| b == 0xee));
+            for copy in [copy, copy_in, copy_out] {
+                target.fill(0xee);
+                // SAFETY: both sides have room.
+                unsafe { copy(source.as_ptr(), target.as_mut_ptr().add(1), len) };
+                assert_eq!(target[0], 0xee);
+                assert_eq!(&target[1..=len], &source[..len]);
+                assert!(target[len + 1..].iter().all(|&b| b == 0xee));
+            }
             assert!(equal(&target[1..=len], &source[..len]));
             for at in 0..len {
                 target[1 + at] ^= 1;

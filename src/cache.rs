@@ -2,9 +2,9 @@
 
 use crate::bytes;
 use crate::clock::Clock;
-use crate::conditional::inform;
+use crate::conditional::{Info, inform};
 use crate::counters::{Counters, Handle};
-use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE};
+use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE, Value};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::extra;
@@ -13,6 +13,7 @@ use crate::hash::KeyHasher;
 use crate::index::{IndexSpace, Moving};
 use crate::maintenance;
 use crate::policy::{AnyPolicy, Kind, Policy};
+use crate::sequence::Sequences;
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
 use crate::stripe::{Condition, Given, Store, Stripe, Tally};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -134,13 +135,16 @@ pub struct Shared {
     pub stripes: Box<[Stripe]>,
     /// Hashes keys.
     pub hasher: KeyHasher,
+    /// By which readers notice that a value was overwritten in place.
+    pub sequences: Sequences,
     /// Tells the time.
     pub clock: Clock,
     /// The bound on entries, or 0.
     pub max_entries: u64,
     /// Entries, counted only under a bound.
     pub entries: AtomicU64,
-    hit_max: u8,
+    /// Where the policy's counter of hits stops.
+    pub hit_max: u8,
     default_ttl: Option<u64>,
     /// In 65,536ths.
     jitter: u64,
@@ -155,6 +159,11 @@ pub struct Shared {
     /// The stripes' number is two to this power.
     pub stripe_bits: u32,
 }
+
+/// How often a reader looks anew, while writers move or overwrite what it looks at, before it waits for them.
+pub(crate) const PATIENCE: usize = 64;
+/// As [`PATIENCE`], on the fast door: then it gives up.
+pub(crate) const FAST_PATIENCE: usize = 16;
 
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
 
@@ -178,7 +187,7 @@ impl Shared {
         let index_huge = space.is_huge() && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
-        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64;
+        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64 + Sequences::bytes_for(max);
         if !space.reserve_bookkeeping(fixed) {
             return Err(TOO_MANY_STRIPES);
         }
@@ -198,6 +207,7 @@ impl Shared {
             index_space,
             stripes: stripes.into_boxed_slice(),
             hasher: options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed),
+            sequences: Sequences::new(max),
             clock: options.clock.clone(),
             max_entries: options.max_entries,
             entries: AtomicU64::new(0),
@@ -256,7 +266,7 @@ impl Shared {
 
     /// This thread's line of counters.
     #[inline]
-    fn line(&self, guard: &Guard) -> Handle<'_> {
+    pub(crate) fn line(&self, guard: &Guard) -> Handle<'_> {
         match self.counters.line(guard) {
             Some(line) => line,
             None => self.counters.line_or_make(
@@ -326,6 +336,27 @@ impl Shared {
             bytes::equal(entry.key(header), key).then_some((entry, header))
         })?;
         Ok(found.filter(|&(entry, header)| entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)))
+    }
+
+    /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being moved, or the value overwritten, so what
+    /// `f` took is worth nothing.
+    #[inline(always)]
+    pub(crate) fn try_find<'g, const ANY: bool, T>(
+        &'g self,
+        guard: &'g Guard,
+        hash: u64,
+        key: &[u8],
+        f: impl FnOnce(Entry<'g>, Header) -> T,
+    ) -> Result<Option<(T, Entry<'g>, Header)>, Moving> {
+        let sequence = self.sequences.of(hash);
+        let number = sequence.number();
+        let found = if ANY { self.lookup_any(guard, hash, key) } else { self.lookup(guard, hash, key) };
+        let Some((entry, header)) = found? else { return Ok(None) };
+        let taken = f(entry, header);
+        if header.may_change() && !sequence.is_still(number) {
+            return Err(Moving);
+        }
+        Ok(Some((taken, entry, header)))
     }
 
     /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).
@@ -498,79 +529,75 @@ impl Cache {
 
     /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not call the cache. It counts
     /// as a hit unless `f` fails to take the value.
+    ///
+    /// `f` is called again if the value was overwritten while it ran: what the last call did is what counts.
     #[inline]
     pub(crate) fn read<T, E>(
         &self,
         key: &[u8],
-        f: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, Error> {
-        self.read_entry(key, |_, entry, header| f(entry.value(header)))
-    }
-
-    /// As [`Cache::read`], with the entry.
-    #[inline]
-    pub(crate) fn read_entry<T, E>(
-        &self,
-        key: &[u8],
-        f: impl FnOnce(&Shared, Entry<'_>, Header) -> Result<T, E>,
+        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Option<Result<T, E>>, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
-        let found = loop {
-            match shared.lookup(&guard, hash, key) {
-                Ok(found) => break found,
-                Err(Moving) => std::thread::yield_now(),
-            }
-        };
         let line = shared.line(&guard);
-        Ok(match found {
-            Some((entry, header)) => {
-                let taken = f(shared, entry, header);
-                if taken.is_ok() {
-                    shared.mark(entry, header);
-                    line.hit(1);
+        let mut tries = 0;
+        loop {
+            // Who has been overtaken so often waits for the writers, and keeps them out.
+            let _alone = (tries >= PATIENCE).then(|| shared.stripe(hash).state.lock());
+            match shared.try_find::<false, _>(&guard, hash, key, |entry, header| f(entry.value(header))) {
+                Ok(Some((taken, entry, header))) => {
+                    if taken.is_ok() {
+                        shared.mark(entry, header);
+                        line.hit(1);
+                    }
+                    return Ok(Some(taken));
                 }
-                Some(taken)
+                Ok(None) => {
+                    line.miss(1);
+                    return Ok(None);
+                }
+                Err(Moving) => tries += 1,
             }
-            None => {
-                line.miss(1);
-                None
-            }
-        })
+        }
     }
 
-    /// As [`Cache::read_entry`], for negative entries too; `f` is also told whether a tag was invalidated softly.
+    /// As [`Cache::read`], for negative entries too, and tells of the entry; takes its lease if `lease` says so and it is free.
     pub(crate) fn read_any<T, E>(
         &self,
         key: &[u8],
-        f: impl FnOnce(&Shared, Entry<'_>, Header, bool) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, Error> {
+        lease: bool,
+        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
+    ) -> Result<Option<(Result<T, E>, Info)>, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
-        let found = loop {
-            match shared.lookup_any(&guard, hash, key) {
-                Ok(found) => break found,
-                Err(Moving) => std::thread::yield_now(),
-            }
-        };
         let line = shared.line(&guard);
-        let judged = |(entry, header)| (entry, header, shared.judge(&guard, entry, header));
-        Ok(match found.map(judged).filter(|&(.., judged)| judged != Judged::Invalid) {
-            Some((entry, header, judged)) => {
-                let taken = f(shared, entry, header, judged == Judged::Stale);
-                if taken.is_ok() {
-                    shared.mark(entry, header);
-                    line.hit(1);
+        let mut tries = 0;
+        loop {
+            // Who has been overtaken so often waits for the writers, and keeps them out.
+            let _alone = (tries >= PATIENCE).then(|| shared.stripe(hash).state.lock());
+            let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
+                let judged = shared.judge(&guard, entry, header);
+                (judged != Judged::Invalid).then(|| (judged, f(entry.value(header))))
+            });
+            match found {
+                Ok(Some((Some((judged, taken)), entry, header))) => {
+                    let lease = lease && taken.is_ok();
+                    let info = inform(entry, header, shared.clock.now(), lease, judged == Judged::Stale);
+                    if taken.is_ok() {
+                        shared.mark(entry, header);
+                        line.hit(1);
+                    }
+                    return Ok(Some((taken, info)));
                 }
-                Some(taken)
+                Ok(_) => {
+                    line.miss(1);
+                    return Ok(None);
+                }
+                Err(Moving) => tries += 1,
             }
-            None => {
-                line.miss(1);
-                None
-            }
-        })
+        }
     }
 
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
@@ -580,30 +607,38 @@ impl Cache {
         &self,
         key: &[u8],
         most: usize,
-        f: impl FnOnce(&[u8]) -> Result<T, E>,
+        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Option<Result<T, E>>, TryError> {
         let guard = epoch::try_pin().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
         let hash = shared.hasher.hash(key);
-        match shared.lookup(&guard, hash, key) {
-            Ok(Some((entry, header))) => {
-                if header.value_len() > most {
-                    return Err(TryError::Busy);
+        for _ in 0..FAST_PATIENCE {
+            let found = shared.try_find::<false, _>(&guard, hash, key, |entry, header| {
+                let value = entry.value(header);
+                if value.len() > most { Err(None) } else { f(value).map_err(Some) }
+            });
+            match found {
+                Ok(Some((taken, entry, header))) => {
+                    let taken = match taken {
+                        Ok(taken) => {
+                            shared.mark(entry, header);
+                            line.hit(1);
+                            Ok(taken)
+                        }
+                        Err(None) => return Err(TryError::Busy),
+                        Err(Some(error)) => Err(error),
+                    };
+                    return Ok(Some(taken));
                 }
-                let taken = f(entry.value(header));
-                if taken.is_ok() {
-                    shared.mark(entry, header);
-                    line.hit(1);
+                Ok(None) => {
+                    line.miss(1);
+                    return Ok(None);
                 }
-                Ok(Some(taken))
+                Err(Moving) => std::hint::spin_loop(),
             }
-            Ok(None) => {
-                line.miss(1);
-                Ok(None)
-            }
-            Err(Moving) => Err(TryError::Busy),
         }
+        Err(TryError::Busy)
     }
 
     /// As [`Cache::try_read`], for negative entries too, and takes a free lease. `tell` is told how fresh the entry is.
@@ -613,43 +648,60 @@ impl Cache {
         key: &[u8],
         most: usize,
         tell: &mut impl FnMut(State),
-        f: impl FnOnce(&[u8]) -> Result<T, E>,
+        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Option<Result<T, E>>, TryError> {
         let guard = epoch::try_pin().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
         let hash = shared.hasher.hash(key);
-        let Ok(found) = shared.lookup_any(&guard, hash, key) else { return Err(TryError::Busy) };
-        if let Some((entry, header)) = found {
-            let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
-            if judged != Judged::Invalid {
-                if header.value_len() > most {
-                    return Err(TryError::Busy);
+        for _ in 0..FAST_PATIENCE {
+            let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
+                let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
+                let value = entry.value(header);
+                let taken = match judged {
+                    Judged::Invalid => None,
+                    _ if value.len() > most => Some(Err(None)),
+                    _ => Some(f(value).map_err(Some)),
+                };
+                (judged, taken)
+            });
+            match found {
+                Ok(Some(((judged, Some(taken)), entry, header))) => {
+                    return match taken {
+                        Ok(taken) => {
+                            if header.has_extra() {
+                                tell(inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state);
+                            }
+                            shared.mark(entry, header);
+                            line.hit(1);
+                            Ok(Some(Ok(taken)))
+                        }
+                        Err(None) => Err(TryError::Busy),
+                        Err(Some(error)) => Ok(Some(Err(error))),
+                    };
                 }
-                let taken = f(entry.value(header));
-                if taken.is_ok() {
-                    if header.has_extra() {
-                        tell(inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state);
-                    }
-                    shared.mark(entry, header);
-                    line.hit(1);
+                Ok(_) => {
+                    line.miss(1);
+                    return Ok(None);
                 }
-                return Ok(Some(taken));
+                Err(Moving) => std::hint::spin_loop(),
             }
         }
-        line.miss(1);
-        Ok(None)
+        Err(TryError::Busy)
     }
 
     /// A copy of the value of a key. A closed cache has none.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.read(key, |value| Ok::<_, Infallible>(value.to_vec())).ok()??.ok()
+        let mut out = Vec::new();
+        self.get_into(key, &mut out).then_some(out)
     }
 
     /// Appends the value of a key to `out`. False if there is none.
     pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> bool {
+        let len = out.len();
         self.read(key, |value| {
-            out.extend_from_slice(value);
+            out.truncate(len);
+            value.append_to(out);
             Ok::<_, Infallible>(())
         })
         .is_ok_and(|found| found.is_some())

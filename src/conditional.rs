@@ -7,7 +7,7 @@
 //! All of it takes the stripe's lock, except a [`Cache::get_with`] without a version.
 
 use crate::cache::{Cache, Ttl};
-use crate::entry::{Entry, Header};
+use crate::entry::{Entry, Header, Value};
 use crate::error::Error;
 use crate::freshness::{self, State};
 use crate::store::{Attempt, SetOptions};
@@ -44,8 +44,11 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`]; with a version also those of [`Cache::set`].
     pub fn get_with(&self, key: &[u8], out: &mut Vec<u8>, ask: Ask) -> Result<Option<Info>, Error> {
+        let before = out.len();
         self.read_with(key, ask, |value| {
-            out.extend_from_slice(value);
+            // What an earlier try has copied was overtaken.
+            out.truncate(before);
+            value.append_to(out);
             Ok::<_, Infallible>(())
         })
         .map(|found| found.map(|(_, info)| info))
@@ -56,24 +59,19 @@ impl Cache {
         &self,
         key: &[u8],
         ask: Ask,
-        mut f: impl FnMut(&[u8]) -> Result<T, E>,
+        f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         if ask.version {
             return self.read_versioned(key, ask, f);
         }
-        let found = self.read_any(key, |shared, entry, header, soft| {
-            let taken = f(entry.value(header));
-            let now = shared.clock.now();
-            Ok::<_, Infallible>((taken, inform(entry, header, now, ask.lease, soft)))
-        })?;
-        Ok(found.and_then(Result::ok))
+        self.read_any(key, ask.lease, f)
     }
 
     fn read_versioned<T, E>(
         &self,
         key: &[u8],
         ask: Ask,
-        mut f: impl FnMut(&[u8]) -> Result<T, E>,
+        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
             let Some((_, entry, header)) = writer.peek(hash, key) else {
@@ -88,7 +86,7 @@ impl Cache {
                     let mut extra = entry.extra(header);
                     let version = writer.next_version();
                     extra.version = Some(version);
-                    let (value, deadline) = (entry.value(header), entry.deadline(header));
+                    let (value, deadline) = (writer.value(entry, header), entry.deadline(header));
                     let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
                     match writer.set(policy, &store, placed) {
                         Stored::NoRoom(said) => return Ok(Attempt::NoRoom(said)),
@@ -145,7 +143,7 @@ impl Cache {
                 shared.mark_hit_only(entry, header);
                 return Ok(Attempt::Done(true, deadline.is_some()));
             }
-            let (extra, value) = (entry.extra(header), entry.value(header));
+            let (extra, value) = (entry.extra(header), writer.value(entry, header));
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
@@ -169,7 +167,9 @@ impl Cache {
             let tags = tags.as_ref().expect("made above");
             let found = writer.peek(hash, key).filter(|(_, _, header)| header.extra() & crate::extra::ABSENT == 0);
             let (now, deadline, mut extra) = match found {
-                Some((_, entry, header)) => (number(entry.value(header))?, entry.deadline(header), entry.extra(header)),
+                Some((_, entry, header)) => {
+                    (number(writer.value(entry, header))?, entry.deadline(header), entry.extra(header))
+                }
                 None => {
                     let (deadline, extra) = options.times(shared, hash, tags);
                     (0, deadline, extra)
@@ -201,7 +201,8 @@ impl Cache {
                 freshness::expire(word);
                 return Ok(Attempt::Done(true, false));
             }
-            let (mut extra, value, deadline) = (entry.extra(header), entry.value(header), entry.deadline(header));
+            let (mut extra, value, deadline) =
+                (entry.extra(header), writer.value(entry, header), entry.deadline(header));
             extra.stale = Some(0);
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
             Ok(match writer.set(policy, &store, placed) {

@@ -15,14 +15,17 @@
 //! then        key, value, padding to 8 bytes
 //! ```
 //!
-//! The header, the deadline and the extension's stale word are atomics. Everything else is written before the entry is published in the index and
-//! never changes until the segment's grace period has passed. A published entry of 16 + 100 bytes costs 12 bytes over key
-//! and value without a deadline, 20 with one.
+//! The header, the deadline, the stamp of tags and the stale word are atomics. The key, and a value of more than [`IN_PLACE`] bytes,
+//! are written before the entry is published in the index and never change until the segment's grace period has passed. A smaller
+//! value may be overwritten in place ([`Entry::overwrite`]), with one that takes the same room: then its bytes are atomics too,
+//! and readers tell by the key's `sequence` whether what they have copied is whole. A published entry of 16 + 100 bytes costs 12
+//! bytes over key and value without a deadline, 20 with one.
 //!
 //! All raw access to segment memory is in this file.
 
 use crate::bytes;
 use crate::extra::{self, Extra};
+use crate::sequence::IN_PLACE;
 use crate::sync::{AtomicU64, Ordering};
 use std::marker::PhantomData;
 
@@ -72,6 +75,17 @@ impl Shape<'_> {
     #[inline]
     pub fn size(&self) -> usize {
         (self.prefix() + self.key_len + self.value_len).next_multiple_of(8)
+    }
+
+    /// Whether an entry of the same key, with this header, can be overwritten in place: it has the same words before the key,
+    /// takes the same room, and its value is small both before and after.
+    #[inline]
+    pub fn fits_over(&self, header: Header) -> bool {
+        self.value_len <= IN_PLACE
+            && header.may_change()
+            && self.extra.is_none()
+            && self.deadline.is_some() == header.has_deadline()
+            && self.size() == header.size()
     }
 }
 
@@ -177,6 +191,66 @@ impl Header {
     #[inline]
     pub fn size(self) -> usize {
         (self.prefix() + self.key_len() + self.value_len()).next_multiple_of(8)
+    }
+
+    /// Whether the value may be overwritten in place.
+    #[inline]
+    pub fn may_change(self) -> bool {
+        self.value_len() <= IN_PLACE && !self.is_run() && !self.has_extra()
+    }
+
+    /// The header after the value has been overwritten in place by one of this length, which counts as a use.
+    #[inline]
+    fn overwritten(self, value_len: usize, hit_max: u8) -> Header {
+        let lengths = self.word & !(MAX_VALUE << VALUE_SHIFT) | (value_len as u64) << VALUE_SHIFT;
+        let word = if self.counter() < hit_max { lengths + (1 << POLICY_SHIFT) } else { lengths };
+        Header { word, ..self }
+    }
+}
+
+/// A value as a reader finds it: perhaps about to be overwritten. It can be copied; whether the copy is whole is known only
+/// when the key's sequence has been looked at again.
+#[derive(Clone, Copy)]
+pub struct Value<'g> {
+    start: *const u8,
+    len: usize,
+    may_change: bool,
+    _alive: PhantomData<&'g ()>,
+}
+
+impl Value<'_> {
+    /// Bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Copies it.
+    ///
+    /// # Safety
+    /// `to` is writable for as many bytes, outside of the cache, and nobody else accesses them meanwhile.
+    #[inline(always)]
+    pub unsafe fn copy_to(&self, to: *mut u8) {
+        // SAFETY: the bytes were written before publication and stay for 'g; what may change is written by
+        // `Entry::overwrite` only, as atomics. The target is the caller's promise.
+        unsafe {
+            if self.may_change {
+                bytes::copy_out(self.start, to, self.len);
+            } else {
+                bytes::copy(self.start, to, self.len);
+            }
+        }
+    }
+
+    /// Copies it behind what `out` holds.
+    #[inline]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.len);
+        // SAFETY: there is room for so many bytes behind the vector's length, and they are written before that covers them.
+        unsafe {
+            self.copy_to(out.as_mut_ptr().add(out.len()));
+            out.set_len(out.len() + self.len);
+        }
     }
 }
 
@@ -295,11 +369,45 @@ impl<'g> Entry<'g> {
         unsafe { std::slice::from_raw_parts(self.start.add(header.prefix()), header.key_len()) }
     }
 
-    /// The value.
+    /// The value, for a reader.
     #[inline]
-    pub fn value(&self, header: Header) -> &'g [u8] {
-        // SAFETY: the value lies behind the key, was written before publication and doesn't change during 'g.
+    pub fn value(&self, header: Header) -> Value<'g> {
+        let start = self.start.wrapping_add(header.prefix() + header.key_len());
+        Value { start, len: header.value_len(), may_change: header.may_change(), _alive: PhantomData }
+    }
+
+    /// The value's bytes where they lie.
+    ///
+    /// # Safety
+    /// They don't change while the slice is in use: the stripe's lock is held and the holder doesn't call
+    /// [`Entry::overwrite`], or the segment has been pinned by the rules of `sequence`, or the header says that they
+    /// never do.
+    #[inline]
+    pub unsafe fn value_bytes(&self, header: Header) -> &'g [u8] {
+        // SAFETY: the value lies behind the key, was written before publication, and doesn't change as the caller promises.
         unsafe { std::slice::from_raw_parts(self.start.add(header.prefix() + header.key_len()), header.value_len()) }
+    }
+
+    /// Puts another value in the place of the one that is there, with its deadline, and counts it as a use.
+    ///
+    /// # Safety
+    /// The stripe's lock is held, the header is the entry's own, and `shape` [fits over](Shape::fits_over) it. The key's
+    /// sequence is odd, the segment isn't pinned, and nobody has a slice of the value.
+    #[inline]
+    pub unsafe fn overwrite(&self, header: Header, shape: &Shape<'_>, value: &[u8], hit_max: u8) {
+        debug_assert!(shape.fits_over(header) && value.len() == shape.value_len);
+        if let Some(deadline) = shape.deadline {
+            self.word(1).store(deadline, Ordering::Relaxed);
+        }
+        let after = header.overwritten(value.len(), hit_max);
+        if after != header {
+            // A hit that is counted just now may be lost; one that comes later finds another header and gives up.
+            self.word(0).store(after.word, Ordering::Relaxed);
+        }
+        let start = self.start.wrapping_add(header.prefix() + header.key_len()).cast_mut();
+        // SAFETY: the value's room lies behind the key, within the entry; it is large enough, as the entry's size stays the
+        // same. Everyone else who accesses it meanwhile is a reader, who copies it out.
+        unsafe { bytes::copy_in(value.as_ptr(), start, value.len()) };
     }
 
     /// When the entry expires.
@@ -439,7 +547,9 @@ mod tests {
             };
             let header = entry.header();
             assert_eq!(entry.key(header), key);
-            assert_eq!(entry.value(header), value);
+            let mut copy = b"behind ".to_vec();
+            entry.value(header).append_to(&mut copy);
+            assert_eq!(copy, b"behind and its value");
             assert_eq!(entry.deadline(header), deadline);
             assert_eq!(entry.run(header), run);
             assert_eq!(header.size(), shape.size());
@@ -455,6 +565,38 @@ mod tests {
             assert!(entry.header().is_dead());
             assert_eq!(entry.header().size(), shape.size());
         }
+    }
+
+    #[test]
+    fn what_fits_is_overwritten_in_place() {
+        let mut memory = vec![0u64; 64];
+        let start = memory.as_mut_ptr().cast::<u8>();
+        for deadline in [None, Some(77)] {
+            let shape = |value_len, deadline| Shape { key_len: 5, value_len, deadline, run: None, extra: None };
+            // SAFETY: 512 aligned bytes of our own.
+            let entry = unsafe {
+                write(start, &shape(30, deadline), 0b0110, 77, b"a key", &[1; 30]);
+                Entry::at(start)
+            };
+            let header = entry.header();
+            assert!(shape(35, deadline).fits_over(header) && shape(28, deadline).fits_over(header));
+            assert!(!shape(36, deadline).fits_over(header) && !shape(27, deadline).fits_over(header));
+            assert!(!shape(30, deadline.xor(Some(1))).fits_over(header));
+            let after = shape(35, deadline.map(|_| 99));
+            // SAFETY: nobody else knows of it.
+            unsafe { entry.overwrite(header, &after, &[2; 35], 3) };
+            let header = entry.header();
+            let mut copy = Vec::new();
+            entry.value(header).append_to(&mut copy);
+            assert_eq!((entry.key(header), copy.as_slice()), (b"a key".as_slice(), [2; 35].as_slice()));
+            assert_eq!(entry.deadline(header), after.deadline);
+            assert_eq!((header.policy_bits(), header.steps(), header.size()), (0b0111, 77, after.size()));
+            // SAFETY: as above.
+            unsafe { entry.overwrite(header, &after, &[3; 35], 3) };
+            assert_eq!(entry.header(), header);
+        }
+        let large = Header::new(&Shape { key_len: 5, value_len: IN_PLACE + 1, deadline: None, run: None }, 0, 0);
+        assert!(!Shape { key_len: 5, value_len: IN_PLACE, deadline: None, run: None }.fits_over(large));
     }
 
     #[test]

@@ -54,6 +54,7 @@ mod maintenance;
 mod many;
 mod os;
 mod policy;
+mod sequence;
 mod space;
 mod store;
 mod stripe;

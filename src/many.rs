@@ -4,9 +4,11 @@
 //! buckets are asked for first, then all entries that look right, and only then is anything compared and copied: the
 //! memory answers up to a dozen requests at once, so a group waits about as long as one key alone.
 
-use crate::cache::{Cache, Shared, TryError};
+use crate::cache::{Cache, FAST_PATIENCE, Shared, TryError};
+use crate::entry::{Entry, Value};
 use crate::epoch;
 use crate::error::Error;
+use crate::index::Moving;
 use std::ops::Range;
 
 /// Keys in a group. The memory system has 12 to 24 requests in flight per core; more than 16 keys gain nothing.
@@ -31,6 +33,15 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// Where the answers of a call go.
+pub(crate) trait Answers {
+    /// Copies a value behind those that were answered. False if there is no room. May be called several times for one
+    /// answer, when the value is overwritten meanwhile: the last one counts.
+    fn take(&mut self, value: Value<'_>) -> bool;
+    /// Says what became of a key: the length of the value that was taken, or None for a miss.
+    fn answer(&mut self, i: usize, len: Option<usize>);
+}
+
 impl Shared {
     /// Hashes a group of keys and starts loading what they need.
     #[inline]
@@ -50,15 +61,15 @@ impl Shared {
 }
 
 impl Cache {
-    /// Gets the keys of a range (at most [`GROUP`]), on the fast door: `deliver` is told of each in turn, with its value if
-    /// it has one, and returns whether to go on. Returns how many were done. Fails only before the first.
+    /// Gets the keys of a range (at most [`GROUP`]), on the fast door, in turn, until a value isn't taken. Returns how many were
+    /// done. Fails only before the first.
     #[inline]
     pub(crate) fn try_read_many(
         &self,
         keys: &Keys<'_>,
         range: Range<usize>,
         most: usize,
-        mut deliver: impl FnMut(usize, Option<&[u8]>) -> bool,
+        answers: &mut impl Answers,
     ) -> Result<usize, TryError> {
         let guard = epoch::try_pin().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
@@ -67,22 +78,29 @@ impl Cache {
         let hashes = shared.prepare(keys, range.clone(), true);
         let (mut copied, mut hits, mut done) = (0, 0, 0);
         for (&hash, i) in hashes.iter().zip(range.clone()) {
-            let Ok(found) = shared.lookup(&guard, hash, keys.get(i)) else { break };
-            let value = match found {
-                Some((entry, header)) => {
-                    copied += header.value_len();
-                    if copied > most {
+            let mut tries = 0;
+            let found = loop {
+                let take = |entry: Entry<'_>, header| {
+                    let value = entry.value(header);
+                    (value.len(), copied + value.len() <= most && answers.take(value))
+                };
+                match shared.try_find::<false, _>(&guard, hash, keys.get(i), take) {
+                    Err(Moving) if tries < FAST_PATIENCE => tries += 1,
+                    found => break found,
+                }
+            };
+            match found {
+                Ok(Some(((len, taken), entry, header))) => {
+                    copied += len;
+                    if !taken {
                         break;
                     }
                     shared.mark(entry, header);
                     hits += 1;
-                    Some(entry.value(header))
+                    answers.answer(i, Some(len));
                 }
-                None => None,
-            };
-            if !deliver(i, value) {
-                hits -= u64::from(value.is_some());
-                break;
+                Ok(None) => answers.answer(i, None),
+                Err(Moving) => break,
             }
             done += 1;
         }
@@ -96,7 +114,7 @@ impl Cache {
         &self,
         keys: &Keys<'_>,
         range: Range<usize>,
-        mut deliver: impl FnMut(usize, Option<&[u8]>) -> bool,
+        answers: &mut impl Answers,
     ) -> Result<usize, Error> {
         let range = range.start..range.end.min(range.start + GROUP);
         {
@@ -105,9 +123,11 @@ impl Cache {
             shared.prepare(keys, range.clone(), true);
         }
         for (done, i) in range.clone().enumerate() {
-            let taken = self.read(keys.get(i), |value| deliver(i, Some(value)).then_some(()).ok_or(()))?;
-            if !taken.map_or_else(|| deliver(i, None), |taken| taken.is_ok()) {
-                return Ok(done);
+            let taken = self.read(keys.get(i), |value| answers.take(value).then_some(value.len()).ok_or(()))?;
+            match taken {
+                Some(Err(())) => return Ok(done),
+                Some(Ok(len)) => answers.answer(i, Some(len)),
+                None => answers.answer(i, None),
             }
         }
         Ok(range.len())

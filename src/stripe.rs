@@ -5,8 +5,12 @@
 //! paid as it comes: under pressure a writer drains as many bytes as were appended, and no more than [`MAX_DRAIN`] entries
 //! at a time, so that no set pays for a whole segment.
 //!
-//! Everything here is under the stripe's lock. What readers see of it: the index (atomics), entry headers (atomics) and
-//! entries, which are immutable until their segment has been unlinked, retired and waited for (`epoch`, `space`).
+//! A small value that is set again is overwritten where it lies, if it takes the same room (`sequence`): nothing is appended,
+//! and nothing owed.
+//!
+//! Everything here is under the stripe's lock. What readers see of it: the index (atomics), entry headers and small values
+//! (atomics), and the rest of the entries, which is immutable until their segment has been unlinked, retired and waited for
+//! (`epoch`, `space`).
 
 use crate::bytes;
 use crate::cache::Shared;
@@ -313,6 +317,13 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         unsafe { Entry::at(self.shared.space.base().add(offset as usize)) }
     }
 
+    /// The value of an entry.
+    #[inline]
+    pub(crate) fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
+        // SAFETY: the stripe's lock is held, and only `overwrite` changes a value, which is called by sets that hold none.
+        unsafe { entry.value_bytes(header) }
+    }
+
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
         let mut found = None;
         let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
@@ -399,7 +410,13 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         let size = store.shape().size() as u64;
         if let Some((place, offset, entry, header)) = self.find(hash, store.key) {
-            if self.is_last(offset, entry, header) || self.expired(entry, header) {
+            if self.expired(entry, header) {
+                return false;
+            }
+            if self.overwrite(store, offset, entry, header) {
+                return true;
+            }
+            if self.is_last(offset, entry, header) {
                 return false;
             }
             let to = self.placed_again(policy, offset, entry, header);
@@ -491,6 +508,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let again = store.condition == Condition::Again;
         let size = store.shape().size() as u64;
         if let Some((place, offset, entry, header)) = found {
+            if !again && self.overwrite(store, offset, entry, header) {
+                self.core.loads.supersede(hash);
+                return Stored::Done;
+            }
             let to = self.placed_again(policy, offset, entry, header);
             let Some(new) = self.append(policy, to, store) else { return Stored::NoRoom(placed) };
             self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
@@ -593,6 +614,32 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         entry.set_deadline(header, deadline);
         self.due(self.segment_of(offset, entry, header), deadline);
+        true
+    }
+
+    /// Puts a value in the place of an older one of the same key, if it fits there and nobody has a view of the segment.
+    /// The entry stays where it is in its log; that it was written counts as a hit does.
+    #[inline]
+    fn overwrite(&mut self, store: &Store<'_>, offset: u64, entry: Entry<'_>, header: Header) -> bool {
+        let shape = store.shape();
+        if !shape.fits_over(header) {
+            return false;
+        }
+        let segment = self.shared.space.segment(self.shared.space.segment_at(offset));
+        let sequence = self.shared.sequences.of(store.hash);
+        // SeqCst: acquire, for what was read through views that are gone; the rest is said at `begin`.
+        if !sequence.begin(|| segment.pins.load(Ordering::SeqCst) > 0) {
+            return false;
+        }
+        // SAFETY: the lock is held, the header was read under it and differs by counted hits at most; it fits; the sequence is odd and nobody has
+        // pinned the segment; nothing in this call has a slice of the value.
+        unsafe { entry.overwrite(header, &shape, store.value, self.shared.hit_max) };
+        sequence.end();
+        if let Some(deadline) = shape.deadline {
+            self.due(self.shared.space.segment_at(offset), deadline);
+        }
+        self.core.tally.sets += 1;
+        self.core.tally.appended += header.size() as u64;
         true
     }
 
@@ -1125,7 +1172,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             let entry = self.entry(slot.offset());
             let header = entry.header();
             if !self.expired(entry, header) && header.extra() & extra::ABSENT == 0 {
-                visit(entry.key(header), entry.value(header));
+                visit(entry.key(header), self.value(entry, header));
             }
         })
     }

@@ -2,13 +2,14 @@
 //!
 //! A view pins its segment: the memory is not used again until the last view of it is released, whatever happens to the
 //! entry or the cache meanwhile (overwriting, eviction, `clear`, `resize`, `close`). The segment goes on counting against
-//! the budget. Taking and releasing a view costs two atomic increments each on lines that others may share, so for small
+//! the budget, and small values in it are not overwritten in place (`sequence`). Taking and releasing a view costs two atomic increments each on lines that others may share, so for small
 //! values a copy is cheaper.
 
-use crate::cache::{Cache, Shared};
+use crate::cache::{Cache, PATIENCE, Shared};
+use crate::epoch;
 use crate::error::Error;
+use crate::index::Moving;
 use crate::sync::Ordering;
-use std::convert::Infallible;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -66,22 +67,48 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn view(&self, key: &[u8]) -> Result<Option<View>, Error> {
-        self.read_entry(key, |shared, entry, header| {
+        let guard = epoch::pin();
+        let shared = self.shared(&guard)?;
+        let hash = shared.hasher.hash(key);
+        let sequence = shared.sequences.of(hash);
+        let line = shared.line(&guard);
+        let mut tries = 0;
+        loop {
+            // Who has been overtaken so often waits for the writers, and keeps them out.
+            let _alone = (tries >= PATIENCE).then(|| shared.stripe(hash).state.lock());
+            tries += 1;
+            let number = sequence.number();
+            let (entry, header) = match shared.lookup(&guard, hash, key) {
+                Ok(Some(found)) => found,
+                Ok(None) => {
+                    line.miss(1);
+                    return Ok(None);
+                }
+                Err(Moving) => continue,
+            };
             let segment = entry.run(header).unwrap_or_else(|| {
                 let offset = entry.address() as usize - shared.space.base() as usize;
                 shared.space.segment_at(offset as u64)
             });
+            let pins = &shared.space.segment(segment).pins;
             // While the epoch is pinned the segment isn't reused; from here on the count keeps it.
-            shared.space.segment(segment).pins.fetch_add(1, Ordering::AcqRel);
-            let value = entry.value(header);
+            pins.fetch_add(1, Ordering::SeqCst);
+            if header.may_change() && !sequence.is_still_pinned(number) {
+                pins.fetch_sub(1, Ordering::Release);
+                continue;
+            }
+            // SAFETY: larger values never change. Others don't while the segment is pinned: the sequence says that no writer
+            // had begun to overwrite it, and one that begins now sees the pin.
+            let value = unsafe { entry.value_bytes(header) };
             // SAFETY: `shared` is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
             // pinned that has seen it open.
-            let shared = unsafe {
+            let owner = unsafe {
                 Arc::increment_strong_count(shared);
                 Arc::from_raw(shared)
             };
-            Ok::<_, Infallible>(View { data: value.as_ptr(), len: value.len(), segment, shared })
-        })
-        .map(|found| found.and_then(Result::ok))
+            shared.mark(entry, header);
+            line.hit(1);
+            return Ok(Some(View { data: value.as_ptr(), len: value.len(), segment, shared: owner }));
+        }
     }
 }

@@ -277,6 +277,73 @@ fn nothing_is_lost_or_old_while_all_fits() {
     }
 }
 
+/// Values of one size under a few keys, overwritten where they lie, by both doors, with and without deadlines, while they
+/// are read in every way. Nothing is appended but what was pinned by a view.
+#[test]
+fn small_values_are_overwritten_in_place() {
+    const KEYS: u64 = 24;
+    const WRITERS: u64 = 2;
+    let end = Instant::now() + stress();
+    let mut round = 0;
+    while round < 2 || Instant::now() < end {
+        let with_views = round % 2 == 1;
+        let cache = Cache::new(Options { stripes: 2, ..Options::new(8 << 20) }).unwrap();
+        let history = History::new(KEYS);
+        let mut value = Vec::new();
+        // Eight sizes from 24 to 248 bytes, each key's its own.
+        let filling = |key: u64| (key % 8 * 32) as usize;
+        for key in 0..KEYS {
+            let ttl = if key.is_multiple_of(3) { Ttl::Millis(60_000) } else { Ttl::Never };
+            assert!(history.write(&cache, key, &mut value, filling(key), ttl, false).unwrap());
+        }
+        let dead = cache.stats().unwrap().dead_bytes;
+        let (views, done) = (Views::default(), AtomicBool::new(false));
+        let written: Vec<AtomicBool> = (0..WRITERS).map(|_| AtomicBool::new(false)).collect();
+        team(|team| {
+            let (cache, history, views, done, written) = (&cache, &history, &views, &done, &written);
+            team.spawn(move || views.hold(3, done));
+            for writer in 0..WRITERS {
+                team.spawn(move || {
+                    let _over = Over(&written[writer as usize]);
+                    let mut rng = Rng(round * 100 + writer);
+                    let mut value = Vec::new();
+                    for _ in 0..20_000 {
+                        let key = rng.below(KEYS / WRITERS) * WRITERS + writer;
+                        let ttl =
+                            if key.is_multiple_of(3) { Ttl::Millis(60_000 - rng.below(1000)) } else { Ttl::Never };
+                        // As many bytes of the entry after rounding up, but not always the same number.
+                        let over = (key_bytes(key).len() - 1) % 8 + 1;
+                        let filling = filling(key).saturating_sub(rng.below(over as u64) as usize);
+                        assert!(history.write(cache, key, &mut value, filling, ttl, !rng.one_in(3)).unwrap());
+                    }
+                });
+            }
+            let _over = Over(done);
+            let mut rng = Rng(round * 100 + 50);
+            let mut buffer = Vec::with_capacity(4096);
+            while !written.iter().all(|over| over.load(Ordering::Acquire)) {
+                let key = rng.below(KEYS);
+                let way = match rng.below(10) {
+                    0 if with_views => Way::View(views),
+                    0..4 => Way::Copy,
+                    _ => Way::Fast(&mut buffer),
+                };
+                assert!(history.read(cache, key, way).unwrap(), "key {key} was lost");
+                if rng.one_in(500) {
+                    assert_eq!(history.iterate(cache), KEYS as usize);
+                }
+            }
+        });
+        drop(views);
+        history.check_at_rest(&cache);
+        let stats = cache.stats().unwrap();
+        assert_eq!((stats.entries, stats.evictions, stats.expirations), (KEYS, 0, 0), "{stats:?}");
+        assert!(stats.appended_bytes > WRITERS * 20_000 * 32, "{stats:?}");
+        assert!(with_views || stats.dead_bytes == dead, "something was appended: {stats:?}");
+        round += 1;
+    }
+}
+
 /// The index grows and shrinks all the time under keys that stay: they are always found, and every iteration visits
 /// each of them once.
 #[test]

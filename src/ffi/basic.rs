@@ -152,10 +152,8 @@ pub unsafe extern "C" fn larder_get(
             if value.len() > buf_len {
                 return Err(Status::LARDER_BUFFER_TOO_SMALL);
             }
-            if !value.is_empty() {
-                // SAFETY: `buf` has room for buf_len bytes, and is the caller's own, apart from the cache's memory.
-                unsafe { ptr::copy_nonoverlapping(value.as_ptr(), buf, value.len()) };
-            }
+            // SAFETY: `buf` has room for buf_len bytes, and is the caller's own, apart from the cache's memory.
+            unsafe { value.copy_to(buf) };
             Ok(())
         })?;
         found.unwrap_or(Err(Status::LARDER_NOT_FOUND))

@@ -9,23 +9,22 @@ use super::basic::ttl_from;
 use super::conditional::{state_number, with_options};
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
 use super::{LARDER_CALL_STATE, LARDER_FRESH};
-use crate::bytes;
 use crate::cache::Ttl;
 use crate::conditional::Ask;
-use crate::entry::MAX_KEY;
+use crate::entry::{MAX_KEY, Value};
 
 /// Copies a value into a call's buffer.
 ///
 /// # Safety
 /// The call's buffer is NULL or valid for its length.
 #[inline(always)]
-unsafe fn deliver(call: &mut LarderCall, value: &[u8]) -> Result<(), Status> {
+unsafe fn deliver(call: &mut LarderCall, value: Value<'_>) -> Result<(), Status> {
     call.out_len = value.len();
     if value.len() > call.buf_len {
         return Err(Status::LARDER_BUFFER_TOO_SMALL);
     }
     // SAFETY: `buf_len` bytes are the caller's, apart from the cache's memory.
-    unsafe { bytes::copy(value.as_ptr(), call.buf, value.len()) };
+    unsafe { value.copy_to(call.buf) };
     Ok(())
 }
 

@@ -13,7 +13,6 @@ use crate::freshness::State;
 use crate::many::Keys;
 use crate::store::SetOptions;
 use std::mem::size_of;
-use std::ptr;
 use std::time::Duration;
 
 /// A state's number in the ABI.
@@ -146,10 +145,8 @@ pub unsafe extern "C" fn larder_get_with(
             if value.len() > buf_len {
                 return Err(Status::LARDER_BUFFER_TOO_SMALL);
             }
-            if !value.is_empty() {
-                // SAFETY: `buf` has room for buf_len bytes, and is the caller's own, apart from the cache's memory.
-                unsafe { ptr::copy_nonoverlapping(value.as_ptr(), buf, value.len()) };
-            }
+            // SAFETY: `buf` has room for buf_len bytes, and is the caller's own, apart from the cache's memory.
+            unsafe { value.copy_to(buf) };
             Ok(())
         })?;
         let (taken, told) = found.ok_or(Status::LARDER_NOT_FOUND)?;

@@ -5,10 +5,9 @@
 
 use super::basic::ttl_from;
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderMany, Status, boundary, handle};
-use crate::bytes;
 use crate::cache::{Cache, TryError, Ttl};
-use crate::entry::{MAX_KEY, MAX_VALUE};
-use crate::many::{GROUP, Keys};
+use crate::entry::{MAX_KEY, MAX_VALUE, Value};
+use crate::many::{Answers, GROUP, Keys};
 use std::ops::Range;
 
 /// The arguments as slices.
@@ -101,34 +100,52 @@ impl Parts<'_> {
         *self.done..self.keys.ends.len().min(*self.done + GROUP)
     }
 
-    /// Writes one answer of a get. False if it doesn't fit: `need` says what it takes.
+    /// Where the answers of gets go.
     #[inline]
-    fn deliver(
-        out_ends: &mut [u32],
-        out_status: &mut [u8],
-        (buf, room): (*mut u8, usize),
-        (used, need): (&mut usize, &mut usize),
-        i: usize,
-        value: Option<&[u8]>,
-    ) -> bool {
-        let status = match value {
-            Some(value) => {
-                if value.len() > room - *used {
-                    *need = value.len();
-                    return false;
-                }
-                // SAFETY: `used + len <= room`, bytes of the caller's own buffer.
-                unsafe { bytes::copy(value.as_ptr(), buf.wrapping_add(*used), value.len()) };
-                *used += value.len();
-                Status::LARDER_OK
-            }
-            None => Status::LARDER_NOT_FOUND,
-        };
-        if let (Some(end), Some(out)) = (out_ends.get_mut(i), out_status.get_mut(i)) {
-            *end = *used as u32;
+    fn answers(&mut self) -> Buffer<'_> {
+        *self.need = 0;
+        Buffer {
+            out_ends: self.out_ends,
+            out_status: self.out_status,
+            buf: self.buf,
+            room: self.room,
+            used: self.used,
+            need: self.need,
+        }
+    }
+}
+
+/// The part of the arguments that answers are written to.
+struct Buffer<'a> {
+    out_ends: &'a mut [u32],
+    out_status: &'a mut [u8],
+    buf: *mut u8,
+    room: usize,
+    used: &'a mut usize,
+    need: &'a mut usize,
+}
+
+impl Answers for Buffer<'_> {
+    /// If it doesn't fit, `need` says what it takes.
+    #[inline]
+    fn take(&mut self, value: Value<'_>) -> bool {
+        let fits = value.len() <= self.room - *self.used;
+        *self.need = if fits { 0 } else { value.len() };
+        if fits {
+            // SAFETY: `used + len <= room`, bytes of the caller's own buffer.
+            unsafe { value.copy_to(self.buf.wrapping_add(*self.used)) };
+        }
+        fits
+    }
+
+    #[inline]
+    fn answer(&mut self, i: usize, len: Option<usize>) {
+        *self.used += len.unwrap_or(0);
+        let status = if len.is_some() { Status::LARDER_OK } else { Status::LARDER_NOT_FOUND };
+        if let (Some(end), Some(out)) = (self.out_ends.get_mut(i), self.out_status.get_mut(i)) {
+            *end = *self.used as u32;
             *out = status as u8;
         }
-        true
     }
 }
 
@@ -146,11 +163,8 @@ pub unsafe extern "C" fn larder_fast_get_many(many: *mut LarderMany) -> usize {
     };
     let range = parts.group();
     let asked = range.len();
-    *parts.need = 0;
-    let Parts { cache, keys, out_ends, out_status, buf, room, used, need, .. } = &mut parts;
-    let done = cache.try_read_many(keys, range, FAST_COPY, |i, value| {
-        Parts::deliver(out_ends, out_status, (*buf, *room), (used, need), i, value)
-    });
+    let (cache, keys) = (parts.cache, parts.keys);
+    let done = cache.try_read_many(&keys, range, FAST_COPY, &mut parts.answers());
     let status = match done {
         Ok(done) => {
             *parts.done += done;
@@ -181,11 +195,8 @@ pub unsafe extern "C" fn larder_get_many(many: *mut LarderMany) -> Status {
         }
         let range = parts.group();
         let asked = range.len();
-        *parts.need = 0;
-        let Parts { cache, keys, out_ends, out_status, buf, room, used, need, .. } = &mut parts;
-        let done = cache.read_many(keys, range, |i, value| {
-            Parts::deliver(out_ends, out_status, (*buf, *room), (used, need), i, value)
-        })?;
+        let (cache, keys) = (parts.cache, parts.keys);
+        let done = cache.read_many(&keys, range, &mut parts.answers())?;
         *parts.done += done;
         if done == 0 && asked > 0 { Err(Status::LARDER_BUFFER_TOO_SMALL) } else { Ok(()) }
     })

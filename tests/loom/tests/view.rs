@@ -48,11 +48,11 @@ impl World {
         let guard = self.epoch.pin(slot);
         let found = self.link.load(Ordering::Acquire) == 1;
         if found && self.fault != Fault::LatePin {
-            self.pins.fetch_add(1, Ordering::AcqRel);
+            self.pins.fetch_add(1, Ordering::SeqCst);
         }
         self.epoch.unpin(guard);
         if found && self.fault == Fault::LatePin {
-            self.pins.fetch_add(1, Ordering::AcqRel);
+            self.pins.fetch_add(1, Ordering::SeqCst);
         }
         found
     }
@@ -141,7 +141,7 @@ fn two_views(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
-    larder_loom::mirrors("view.rs", &["pins.fetch_add(1, Ordering::AcqRel);", "pins.fetch_sub(1, Ordering::Release);"]);
+    larder_loom::mirrors("view.rs", &["pins.fetch_add(1, Ordering::SeqCst);", "pins.fetch_sub(1, Ordering::Release);"]);
     larder_loom::mirrors("space.rs", &["self.segment(id).pins.load(Ordering::Acquire) == 0"]);
 }
 
