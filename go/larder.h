@@ -208,7 +208,7 @@ typedef struct larder_stats_t {
   uint64_t bookkeeping_bytes;
   // Bytes that the system agreed to back with huge pages.
   uint64_t huge_page_bytes;
-  // Bytes of entries appended by sets.
+  // Bytes of entries written by sets, appended or in place.
   uint64_t appended_bytes;
   // Bytes of entries appended again by drains.
   uint64_t copied_bytes;

@@ -119,7 +119,7 @@ pub struct Stats {
     pub bookkeeping_bytes: u64,
     /// Bytes that the system agreed to back with huge pages.
     pub huge_page_bytes: u64,
-    /// Bytes of entries appended by sets.
+    /// Bytes of entries written by sets, appended or in place.
     pub appended_bytes: u64,
     /// Bytes of entries appended again by drains.
     pub copied_bytes: u64,
@@ -306,7 +306,7 @@ impl Shared {
     }
 
     /// The entry of a key that a get may return.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup<'g>(
         &'g self,
         guard: &'g Guard,
@@ -321,7 +321,7 @@ impl Shared {
     }
 
     /// The entry of a key that has not expired. It may be absent or invalidated.
-    #[inline]
+    #[inline(always)]
     fn lookup_any<'g>(
         &'g self,
         _guard: &'g Guard,

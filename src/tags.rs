@@ -284,6 +284,7 @@ impl Shared {
     }
 
     /// What its tags make of an entry.
+    #[inline(never)]
     pub(crate) fn judge(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> Judged {
         let Some(tags) = entry.tags(header) else { return Judged::Valid };
         let judged = self.invalidations.judge(guard, tags);

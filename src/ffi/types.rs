@@ -182,7 +182,7 @@ pub struct LarderStats {
     pub bookkeeping_bytes: u64,
     /// Bytes that the system agreed to back with huge pages.
     pub huge_page_bytes: u64,
-    /// Bytes of entries appended by sets.
+    /// Bytes of entries written by sets, appended or in place.
     pub appended_bytes: u64,
     /// Bytes of entries appended again by drains.
     pub copied_bytes: u64,
