@@ -2,7 +2,7 @@
 
 use crate::bytes;
 use crate::clock::Clock;
-use crate::conditional::{Info, inform};
+use crate::conditional::{Told, inform};
 use crate::counters::{Counters, Handle};
 use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE, Value};
 use crate::epoch::{self, Guard};
@@ -568,7 +568,7 @@ impl Cache {
         key: &[u8],
         lease: bool,
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Option<(Result<T, E>, Info)>, Error> {
+    ) -> Result<Told<T, E>, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);

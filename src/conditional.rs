@@ -35,7 +35,7 @@ pub struct Ask {
 }
 
 /// What came of taking a value, and what there is to tell of its entry; None if there is none.
-type Told<T, E> = Option<(Result<T, E>, Info)>;
+pub(crate) type Told<T, E> = Option<(Result<T, E>, Info)>;
 
 impl Cache {
     /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too, with [`State::Absent`].

@@ -595,8 +595,9 @@ mod tests {
             unsafe { entry.overwrite(header, &after, &[3; 35], 3) };
             assert_eq!(entry.header(), header);
         }
-        let large = Header::new(&Shape { key_len: 5, value_len: IN_PLACE + 1, deadline: None, run: None }, 0, 0);
-        assert!(!Shape { key_len: 5, value_len: IN_PLACE, deadline: None, run: None }.fits_over(large));
+        let large =
+            Header::new(&Shape { key_len: 5, value_len: IN_PLACE + 1, deadline: None, run: None, extra: None }, 0, 0);
+        assert!(!Shape { key_len: 5, value_len: IN_PLACE, deadline: None, run: None, extra: None }.fits_over(large));
     }
 
     #[test]

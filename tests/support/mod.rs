@@ -177,6 +177,8 @@ struct Call {
     out_len: usize,
     ttl_ms: u64,
     flags: u64,
+    options: *const c_void,
+    state: u64,
 }
 
 unsafe extern "C" {
@@ -212,6 +214,8 @@ fn call(cache: &Cache, key: &[u8], value: (*mut u8, usize), ttl: Option<u64>) ->
         out_len: 0,
         ttl_ms: ttl.unwrap_or(0),
         flags: u64::from(ttl.is_some()),
+        options: std::ptr::null(),
+        state: 0,
     }
 }
 

@@ -139,7 +139,7 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "entry.rs",
         &[
-            "compare_exchange(header.0, raised, Ordering::Relaxed, Ordering::Relaxed)",
+            "compare_exchange(header.word, raised, Ordering::Relaxed, Ordering::Relaxed)",
             "self.word(0).fetch_or(DEAD, Ordering::Relaxed);",
             "word.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed)",
             "const POLICY_SHIFT: u32 = 49;",
