@@ -22,7 +22,7 @@ func hold(args []string) error {
 	flags := flag.NewFlagSet("hold", flag.ContinueOnError)
 	n := flags.Int("n", 5000, "`connections`")
 	span := flags.Duration("for", time.Minute, "`time` to hold them")
-	every := flags.Duration("every", 5*time.Second, "`time` between two requests of a connection")
+	every := flags.Duration("every", time.Second, "`time` between two requests of a connection")
 	pid := flags.Int("pid", 0, "process `id` of the server")
 	grow := flags.Float64("grow", 1.1, "`factor` by which its memory may grow from the first fifth to the end")
 	target := flags.String("url", "http://127.0.0.1:8080/1024/held", "`URL`")

@@ -176,7 +176,7 @@ func TestLentVariantsAndValidation(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	l.ask(t, w, "/v?vary=X-Kind", "X-Kind", "x", "Range", "bytes=0-9")
-	if w.Code != 206 || w.Body.String() != ("/vx"+l.page)[:10] {
+	if w.Code != 206 || w.Body.String() != ("/vx" + l.page)[:10] {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }
