@@ -79,7 +79,7 @@ expiring() {
 }
 
 crowds() {
-    "$load" crowd -target http://127.0.0.1:9101
+    "$load" crowd -origin http://127.0.0.1:9101 -target http://127.0.0.1:9101
     "$load" crowd -target http://127.0.0.1:9103
 }
 
