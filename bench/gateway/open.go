@@ -27,12 +27,8 @@ func open(args []string) error {
 	if len(urls) == 0 {
 		return errors.New("no URL")
 	}
-	attacker := vegeta.NewAttacker(vegeta.Connections(*conns), vegeta.KeepAlive(true), vegeta.HTTP2(false),
-		vegeta.Timeout(10*time.Second), vegeta.Workers(uint64(*conns)), vegeta.MaxWorkers(uint64(*conns)*16))
 	if *rate == 0 {
-		closed := vegeta.NewAttacker(vegeta.Connections(*conns), vegeta.KeepAlive(true), vegeta.HTTP2(false),
-			vegeta.Workers(uint64(*conns)), vegeta.MaxWorkers(uint64(*conns)))
-		m := attack(closed, urls[0], vegeta.ConstantPacer{}, *span)
+		m := attack(*conns, *conns, urls[0], vegeta.ConstantPacer{}, *span)
 		*rate = int(*of * float64(len(m.latencies)) / span.Seconds())
 		fmt.Printf("saturation of %s in a closed loop: %.0f/s\n", urls[0], float64(len(m.latencies))/span.Seconds())
 	}
@@ -40,10 +36,10 @@ func open(args []string) error {
 	results := make([][]measured, len(urls))
 	for range *rounds {
 		for i, u := range urls {
-			results[i] = append(results[i], attack(attacker, u, vegeta.Rate{Freq: *rate, Per: time.Second}, *span))
+			results[i] = append(results[i], attack(*conns, *conns*16, u, vegeta.Rate{Freq: *rate, Per: time.Second}, *span))
 		}
 	}
-	fmt.Printf("%-44s %9s %9s %9s %9s %7s %7s\n", "", "p50", "p99", "p99.9", "max", "p99.9 x", "errors")
+	fmt.Printf("%-36s %8s %9s %9s %9s %9s %7s %7s\n", "", "answers", "p50", "p99", "p99.9", "max", "p99.9 x", "errors")
 	first := time.Duration(0)
 	for i, u := range urls {
 		at := func(q float64) time.Duration {
@@ -53,15 +49,16 @@ func open(args []string) error {
 			}
 			return middle(all)
 		}
-		failed := 0
+		failed, answers := 0, 0
 		for _, m := range results[i] {
+			answers += len(m.latencies)
 			failed += m.failed
 		}
 		tail := at(0.999)
 		if i == 0 {
 			first = tail
 		}
-		fmt.Printf("%-44s %9v %9v %9v %9v %7.2f %7d\n", u, micro(at(0.5)), micro(at(0.99)), micro(tail), micro(at(1)),
+		fmt.Printf("%-36s %8d %9v %9v %9v %9v %7.2f %7d\n", u, answers, micro(at(0.5)), micro(at(0.99)), micro(tail), micro(at(1)),
 			float64(tail)/float64(first), failed)
 	}
 	return nil
@@ -90,7 +87,10 @@ func middle(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-func attack(a *vegeta.Attacker, url string, pace vegeta.Pacer, span time.Duration) measured {
+// attack has an attacker of its own each time: one that has ended stays stopped.
+func attack(conns, workers int, url string, pace vegeta.Pacer, span time.Duration) measured {
+	a := vegeta.NewAttacker(vegeta.Connections(conns), vegeta.KeepAlive(true), vegeta.HTTP2(false),
+		vegeta.Timeout(10*time.Second), vegeta.Workers(uint64(conns)), vegeta.MaxWorkers(uint64(workers)))
 	var m measured
 	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: "GET", URL: url})
 	for r := range a.Attack(targets, pace, span, url) {

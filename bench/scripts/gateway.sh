@@ -64,7 +64,7 @@ throughput() {
 }
 
 open_loop() {
-    "$load" open "$@" http://127.0.0.1:9101/static/1024 http://127.0.0.1:9101/1024/x http://127.0.0.1:9103/1024/x
+    "$load" open -rounds 4 "$@" http://127.0.0.1:9101/static/1024 http://127.0.0.1:9101/1024/x http://127.0.0.1:9103/1024/x
 }
 
 # The same while entries fill the budget, expire and are replaced. The filling takes
@@ -73,7 +73,7 @@ expiring() {
     "$load" fill -n "${FILL:-1000000}" -ttl "${FILL_TTL:-20}" -again "${FILL_FOR:-60s}" >"$work/fill" &
     filling=$!
     sleep "${FILL_AHEAD:-15}"
-    open_loop -rate "${RATE:-3000}" -rounds 4
+    open_loop -rate "${RATE:-3000}"
     wait $filling
     cat "$work/fill"
 }
