@@ -88,8 +88,10 @@ func middle(all []time.Duration) time.Duration {
 }
 
 // attack has an attacker of its own each time: one that has ended stays stopped.
+// It keeps as many idle connections as it may have workers, or those beyond would
+// connect anew for each request, and that would be what is measured.
 func attack(conns, workers int, url string, pace vegeta.Pacer, span time.Duration) measured {
-	a := vegeta.NewAttacker(vegeta.Connections(conns), vegeta.KeepAlive(true), vegeta.HTTP2(false),
+	a := vegeta.NewAttacker(vegeta.Connections(workers), vegeta.KeepAlive(true), vegeta.HTTP2(false),
 		vegeta.Timeout(10*time.Second), vegeta.Workers(uint64(conns)), vegeta.MaxWorkers(uint64(workers)))
 	var m measured
 	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: "GET", URL: url})

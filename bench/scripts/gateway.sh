@@ -64,7 +64,7 @@ throughput() {
 }
 
 open_loop() {
-    "$load" open -rounds 4 "$@" http://127.0.0.1:9101/static/1024 http://127.0.0.1:9101/1024/x http://127.0.0.1:9103/1024/x
+    "$load" open -rounds "${OPEN_ROUNDS:-5}" -for "${OPEN_FOR:-5s}" "$@" http://127.0.0.1:9101/static/1024 http://127.0.0.1:9101/1024/x http://127.0.0.1:9103/1024/x
 }
 
 # The same while entries fill the budget, expire and are replaced. The filling takes
