@@ -1,9 +1,10 @@
 ## Benchmarks (JSON=FILE also writes the numbers; ARGS= for flags, see bench/README.md)
 .PHONY: bench bench-full bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
-.PHONY: bench-rust hitratio hitratio-full hitratio-phases traces
+.PHONY: bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases traces
 
 BENCH    := $(TARGET)/larder-bench
 HITRATIO := $(TARGET)/larder-hitratio
+GATEWAYLOAD := $(TARGET)/larder-gatewayload
 JSON_FLAG = $(if $(JSON),-json $(abspath $(JSON)))
 # The folder of traces to replay; nothing: synthetic ones.
 TRACES ?= $(firstword $(wildcard ../shared/traces traces))
@@ -11,13 +12,17 @@ TRACES_FLAG = $(if $(TRACES),-traces $(abspath $(TRACES)))
 CURVES ?= $(TARGET)/miss-ratio-curves
 
 # go does not relink a program when only the archive has changed.
-.PHONY: $(BENCH) $(HITRATIO)
+.PHONY: $(BENCH) $(HITRATIO) $(GATEWAYLOAD)
 $(BENCH): lib
 	@rm -f $@
 	@cd bench && $(GO) build -o $@ .
 $(HITRATIO): lib
 	@rm -f $@
 	@cd bench && $(GO) build -o $@ ./hitratio
+
+$(GATEWAYLOAD): lib
+	@rm -f $@
+	@cd bench && $(GO) build -o $@ ./gateway
 
 bench: $(BENCH) ## Get and set beside some peers, and bytes per entry: 3 minutes
 	@$(BENCH) speed $(JSON_FLAG) $(ARGS)
@@ -37,6 +42,12 @@ bench-utilisation: $(BENCH) ## How much of the budget live entries fill, and the
 	@$(BENCH) utilisation $(JSON_FLAG) $(ARGS)
 bench-expiry: $(BENCH) ## How soon expired bytes are free, and what that costs
 	@$(BENCH) expiry $(JSON_FLAG) $(ARGS)
+bench-gateway: $(GATEWAYLOAD) $(TARGET)/gateway ## Cached routes beside a static handler: throughput, open loop, expiring (needs wrk): 5 minutes
+	@bench/scripts/gateway.sh $(TARGET)/gateway $(GATEWAYLOAD) bench
+bench-nginx: $(GATEWAYLOAD) $(TARGET)/gateway ## The gateway beside nginx on the same upstream (needs wrk and nginx): 3 minutes
+	@bench/scripts/gateway.sh $(TARGET)/gateway $(GATEWAYLOAD) nginx
+soak-gateway: $(GATEWAYLOAD) $(TARGET)/gateway ## 1,000 clients for one cold key; 5,000 connections held for a minute
+	@bench/scripts/gateway.sh $(TARGET)/gateway $(GATEWAYLOAD) soak
 bench-rust: ## The core beside Rust caches, without the Go side
 	@cd bench/rust && $(CARGO) run --quiet --release --target-dir $(TARGET)/bench-rust -- $(ARGS)
 

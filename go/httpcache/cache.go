@@ -34,6 +34,7 @@ type shared struct {
 	purges  *purges
 	flights flights
 	busy    busyTable
+	loans   loans
 	epoch   atomic.Uint64 // of vary indexes
 	seed    maphash.Seed
 	stripes [256]stripe

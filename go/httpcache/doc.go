@@ -36,7 +36,7 @@
 // # Memory
 //
 // Responses are bounded by the larder.Cache. Beside them the package keeps, per
-// New: fixed tables of about 120 KiB, the flights in progress (each holds one
+// New: fixed tables of about 140 KiB, the flights in progress (each holds one
 // response of at most Options.MaxBodyBytes), and what purges of tags leave
 // behind, at most 1.8 MiB however many there are.
 package httpcache

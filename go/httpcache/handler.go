@@ -44,6 +44,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bool {
 	t.lookup(r.Header)
 	d := t.decide()
+	if d != decideHit && d != decideMaxStale {
+		t.own()
+	}
 	switch d {
 	case decideHit:
 		h.hit(w, r, t, Hit)
@@ -73,6 +76,9 @@ func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bo
 // hit answers from the txn's entry.
 func (h *handler) hit(w http.ResponseWriter, r *http.Request, t *txn, o Outcome) {
 	rep := report{hit: true, ttl: (t.e.lifetime - t.e.age(t.now)) / 1000, hasTTL: true}
+	if t.lent {
+		defer t.dropView() // a ResponseWriter may panic
+	}
 	ev := h.c.answer(w, r, &t.info, &t.e, t.now, rep)
 	if h.c.opt.Observe != nil {
 		ev.Outcome = o

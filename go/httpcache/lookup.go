@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/http"
 	"sync"
+
+	larder "github.com/larder-cache/larder/go"
 )
 
 // txn is the state of one request while it looks for a stored response. Txns
@@ -23,6 +25,9 @@ type txn struct {
 	x       index
 
 	buf, vbuf, vkey, pkey []byte
+
+	view larder.View // what e lies in, if lent
+	lent bool
 }
 
 var txns = sync.Pool{New: func() any { return new(txn) }}
@@ -41,6 +46,7 @@ func (c *Cache) begin() *txn {
 func (t *txn) keyed() bool { return len(t.key) > 0 }
 
 func (t *txn) release() {
+	t.dropView()
 	if cap(t.buf) > maxPooled {
 		t.buf = nil
 	}
@@ -60,18 +66,24 @@ func (t *txn) release() {
 func (t *txn) lookup(h http.Header) {
 	t.found, t.indexed = false, false
 	var ok bool
-	t.buf, ok = t.c.store.Get(t.buf[:0], t.key)
-	if !ok || len(t.buf) == 0 {
+	var raw []byte
+	t.buf, raw, ok = t.fetch(t.buf, t.key)
+	if !ok || len(raw) == 0 {
 		return
 	}
-	switch t.buf[0] {
+	switch raw[0] {
 	case kindResponse:
 		// It was stored for a request without implied fields.
 		if t.info.implied == 0 {
-			t.accept(t.buf, t.key)
+			t.accept(raw, t.key)
 		}
 	case kindIndex:
-		if t.indexed = t.x.decode(t.buf); t.indexed {
+		if t.lent { // a large response was replaced by an index
+			t.buf = append(t.buf[:0], raw...)
+			t.dropView()
+			raw = t.buf
+		}
+		if t.indexed = t.x.decode(raw); t.indexed {
 			t.lookupVariant(h)
 		}
 	}
@@ -90,7 +102,8 @@ func (t *txn) lookupVariant(h http.Header) {
 		if t.vkey, ok = appendVariantKey(t.vkey[:0], t.key, t.x.epoch, set, h, ""); !ok {
 			continue
 		}
-		if t.vbuf, ok = t.c.store.Get(t.vbuf[:0], t.vkey); ok && t.accept(t.vbuf, t.vkey) {
+		var raw []byte
+		if t.vbuf, raw, ok = t.fetch(t.vbuf, t.vkey); ok && t.accept(raw, t.vkey) {
 			return
 		}
 	}

@@ -11,13 +11,14 @@ import (
 const latencySeconds = 10
 
 // latency keeps the durations of the last seconds in histograms of one second
-// each: one for all requests, one for those that the upstream was spared, one
-// for the others.
+// each: one for all requests, one for those answered from what was stored, one
+// for those that waited for an upstream, if only for a 304 or for what another
+// request had asked for.
 type latency struct {
 	mu      sync.Mutex
 	current int64 // the second of the newest histograms
 	all     [latencySeconds]*hdrhistogram.Histogram
-	saved   [latencySeconds]*hdrhistogram.Histogram
+	stored  [latencySeconds]*hdrhistogram.Histogram
 	others  [latencySeconds]*hdrhistogram.Histogram
 }
 
@@ -27,7 +28,7 @@ func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longest
 
 func (l *latency) init() {
 	for i := range latencySeconds {
-		l.all[i], l.saved[i], l.others[i] = newHistogram(), newHistogram(), newHistogram()
+		l.all[i], l.stored[i], l.others[i] = newHistogram(), newHistogram(), newHistogram()
 	}
 }
 
@@ -36,7 +37,7 @@ func (l *latency) advance(second int64) {
 	for s := max(l.current+1, second-latencySeconds+1); s <= second; s++ {
 		i := s % latencySeconds
 		l.all[i].Reset()
-		l.saved[i].Reset()
+		l.stored[i].Reset()
 		l.others[i].Reset()
 	}
 	l.current = max(l.current, second)
@@ -50,8 +51,8 @@ func (l *latency) record(d time.Duration, weight int64, o Outcome) {
 	l.advance(second)
 	i := second % latencySeconds
 	_ = l.all[i].RecordValues(us, weight) // within the range: cannot fail
-	if o.Saved() {
-		_ = l.saved[i].RecordValues(us, weight)
+	if o.Stored() {
+		_ = l.stored[i].RecordValues(us, weight)
 	} else {
 		_ = l.others[i].RecordValues(us, weight)
 	}
@@ -68,13 +69,13 @@ type Percentiles struct {
 }
 
 // Latency returns the percentiles over the last ten seconds: of all requests,
-// of those that the upstream was spared, and of the others.
-func (m *Meter) Latency() (all, saved, others Percentiles) {
+// of those answered from what was stored, and of those that waited for an upstream.
+func (m *Meter) Latency() (all, stored, others Percentiles) {
 	l := &m.latency
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.advance(time.Now().Unix())
-	return percentiles(l.all[:]), percentiles(l.saved[:]), percentiles(l.others[:])
+	return percentiles(l.all[:]), percentiles(l.stored[:]), percentiles(l.others[:])
 }
 
 func percentiles(parts []*hdrhistogram.Histogram) Percentiles {

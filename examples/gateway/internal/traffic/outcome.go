@@ -31,6 +31,9 @@ func Outcomes() []Outcome {
 // Saved tells whether the upstream was spared a whole response.
 func (o Outcome) Saved() bool { return o >= Hit && o <= Collapsed }
 
+// Stored tells whether the answer was there at once.
+func (o Outcome) Stored() bool { return o == Hit || o == Stale }
+
 // outcomeOf reads the last member of a Cache-Status field (RFC 9211), which is
 // this process's cache.
 func outcomeOf(values []string) Outcome {

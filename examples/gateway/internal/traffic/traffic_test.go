@@ -245,3 +245,15 @@ func TestLatencyForgets(t *testing.T) {
 		t.Errorf("after the window: %+v", p)
 	}
 }
+
+// Who waited for the upstream is not among those answered from the cache, or
+// the latter's percentiles would be the upstream's.
+func TestLatencyOfWhatWaited(t *testing.T) {
+	m := NewMeter()
+	for _, o := range Outcomes() {
+		m.latency.record(time.Millisecond, 1, o)
+	}
+	if all, stored, others := m.Latency(); all.N != 7 || stored.N != 2 || others.N != 5 {
+		t.Errorf("%d in all, %d stored (want hit and stale), %d others", all.N, stored.N, others.N)
+	}
+}
