@@ -11,6 +11,7 @@
 use crate::bytes;
 use crate::cache::Shared;
 use crate::entry::{self, Entry, Header, Shape};
+use crate::events::{Queue, Reason};
 use crate::extra::{self, Extra};
 use crate::freshness;
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
@@ -79,6 +80,8 @@ pub struct Core {
     pub logs: [Log; 2],
     /// Counts.
     pub tally: Tally,
+    /// What became of entries, where somebody wants to hear of it.
+    pub events: Queue,
     /// Bytes appended but not drained since memory became short.
     pub debt: i64,
     /// The segment that is being compacted, and how far; NONE when the drain evicts.
@@ -152,21 +155,22 @@ pub enum Condition {
     Again,
 }
 
-/// Why an entry goes.
+/// Why an entry goes: the reason of an event, but for those that only move.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Cause {
     /// By a set.
-    Overwritten,
+    Overwritten = Reason::Overwritten as u8,
     /// By a delete.
-    Deleted,
+    Deleted = Reason::Deleted as u8,
     /// By its deadline.
-    Expired,
+    Expired = Reason::Expired as u8,
     /// A tag of it was invalidated.
-    Invalidated,
+    Invalidated = Reason::Invalidated as u8,
     /// To make room.
-    Evicted,
+    Evicted = Reason::Evicted as u8,
     /// It lives on elsewhere.
-    Moved,
+    Moved = 0,
 }
 
 /// A stripe in the hands of whoever holds its lock.
@@ -248,7 +252,7 @@ impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
 
 impl Stripe {
     /// An empty stripe.
-    pub fn new(index: Index, state: IndexState, policy: AnyPolicy) -> Stripe {
+    pub fn new(index: Index, state: IndexState, policy: AnyPolicy, events: Queue) -> Stripe {
         Stripe {
             index,
             state: Mutex::new(State {
@@ -257,6 +261,7 @@ impl Stripe {
                     index: state,
                     logs: [Log::new(), Log::new()],
                     tally: Tally::default(),
+                    events,
                     debt: 0,
                     source: (NONE, 0),
                     patience: usize::MAX,
@@ -494,7 +499,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             let to = self.placed_again(policy, offset, entry, header);
             let Some(new) = self.append(policy, to, store) else { return Stored::NoRoom(placed) };
             self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-            self.kill(offset, entry, header, Cause::Overwritten);
+            // What is written again as it is has not been replaced.
+            self.kill(offset, entry, header, if again { Cause::Moved } else { Cause::Overwritten });
             self.done(policy, hash, new, size, again);
             return Stored::Done;
         }
@@ -825,6 +831,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         if !matches!(cause, Cause::Overwritten | Cause::Moved) {
             self.give_place_back();
+        }
+        if self.core.events.wants(cause as u8) {
+            self.core.events.push(cause as u8, entry.key(header), header.value_len());
         }
         if live == 0 && !open {
             if FAST {
