@@ -29,6 +29,7 @@ fn main() {
         .with_config(config)
         .with_src(root.join("src/ffi/types.rs"))
         .with_src(root.join("src/ffi/basic.rs"))
+        .with_src(root.join("src/ffi/events.rs"))
         .with_src(root.join("src/ffi/call.rs"))
         .with_src(root.join("src/ffi/many.rs"))
         .with_src(root.join("src/ffi/conditional.rs"))

@@ -15,6 +15,7 @@ type Cache struct {
 	// the Cache is unreachable, never before: so a call in progress, which keeps the
 	// Cache alive, never meets a released handle.
 	handle handle
+	events undelivered
 }
 
 // New makes a cache. Its memory is taken from the system as entries come, and given

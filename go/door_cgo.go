@@ -38,6 +38,8 @@ static inline larder_status go_larder_delete_many(void *call) { return larder_de
 #cgo nocallback larder_stats
 #cgo noescape larder_iterate
 #cgo nocallback larder_iterate
+#cgo noescape larder_events
+#cgo nocallback larder_events
 #cgo noescape larder_view
 #cgo nocallback larder_view
 #cgo noescape larder_view_release
@@ -92,6 +94,12 @@ var (
 	_ = same[LRU-C.LARDER_POLICY_LRU]
 	_ = same[S3FIFO-C.LARDER_POLICY_S3FIFO]
 	_ = same[Cellar-C.LARDER_POLICY_CELLAR]
+
+	_ = same[EventEvicted-C.LARDER_EVENT_EVICTED]
+	_ = same[EventExpired-C.LARDER_EVENT_EXPIRED]
+	_ = same[EventRejected-C.LARDER_EVENT_REJECTED]
+	_ = same[EventDeleted-C.LARDER_EVENT_DELETED]
+	_ = same[EventOverwritten-C.LARDER_EVENT_OVERWRITTEN]
 
 	_ = same[unsafe.Sizeof(call{})-unsafe.Sizeof(C.larder_call{})]
 	_ = same[unsafe.Offsetof(call{}.cache)-unsafe.Offsetof(C.larder_call{}.cache)]
@@ -199,6 +207,8 @@ func newHandle(o *Options) (handle, status) {
 		default_ttl_ms: C.uint64_t(millis(o.DefaultTTL)),
 		policy:         C.uint32_t(o.Policy),
 		stripes:        C.uint32_t(o.Stripes),
+		event_bytes:    C.uint64_t(o.EventBytes),
+		events:         C.uint64_t(o.Events),
 	}
 	options.struct_size = C.size_t(unsafe.Sizeof(options))
 	var out *C.larder_cache
@@ -254,6 +264,7 @@ func (h handle) stats() Stats {
 		HugePageBytes:    int64(s.huge_page_bytes),
 		AppendedBytes:    uint64(s.appended_bytes),
 		CopiedBytes:      uint64(s.copied_bytes),
+		DroppedEvents:    uint64(s.dropped_events),
 	}
 }
 
@@ -265,6 +276,13 @@ type cursor C.larder_cursor
 func (h handle) iterate(at *cursor, block []byte) (int, status) {
 	var n C.size_t
 	st := C.larder_iterate(h.c(), (*C.larder_cursor)(at), (*C.uint8_t)(unsafe.SliceData(block)), C.size_t(len(block)), &n)
+	return int(n), status(st)
+}
+
+// events fills block with records of events, as iterate does with those of entries.
+func (h handle) events(at *cursor, block []byte) (int, status) {
+	var n C.size_t
+	st := C.larder_events(h.c(), (*C.larder_cursor)(at), (*C.uint8_t)(unsafe.SliceData(block)), C.size_t(len(block)), &n, nil)
 	return int(n), status(st)
 }
 

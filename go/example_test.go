@@ -140,6 +140,27 @@ func ExampleCache_View() {
 	// Output: 10485760 bytes
 }
 
+// What became of the entries: call it every so often.
+func ExampleCache_Events() {
+	cache, _ := larder.New(larder.Options{
+		MaxBytes:   1 << 20,
+		EventBytes: 64 << 10,
+		Events:     larder.EventEvicted | larder.EventDeleted,
+	})
+	defer cache.Close()
+	_ = cache.SetString("soup", []byte("tomato"))
+	_ = cache.SetString("salad", nil)
+	cache.Delete([]byte("soup"))
+
+	for e := range cache.Events() {
+		fmt.Printf("%s: %s, %d bytes\n", e.Reason, e.Key, e.ValueLen)
+	}
+	fmt.Println(cache.Stats().DroppedEvents, "dropped")
+	// Output:
+	// deleted: soup, 6 bytes
+	// 0 dropped
+}
+
 func ExampleCache_Stats() {
 	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
 	defer cache.Close()

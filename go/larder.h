@@ -60,6 +60,24 @@ typedef struct larder_cache larder_cache;
 // larder's own: two logs and two ghosts that learn how to share (docs/policy.md).
 #define LARDER_POLICY_CELLAR 3
 
+// An event, by its reason: an entry was dropped to make room. larder_stats counts it among the evictions.
+#define LARDER_EVENT_EVICTED 1
+
+// An entry was removed after its time had come: when it was found, or in the background, at most about 0.3 s after.
+#define LARDER_EVENT_EXPIRED 2
+
+// A set failed with LARDER_FULL. An older value of the key is still there.
+#define LARDER_EVENT_REJECTED 4
+
+// An entry was deleted by larder_delete.
+#define LARDER_EVENT_DELETED 8
+
+// An entry's value was replaced by a set.
+#define LARDER_EVENT_OVERWRITTEN 16
+
+// An entry was removed because a tag of it was invalidated: when it was found, or in the background.
+#define LARDER_EVENT_INVALIDATED 32
+
 // Flag of larder_call and larder_many: `ttl_ms` counts instead of the cache's default.
 #define LARDER_CALL_TTL 1
 
@@ -170,6 +188,11 @@ typedef struct larder_options {
   // 1: every deadline slides: a read puts it off to the time to live from then (it may expire a 32nd of that early). 0: none
   // does, but those of entries stored with LARDER_SET_SLIDING.
   uint64_t sliding;
+  // Memory in bytes for events that nobody has drained yet (larder_events); 0 for none, up to an eighth of the budget,
+  // which pays for it. It is divided over the stripes in whole pages of 4 KiB; an event takes 12 bytes and its key.
+  uint64_t event_bytes;
+  // LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected. Only with event_bytes.
+  uint64_t events;
 } larder_options;
 
 // What a cache did and holds. Set struct_size to sizeof(larder_stats_t) before the call.
@@ -214,6 +237,8 @@ typedef struct larder_stats_t {
   uint64_t copied_bytes;
   // Entries removed because a tag of theirs was invalidated.
   uint64_t invalidations;
+  // Events that were dropped because there was no room for them in event_bytes.
+  uint64_t dropped_events;
 } larder_stats_t;
 
 // How far an iteration has come. Begin with all zero.
@@ -340,7 +365,7 @@ const char *larder_status_message(int32_t status);
 
 // Makes a cache and stores its handle in *out. Free it with larder_free.
 //
-// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that is not sizeof(larder_options), an option out of range),
+// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),
 // LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills.
 //
 // # Safety
@@ -420,7 +445,7 @@ larder_status larder_clear(const larder_cache *cache);
 // Changes the budget while in use; when it shrinks, entries are evicted until the rest fits.
 //
 // Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 93rd of the
-// first budget, more with more than 8 stripes, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
+// first budget, more with more than 8 stripes or with event_bytes, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
 // and following sets shrink further), LARDER_CLOSED.
 //
 // # Safety
@@ -477,6 +502,32 @@ larder_status larder_view(const larder_cache *cache,
 // # Safety
 // `view` is NULL, zero, or from larder_view and not yet released (nor a copy of it).
 larder_status larder_view_release(struct larder_view_t *view);
+
+// Moves the next events to `buf`, as records of reason (LARDER_EVENT_*, 4 bytes, little endian), key length (likewise),
+// value length (likewise) and key, without padding, and stores their bytes in *written. The value is the one that is gone
+// or was rejected; its length is all there is to know of it.
+//
+// *dropped, unless dropped is NULL, is the number of events that were dropped, because their stripe's part of event_bytes
+// was full, since a call last reported them; it may be more than 0 whatever the status. larder_stats has their sum.
+//
+// Begin with a cursor of all zero and call until LARDER_NOT_FOUND: this is a pass, which returns everything that was
+// there when it began, and perhaps some of what came meanwhile, and always comes to an end. Events of one key come in order;
+// those of different keys may not. Several threads may make passes at once, each with a cursor of its own: every event,
+// and every count, goes to one of them. A call that fails takes no events. Nothing is left after larder_close.
+//
+// Cost: one lock of a stripe for every 16 KiB, and at least one for each stripe.
+//
+// Status: LARDER_OK; LARDER_NOT_FOUND at the end of the pass (at once without event_bytes); LARDER_BUFFER_TOO_SMALL
+// (*written is what the next record needs: 12 bytes and its key, at most 65,548); LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_events(const larder_cache *cache,
+                            struct larder_cursor *cursor,
+                            uint8_t *buf,
+                            size_t buf_len,
+                            size_t *written,
+                            uint64_t *dropped);
 
 // For the fast door from Go: larder_get. May return LARDER_BUSY.
 //

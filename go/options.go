@@ -28,6 +28,18 @@ type Options struct {
 	// two up to 256. 0: chosen from the number of cores and the budget. It doesn't
 	// divide the budget.
 	Stripes int
+
+	// EventBytes is memory, in bytes, for events that nobody has taken yet; see
+	// [Cache.Events]. It comes out of MaxBytes, of which it may be an eighth, and is
+	// divided over the stripes in whole pages of 4 KiB. An event takes 12 bytes and its
+	// key; what finds no room is dropped and counted. 0: there are no events, and they
+	// cost nothing.
+	EventBytes int64
+
+	// Events says which events are wanted: EventEvicted, EventExpired and so on,
+	// combined by |. 0, with EventBytes: evicted, expired and rejected, which is what
+	// happens without the caller's doing.
+	Events EventReason
 }
 
 // Policy is an eviction policy.
@@ -75,6 +87,12 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: Stripes is %d, and must be a power of two up to 256", ErrInvalidOptions, o.Stripes)
 	case o.Policy > Cellar:
 		return fmt.Errorf("%w: there is no %v", ErrInvalidOptions, o.Policy)
+	case o.EventBytes < 0 || o.EventBytes > o.MaxBytes/8:
+		return fmt.Errorf("%w: EventBytes is %d, and may be an eighth of MaxBytes", ErrInvalidOptions, o.EventBytes)
+	case o.Events&^allEvents != 0:
+		return fmt.Errorf("%w: there is no %v", ErrInvalidOptions, o.Events&^allEvents)
+	case o.Events != 0 && o.EventBytes == 0:
+		return fmt.Errorf("%w: Events are wanted, but EventBytes is 0", ErrInvalidOptions)
 	}
 	return nil
 }

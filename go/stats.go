@@ -24,6 +24,8 @@ type Stats struct {
 
 	AppendedBytes uint64 // bytes of entries written by sets
 	CopiedBytes   uint64 // bytes of entries written again, to keep them when memory was reclaimed
+
+	DroppedEvents uint64 // events for which there was no room in Options.EventBytes
 }
 
 // HitRatio is the share of reads that found their key, 0 to 1; 0 when there were none.

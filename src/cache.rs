@@ -7,6 +7,7 @@ use crate::counters::{Counters, Handle};
 use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE, Value};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
+use crate::events::{self, Queue, Reasons};
 use crate::extra;
 use crate::freshness::{self, State};
 use crate::hash::KeyHasher;
@@ -43,6 +44,12 @@ pub struct Options {
     pub stripes: usize,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Memory, in bytes, for events that nobody has drained yet ([`Cache::drain_events`]); 0 for none, up to an eighth of
+    /// the budget, which pays for it. It is divided over the stripes in whole pages of 4 KiB; an event takes 12 bytes and
+    /// its key. What finds its stripe's part full is dropped and counted ([`Stats::dropped_events`]).
+    pub event_bytes: u64,
+    /// Which events are wanted, where `event_bytes` isn't 0.
+    pub events: Reasons,
     /// The seed of the hash; `None` for a random one. For tests: with a known seed, keys that collide can be found.
     pub seed: Option<u64>,
 }
@@ -59,6 +66,8 @@ impl Options {
             policy: Kind::Default,
             stripes: 0,
             clock: Clock::Coarse,
+            event_bytes: 0,
+            events: Reasons::default(),
             seed: None,
         }
     }
@@ -123,6 +132,8 @@ pub struct Stats {
     pub appended_bytes: u64,
     /// Bytes of entries appended again by drains.
     pub copied_bytes: u64,
+    /// Events that found their queue full.
+    pub dropped_events: u64,
 }
 
 /// What all users of an open cache share. Lives until the cache is closed and the last view of it is released.
@@ -152,7 +163,7 @@ pub struct Shared {
     /// Tags that were invalidated.
     pub invalidations: Invalidations,
     counters: Counters,
-    rejections: AtomicU64,
+    pub(crate) rejections: AtomicU64,
     index_huge: bool,
     /// What an empty cache takes.
     fixed_bytes: u64,
@@ -187,7 +198,13 @@ impl Shared {
         let index_huge = space.is_huge() && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
-        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64 + Sequences::bytes_for(max);
+        if options.event_bytes > max / 8 {
+            return Err(Error::InvalidOptions("event_bytes must be at most an eighth of max_bytes"));
+        }
+        let event_bytes = events::ring_bytes(options.event_bytes, count);
+        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
+            + count as u64 * event_bytes
+            + Sequences::bytes_for(max);
         if !space.reserve_bookkeeping(fixed) {
             return Err(TOO_MANY_STRIPES);
         }
@@ -195,7 +212,8 @@ impl Shared {
             let policy = AnyPolicy::new(options.policy, 16);
             hit_max = policy.hit_max();
             let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
-            stripes.push(Stripe::new(index, state, policy));
+            let events = Queue::new(event_bytes, options.events).ok_or(Error::OutOfMemory)?;
+            stripes.push(Stripe::new(index, state, policy, events));
         }
         // A value of a quarter of the budget must fit beside all this.
         if space.committed() > max / 4 {
@@ -413,7 +431,7 @@ impl Shared {
     fn stats(&self) -> Stats {
         let (hits, misses) = self.counters.sum();
         let mut sum = Tally::default();
-        let (mut entries, mut live, mut footprint) = (0, 0, 0);
+        let (mut entries, mut live, mut footprint, mut dropped_events) = (0, 0, 0, 0);
         self.each_stripe(|stripe, state| {
             let tally = &state.core.tally;
             sum.sets += tally.sets;
@@ -423,6 +441,7 @@ impl Shared {
             sum.invalidations += tally.invalidations;
             sum.appended += tally.appended;
             sum.copied += tally.copied;
+            dropped_events += state.core.events.dropped();
             entries += state.core.index.entries() as u64;
             live += state.core.logs.iter().map(|log| log.live).sum::<u64>();
             footprint += stripe.footprint.load(Ordering::Relaxed);
@@ -451,6 +470,7 @@ impl Shared {
             huge_page_bytes: usage.huge + index_huge,
             appended_bytes: sum.appended,
             copied_bytes: sum.copied,
+            dropped_events,
         }
     }
 }
@@ -522,7 +542,7 @@ impl Cache {
         Ok(unsafe { &*shared })
     }
 
-    fn with<T>(&self, f: impl FnOnce(&Shared) -> T) -> Result<T, Error> {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&Shared) -> T) -> Result<T, Error> {
         let guard = epoch::pin();
         Ok(f(self.shared(&guard)?))
     }
@@ -732,10 +752,7 @@ impl Cache {
         match effort.waits {
             0..32 => std::thread::yield_now(),
             32..2_000 => std::thread::sleep(Duration::from_micros(100)),
-            _ => {
-                let _ = self.with(|shared| shared.rejections.fetch_add(1, Ordering::Relaxed));
-                return Err(Error::Full);
-            }
+            _ => return Err(Error::Full),
         }
         Ok(())
     }
@@ -812,7 +829,7 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::InvalidOptions`] below 256 KiB or a 93rd of the first budget (more with
-    /// more than 8 stripes: two segments to a stripe, and six), or above the larger of 16 GiB and four times
+    /// more than 8 stripes: two segments to a stripe, and six; and with events: four times their memory), or above the larger of 16 GiB and four times
     /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
     /// budget is in force even then, and following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {

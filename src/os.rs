@@ -127,6 +127,8 @@ pub struct Zeroed<T> {
 /// Exactly that.
 pub unsafe trait Plain: Copy {}
 // SAFETY: integers.
+unsafe impl Plain for u8 {}
+// SAFETY: integers.
 unsafe impl Plain for u16 {}
 // SAFETY: integers.
 unsafe impl Plain for u32 {}
@@ -142,6 +144,14 @@ impl<T: Plain> Zeroed<T> {
     /// # Panics
     /// When the system refuses memory.
     pub fn new(len: usize) -> Zeroed<T> {
+        Zeroed::try_new(len).expect("the system refused memory for a table")
+    }
+
+    /// As [`Zeroed::new`].
+    ///
+    /// # Errors
+    /// When the system refuses memory.
+    pub fn try_new(len: usize) -> io::Result<Zeroed<T>> {
         let len = len.max(1);
         // SAFETY: a fresh anonymous mapping touches no memory of ours.
         let raw = unsafe {
@@ -154,8 +164,10 @@ impl<T: Plain> Zeroed<T> {
                 0,
             )
         };
-        assert!(raw != libc::MAP_FAILED, "the system refused memory for a table");
-        Zeroed { start: NonNull::new(raw.cast()).expect("mmap returned a null page"), len }
+        if raw == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Zeroed { start: NonNull::new(raw.cast()).expect("mmap returned a null page"), len })
     }
 }
 

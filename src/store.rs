@@ -7,11 +7,13 @@
 use crate::cache::{Cache, Effort, Shared, Ttl, millis};
 use crate::epoch;
 use crate::error::Error;
+use crate::events::Reason;
 use crate::extra::{Extra, MAX_TAGS, Tags};
 use crate::freshness;
 use crate::maintenance;
 use crate::policy::{AnyPolicy, Placement};
 use crate::stripe::{Condition, Store, Stored, Writer};
+use crate::sync::Ordering;
 use std::time::Duration;
 
 /// What can be said of a value when it is stored.
@@ -143,8 +145,25 @@ impl Cache {
                     Attempt::NoRoom(said) => placed = said,
                 }
             }
-            self.make_room(Some(hash), &mut effort)?;
+            self.make_room(Some(hash), &mut effort).inspect_err(|&error| {
+                if error == Error::Full {
+                    self.reject(hash, key, value_len);
+                }
+            })?;
         }
+    }
+
+    /// Counts a store that found no room, and tells of it.
+    #[cold]
+    fn reject(&self, hash: u64, key: &[u8], value_len: usize) {
+        // A cache that was closed meanwhile counts no more.
+        let _ = self.with(|shared| {
+            shared.rejections.fetch_add(1, Ordering::Relaxed);
+            let mut state = shared.stripe(hash).state.lock();
+            if state.core.events.wants(Reason::Rejected as u8) {
+                state.core.events.push(Reason::Rejected as u8, key, value_len);
+            }
+        });
     }
 
     /// Stores a value if a condition is met; `versioned`: with a version, which is returned. `Err` of the inner result: it

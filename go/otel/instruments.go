@@ -60,6 +60,9 @@ var definitions = []definition{
 		counter(func(s *larder.Stats) uint64 { return s.AppendedBytes }, "larder.reason", "set"),
 		counter(func(s *larder.Stats) uint64 { return s.CopiedBytes }, "larder.reason", "kept"),
 	}},
+	{"larder.events.dropped", "{event}", "Events dropped because there was no room for them in the queue.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.DroppedEvents }, "", ""),
+	}},
 	{"larder.entries", "{entry}", "Entries held.", false, []value{
 		gauge(func(s *larder.Stats) int64 { return s.Entries }, "", ""),
 	}},

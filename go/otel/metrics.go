@@ -17,6 +17,7 @@
 //	larder.removals            {entry}    entries removed, by larder.reason: evicted, expired or deleted
 //	larder.rejections          {entry}    values not stored
 //	larder.written             By         bytes written, by larder.reason: set, or kept (entries written again)
+//	larder.events.dropped      {event}    events that found no room in larder.Options.EventBytes
 //	larder.entries             {entry}    entries held
 //	larder.memory.usage        By         the budget in use, by larder.state: live, dead, index or bookkeeping
 //	larder.memory.limit        By         the budget

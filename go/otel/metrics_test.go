@@ -61,7 +61,7 @@ func TestEveryNumberIsExported(t *testing.T) {
 	s := &source{stats: larder.Stats{
 		Hits: 1, Misses: 2, Sets: 3, Deletes: 4, Evictions: 5, Expirations: 6, Rejections: 7,
 		Entries: 8, MaxBytes: 9, LiveBytes: 10, DeadBytes: 11, IndexBytes: 12, BookkeepingBytes: 13, FreeBytes: 14,
-		HugePageBytes: 15, AppendedBytes: 16, CopiedBytes: 17,
+		HugePageBytes: 15, AppendedBytes: 16, CopiedBytes: 17, DroppedEvents: 18,
 	}}
 	provider, reader := newProvider()
 	if _, err := larderotel.Register(s, larderotel.WithMeterProvider(provider), larderotel.WithAttributes(attribute.String("cache", "c"))); err != nil {
@@ -86,6 +86,7 @@ func TestEveryNumberIsExported(t *testing.T) {
 		"larder.memory.huge_pages{cache=c}":                     15,
 		"larder.written{cache=c,larder.reason=set}":             16,
 		"larder.written{cache=c,larder.reason=kept}":            17,
+		"larder.events.dropped{cache=c}":                        18,
 	}
 	for name, n := range want {
 		if got[name] != n {

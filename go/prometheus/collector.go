@@ -16,6 +16,7 @@
 //	larder_rejections_total                   values not stored
 //	larder_appended_bytes_total               bytes written for sets
 //	larder_copied_bytes_total                 bytes written again to keep entries
+//	larder_dropped_events_total               events that found no room in larder.Options.EventBytes
 //	larder_entries                            entries held
 //	larder_max_bytes                          the budget
 //	larder_bytes{state}                       the budget by use: live, dead, index, bookkeeping
@@ -93,6 +94,7 @@ func (c *Collector) counters(o options) {
 		{"rejections_total", "Values not stored because they were too large or no room could be made.", func(s *larder.Stats) uint64 { return s.Rejections }},
 		{"appended_bytes_total", "Bytes written for sets.", func(s *larder.Stats) uint64 { return s.AppendedBytes }},
 		{"copied_bytes_total", "Bytes written again to keep entries when their segment was reclaimed.", func(s *larder.Stats) uint64 { return s.CopiedBytes }},
+		{"dropped_events_total", "Events dropped because there was no room for them in the queue.", func(s *larder.Stats) uint64 { return s.DroppedEvents }},
 	} {
 		c.metrics = append(c.metrics, metric{
 			desc:  prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", m.name), m.help, nil, o.labels),

@@ -24,7 +24,7 @@ func TestEveryNumberIsExported(t *testing.T) {
 	s := &source{stats: larder.Stats{
 		Hits: 1, Misses: 2, Sets: 3, Deletes: 4, Evictions: 5, Expirations: 6, Rejections: 7,
 		Entries: 8, MaxBytes: 9, LiveBytes: 10, DeadBytes: 11, IndexBytes: 12, BookkeepingBytes: 13, FreeBytes: 14,
-		HugePageBytes: 15, AppendedBytes: 16, CopiedBytes: 17,
+		HugePageBytes: 15, AppendedBytes: 16, CopiedBytes: 17, DroppedEvents: 18,
 	}}
 	want := `
 # HELP larder_appended_bytes_total Bytes written for sets.
@@ -42,6 +42,9 @@ larder_copied_bytes_total 17
 # HELP larder_deletes_total Entries removed by a delete.
 # TYPE larder_deletes_total counter
 larder_deletes_total 4
+# HELP larder_dropped_events_total Events dropped because there was no room for them in the queue.
+# TYPE larder_dropped_events_total counter
+larder_dropped_events_total 18
 # HELP larder_entries Entries held.
 # TYPE larder_entries gauge
 larder_entries 8

@@ -1,5 +1,6 @@
 //! The functions for C programs.
 
+use super::types::FIRST_OPTIONS;
 use super::{
     LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Status, boundary, handle, key_bytes, value_bytes,
 };
@@ -52,7 +53,7 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
 
 /// Makes a cache and stores its handle in *out. Free it with larder_free.
 ///
-/// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that is not sizeof(larder_options), an option out of range),
+/// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),
 /// LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills.
 ///
 /// # Safety
@@ -65,14 +66,24 @@ pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mu
         }
         // SAFETY: not null, so valid.
         unsafe { out.write(ptr::null_mut()) };
-        // A longer struct is a newer program's; fields that this library doesn't know can't be checked, so it is refused.
-        // SAFETY: not null, so valid for at least its first field.
-        if options.is_null() || unsafe { (*options).struct_size } != size_of::<LarderOptions>() {
+        if options.is_null() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
-        // SAFETY: not null and of the right size.
-        let options = unsafe { options.read() }.to_options()?;
-        let cache = Box::new(LarderCache(Cache::new(options)?));
+        // SAFETY: not null, so valid for at least its first field.
+        let size = unsafe { (&raw const (*options).struct_size).read() };
+        // A longer struct is a newer program's; fields that this library doesn't know can't be checked, so it is refused.
+        // A shorter one is an older program's: what it doesn't have is 0.
+        if !(FIRST_OPTIONS..=size_of::<LarderOptions>()).contains(&size) || !size.is_multiple_of(8) {
+            return Err(Status::LARDER_INVALID_ARGUMENT);
+        }
+        let mut known = std::mem::MaybeUninit::<LarderOptions>::zeroed();
+        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of integers: all bytes are
+        // values of it.
+        let known = unsafe {
+            ptr::copy_nonoverlapping(options.cast::<u8>(), known.as_mut_ptr().cast::<u8>(), size);
+            known.assume_init()
+        };
+        let cache = Box::new(LarderCache(Cache::new(known.to_options()?)?));
         // SAFETY: as above.
         unsafe { out.write(Box::into_raw(cache)) };
         Ok(())
@@ -252,7 +263,7 @@ pub unsafe extern "C" fn larder_clear(cache: *const LarderCache) -> Status {
 /// Changes the budget while in use; when it shrinks, entries are evicted until the rest fits.
 ///
 /// Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 93rd of the
-/// first budget, more with more than 8 stripes, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
+/// first budget, more with more than 8 stripes or with event_bytes, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
 /// and following sets shrink further), LARDER_CLOSED.
 ///
 /// # Safety

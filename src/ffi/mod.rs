@@ -1,12 +1,13 @@
 //! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results become statuses.
 //!
-//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` has what C programs use,
+//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` and `events` have what C programs use,
 //! `call` the same operations with one pointer to a struct of words for the Go package,
 //! `many` many keys at a time, `conditional` what depends on what is there, `loads` loads and tags.
 
 mod basic;
 mod call;
 mod conditional;
+mod events;
 mod loads;
 mod many;
 mod types;

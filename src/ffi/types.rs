@@ -3,6 +3,7 @@
 use super::LarderCache;
 use crate::cache::{Options, Stats, TryError};
 use crate::error::Error;
+use crate::events::{Reason, Reasons};
 use crate::policy::Kind;
 use std::time::Duration;
 
@@ -82,6 +83,29 @@ pub const LARDER_POLICY_S3FIFO: u32 = 2;
 /// larder's own: two logs and two ghosts that learn how to share (docs/policy.md).
 pub const LARDER_POLICY_CELLAR: u32 = 3;
 
+/// An event, by its reason: an entry was dropped to make room. larder_stats counts it among the evictions.
+pub const LARDER_EVENT_EVICTED: u32 = 1;
+/// An entry was removed after its time had come: when it was found, or in the background, at most about 0.3 s after.
+pub const LARDER_EVENT_EXPIRED: u32 = 2;
+/// A set failed with LARDER_FULL. An older value of the key is still there.
+pub const LARDER_EVENT_REJECTED: u32 = 4;
+/// An entry was deleted by larder_delete.
+pub const LARDER_EVENT_DELETED: u32 = 8;
+/// An entry's value was replaced by a set.
+pub const LARDER_EVENT_OVERWRITTEN: u32 = 16;
+/// An entry was removed because a tag of it was invalidated: when it was found, or in the background.
+pub const LARDER_EVENT_INVALIDATED: u32 = 32;
+
+// The numbers are the crate's.
+const _: () = assert!(
+    LARDER_EVENT_EVICTED == Reason::Evicted as u32
+        && LARDER_EVENT_EXPIRED == Reason::Expired as u32
+        && LARDER_EVENT_REJECTED == Reason::Rejected as u32
+        && LARDER_EVENT_DELETED == Reason::Deleted as u32
+        && LARDER_EVENT_OVERWRITTEN == Reason::Overwritten as u32
+        && LARDER_EVENT_INVALIDATED == Reason::Invalidated as u32
+);
+
 /// How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes; the rest is optional.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -108,7 +132,15 @@ pub struct LarderOptions {
     /// 1: every deadline slides: a read puts it off to the time to live from then (it may expire a 32nd of that early). 0: none
     /// does, but those of entries stored with LARDER_SET_SLIDING.
     pub sliding: u64,
+    /// Memory in bytes for events that nobody has drained yet (larder_events); 0 for none, up to an eighth of the budget,
+    /// which pays for it. It is divided over the stripes in whole pages of 4 KiB; an event takes 12 bytes and its key.
+    pub event_bytes: u64,
+    /// LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected. Only with event_bytes.
+    pub events: u64,
 }
+
+/// Bytes of the first larder_options, before ttl_jitter was added to it: programs that were built then may go on.
+pub(super) const FIRST_OPTIONS: usize = std::mem::offset_of!(LarderOptions, ttl_jitter);
 
 impl LarderOptions {
     pub(super) fn to_options(self) -> Result<Options, Status> {
@@ -119,9 +151,13 @@ impl LarderOptions {
             LARDER_POLICY_CELLAR => Kind::Cellar,
             _ => return Err(Status::LARDER_INVALID_ARGUMENT),
         };
-        if self.flags != 0 || self.reserved != 0 || self.sliding > 1 {
+        if self.flags != 0 || self.reserved != 0 || self.sliding > 1 || self.events != 0 && self.event_bytes == 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
+        let events = match self.events {
+            0 => Reasons::default(),
+            bits => Reasons::from_bits(bits).ok_or(Status::LARDER_INVALID_ARGUMENT)?,
+        };
         Ok(Options {
             max_entries: self.max_entries,
             default_ttl: (self.default_ttl_ms > 0).then(|| Duration::from_millis(self.default_ttl_ms)),
@@ -129,6 +165,8 @@ impl LarderOptions {
             stripes: self.stripes as usize,
             ttl_jitter: self.ttl_jitter,
             sliding: self.sliding == 1,
+            event_bytes: self.event_bytes,
+            events,
             ..Options::new(self.max_bytes)
         })
     }
@@ -188,12 +226,14 @@ pub struct LarderStats {
     pub copied_bytes: u64,
     /// Entries removed because a tag of theirs was invalidated.
     pub invalidations: u64,
+    /// Events that were dropped because there was no room for them in event_bytes.
+    pub dropped_events: u64,
 }
 
 stats! {
     hits, misses, sets, deletes, evictions, expirations, rejections, entries, bytes, max_bytes, live_bytes, dead_bytes,
     index_bytes, free_bytes, bookkeeping_bytes, huge_page_bytes, appended_bytes, copied_bytes,
-    invalidations,
+    invalidations, dropped_events,
 }
 
 /// How far an iteration has come. Begin with all zero.
