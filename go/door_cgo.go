@@ -100,6 +100,7 @@ var (
 	_ = same[EventRejected-C.LARDER_EVENT_REJECTED]
 	_ = same[EventDeleted-C.LARDER_EVENT_DELETED]
 	_ = same[EventOverwritten-C.LARDER_EVENT_OVERWRITTEN]
+	_ = same[EventInvalidated-C.LARDER_EVENT_INVALIDATED]
 
 	_ = same[unsafe.Sizeof(call{})-unsafe.Sizeof(C.larder_call{})]
 	_ = same[unsafe.Offsetof(call{}.cache)-unsafe.Offsetof(C.larder_call{}.cache)]

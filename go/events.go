@@ -32,11 +32,14 @@ const (
 	EventDeleted
 	// EventOverwritten: an entry's value was replaced by another.
 	EventOverwritten
+	// EventInvalidated: an entry was removed because a tag of it was invalidated: when
+	// it was found, or in the background, which may be long after.
+	EventInvalidated
 
-	allEvents = EventEvicted | EventExpired | EventRejected | EventDeleted | EventOverwritten
+	allEvents = EventEvicted | EventExpired | EventRejected | EventDeleted | EventOverwritten | EventInvalidated
 )
 
-var eventNames = [...]string{"evicted", "expired", "rejected", "deleted", "overwritten"}
+var eventNames = [...]string{"evicted", "expired", "rejected", "deleted", "overwritten", "invalidated"}
 
 // String is the reason in a word, fit for a label; several are separated by |.
 func (r EventReason) String() string {

@@ -14,7 +14,7 @@ import (
 )
 
 const allEvents = larder.EventEvicted | larder.EventExpired | larder.EventRejected | larder.EventDeleted |
-	larder.EventOverwritten
+	larder.EventOverwritten | larder.EventInvalidated
 
 // taken is all events that are there, as text.
 func taken(c *larder.Cache) []string {
@@ -202,7 +202,7 @@ func TestEventOptions(t *testing.T) {
 	for _, o := range []larder.Options{
 		{EventBytes: -1},
 		{EventBytes: 1<<20/8 + 1},
-		{EventBytes: 4096, Events: 32},
+		{EventBytes: 4096, Events: 64},
 		{Events: larder.EventEvicted},
 	} {
 		o.MaxBytes = 1 << 20
@@ -213,8 +213,8 @@ func TestEventOptions(t *testing.T) {
 	newCache(t, larder.Options{MaxBytes: 1 << 20, EventBytes: 1 << 20 / 8})
 	for reason, want := range map[larder.EventReason]string{
 		larder.EventEvicted: "evicted", larder.EventExpired: "expired", larder.EventRejected: "rejected",
-		larder.EventDeleted: "deleted", larder.EventOverwritten: "overwritten",
-		larder.EventEvicted | larder.EventDeleted: "evicted|deleted", 0: "EventReason(0)", 33: "evicted|EventReason(32)",
+		larder.EventDeleted: "deleted", larder.EventOverwritten: "overwritten", larder.EventInvalidated: "invalidated",
+		larder.EventEvicted | larder.EventDeleted: "evicted|deleted", 0: "EventReason(0)", 65: "evicted|EventReason(64)",
 	} {
 		if got := reason.String(); got != want {
 			t.Errorf("%d is %q, want %q", uint32(reason), got, want)

@@ -3,7 +3,7 @@
 
 mod support;
 
-use larder::{Cache, Clock, Error, MockClock, Options, Policy, Reason, Reasons, Ttl};
+use larder::{Ask, Cache, Clock, Error, MockClock, Options, Policy, Reason, Reasons, SetOptions, Ttl};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -169,6 +169,47 @@ fn a_set_that_finds_no_room_is_told_and_counted() {
     assert_eq!(cache.set(b"too large", &vec![0; 1 << 20]), Err(Error::ValueTooLarge));
     assert_eq!(cache.stats().unwrap().rejections, 1);
     assert!(events(&cache).iter().all(|event| event.0 != Reason::Rejected));
+}
+
+#[test]
+fn invalidations_are_told_when_they_are_found() {
+    let cache = cache(telling(64 * KIB));
+    let tagged = SetOptions { tags: &[b"tag"], ..SetOptions::default() };
+    for (key, value) in [(&b"set anew"[..], &b"1"[..]), (b"deleted", b"12"), (b"left", b"123")] {
+        cache.set_with(key, value, &tagged).unwrap();
+    }
+    cache.set(b"other", b"1234").unwrap();
+    cache.invalidate_tag(b"tag", false).unwrap();
+    assert_eq!(events(&cache), []);
+    cache.set(b"set anew", b"12345").unwrap();
+    cache.delete(b"deleted");
+    cache.settle_tags().unwrap();
+    let expected = [
+        event(Reason::Invalidated, b"set anew", 1),
+        event(Reason::Invalidated, b"deleted", 2),
+        event(Reason::Invalidated, b"left", 3),
+    ];
+    assert_eq!(events(&cache), expected);
+    assert_eq!(cache.stats().unwrap().invalidations, 3);
+}
+
+/// What only changes what is said of a value doesn't replace it.
+#[test]
+fn an_entry_that_is_written_again_has_not_left() {
+    let cache = cache(telling(64 * KIB));
+    let options = SetOptions::default();
+    cache.set(b"key", b"1").unwrap();
+    assert!(cache.touch(b"key", Ttl::Millis(100_000)).unwrap());
+    assert!(cache.mark_stale(b"key").unwrap());
+    let ask = Ask { version: true, ..Ask::default() };
+    let version = cache.get_with(b"key", &mut Vec::new(), ask).unwrap().unwrap().version;
+    assert!(!cache.add(b"key", b"12", &options).unwrap());
+    assert_eq!(events(&cache), []);
+    let version = cache.compare_and_swap(b"key", b"12", version, &options).unwrap().unwrap();
+    assert_eq!(cache.compare_and_swap(b"key", b"123", version + 1, &options).unwrap(), Err(true));
+    assert_eq!(cache.increment(b"key", 100, &options).unwrap(), 112);
+    let expected = [event(Reason::Overwritten, b"key", 1), event(Reason::Overwritten, b"key", 2)];
+    assert_eq!(events(&cache), expected);
 }
 
 #[test]

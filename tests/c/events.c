@@ -3,7 +3,7 @@
 #include "helpers.h"
 
 enum { ALL = LARDER_EVENT_EVICTED | LARDER_EVENT_EXPIRED | LARDER_EVENT_REJECTED | LARDER_EVENT_DELETED |
-             LARDER_EVENT_OVERWRITTEN };
+             LARDER_EVENT_OVERWRITTEN | LARDER_EVENT_INVALIDATED };
 
 static larder_cache *new_telling(uint64_t max_bytes, uint64_t event_bytes, uint64_t events) {
     larder_options options = budget(max_bytes);
@@ -54,11 +54,11 @@ static void options_are_checked(void) {
 static void a_shorter_options_struct_has_no_events(void) {
     larder_options options = budget(4 * MIB);
     larder_cache *cache = NULL;
-    const size_t first = offsetof(larder_options, event_bytes);
+    const size_t first = offsetof(larder_options, ttl_jitter);
     larder_cursor cursor = {0};
     size_t written = 77;
     options.struct_size = first;
-    options.event_bytes = options.events = UINT64_C(0xc5c5c5c5c5c5c5c5); /* not its own */
+    options.sliding = options.event_bytes = options.events = UINT64_C(0xc5c5c5c5c5c5c5c5); /* not its own */
     REQUIRE(larder_new(&options, &cache) == LARDER_OK);
     CHECK_STATUS(LARDER_OK, set_text(cache, "a", "1"));
     CHECK_STATUS(LARDER_OK, larder_delete(cache, bytes("a"), 1));
