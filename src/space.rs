@@ -81,7 +81,7 @@ impl Segment {
 }
 
 /// Bytes of a part of a segment, the least that the sweep for expired entries looks at.
-pub const PART: u64 = 8 << 10;
+pub const PART: u64 = 4 << 10;
 
 /// What is known of a part of a segment, for the sweep: a time before which nothing that begins in it expires, and where
 /// its first entry with a deadline begins. In one word: the time in milliseconds, plus one, then 18 bits of place in units of

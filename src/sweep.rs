@@ -11,7 +11,7 @@ use crate::stripe::{Cause, Writer};
 use crate::sync::Ordering;
 
 /// How long a segment may hold something expired before it is due, in milliseconds.
-pub const DEFER: u64 = 400;
+pub const DEFER: u64 = 250;
 
 /// Where a sweep stands.
 pub struct Sweep {
