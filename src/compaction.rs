@@ -23,7 +23,11 @@ enum Compacted {
 impl<const FAST: bool> Writer<'_, FAST> {
     /// Makes room, one entry's worth: compacts where enough is dead, else evicts. `drop`: without asking the policy.
     pub fn make_some_room<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
-        if self.core.choose && !FAST {
+        // One that is half compacted is finished first: what was passed of it has been counted as paid.
+        if self.core.choose && self.core.source.0 == NONE && !drop {
+            if FAST {
+                return Drained::Nothing;
+            }
             self.core.choose = false;
             self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
         }

@@ -10,12 +10,13 @@
 //!   fills, this thread touches what it will need next, so that no set has to.
 
 use crate::cache::Shared;
+use crate::sweep::DEFER;
 use crate::sync::{AtomicBool, Mutex, Ordering, fence};
 use crate::tags::Pass;
 use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 
-/// How often the thread looks for what has expired. It is free after at most twice this.
+/// How often the thread looks for what has expired. It is free after at most twice this and [`DEFER`].
 const TICK: Duration = Duration::from_millis(150);
 /// How long the thread sleeps when there are no deadlines, if nobody wakes it.
 const IDLE: Duration = Duration::from_millis(600);
@@ -117,10 +118,8 @@ pub fn sweep(shared: &Shared) -> bool {
     let now = shared.clock.now();
     let mut pending = false;
     for stripe in &shared.stripes {
-        while stripe.next_deadline.load(Ordering::Acquire) <= now {
-            if stripe.state.lock().writer(shared, stripe).0.sweep(now, BATCH) {
-                break;
-            }
+        if stripe.next_deadline.load(Ordering::Acquire) <= now.saturating_sub(DEFER) {
+            while !stripe.state.lock().writer(shared, stripe).0.sweep(now, BATCH) {}
         }
         pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;
     }

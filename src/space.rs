@@ -80,6 +80,40 @@ impl Segment {
     }
 }
 
+/// Bytes of a part of a segment, the least that the sweep for expired entries looks at.
+pub const PART: u64 = 4 << 10;
+
+/// What is known of a part of a segment, for the sweep: a time before which nothing that begins in it expires, and where
+/// its first entry with a deadline begins. In one word: the time in milliseconds, plus one, then 18 bits of place in units of
+/// 8 bytes. 0 when it has no deadline.
+pub struct Part(AtomicU64);
+
+const PLACE_BITS: u32 = 18;
+
+impl Part {
+    /// The earliest deadline, and the place of the first entry with one.
+    #[inline]
+    pub fn get(&self) -> Option<(u64, u64)> {
+        let word = self.0.load(Ordering::Relaxed);
+        (word != 0).then(|| ((word >> PLACE_BITS) - 1, (word & ((1 << PLACE_BITS) - 1)) << 3))
+    }
+
+    /// Takes notice of an entry with a deadline that begins at byte `at` of the segment.
+    #[inline]
+    pub fn note(&self, deadline: u64, at: u64) {
+        let time = deadline.min((1 << (64 - PLACE_BITS)) - 2);
+        let (earliest, first) = self.get().unwrap_or((u64::MAX, u64::MAX));
+        if time < earliest || at < first {
+            self.0.store((time.min(earliest) + 1) << PLACE_BITS | at.min(first) >> 3, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
 struct Pool {
     /// Committed and free.
     free: Vec<u32>,
@@ -100,6 +134,7 @@ struct Pool {
 pub struct Space {
     region: Region,
     table: Region,
+    parts: Region,
     segment_shift: u32,
     segments: u32,
     run_slots: u32,
@@ -148,9 +183,11 @@ impl Space {
         let run_space = region.len() as u64 - limit;
         let run_slots = (limit / PAGE as u64) as u32;
         let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
+        let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
         Ok(Space {
             region,
             table,
+            parts,
             segment_shift: segment.trailing_zeros(),
             segments,
             run_slots,
@@ -195,6 +232,16 @@ impl Space {
         let id = id.min(self.segments + self.run_slots - 1);
         // SAFETY: the table has room for this many, and Segment is made of atomics, for which zeros are valid.
         unsafe { &*self.table.start().cast::<Segment>().add(id as usize) }
+    }
+
+    /// What is known of the part that holds byte `at` of a segment (not a run).
+    #[inline]
+    pub fn part(&self, id: u32, at: u64) -> &Part {
+        debug_assert!(id < self.segments && at < self.segment_size());
+        let number = (u64::from(id.min(self.segments - 1)) << self.segment_shift) / PART
+            + at.min(self.segment_size() - 1) / PART;
+        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for which zeros are valid.
+        unsafe { &*self.parts.start().cast::<Part>().add(number as usize) }
     }
 
     /// The segment (not the run) that holds an offset.
@@ -333,6 +380,13 @@ impl Space {
         segment.start.store(u64::from(id) << self.segment_shift, Ordering::Relaxed);
         segment.capacity.store(self.segment_size(), Ordering::Relaxed);
         self.reset(segment);
+        for at in (0..self.segment_size()).step_by(PART as usize) {
+            // Looked at first, so that a cache without deadlines never touches the pages.
+            let part = self.part(id, at);
+            if part.get().is_some() {
+                part.clear();
+            }
+        }
         Some(id)
     }
 
@@ -424,8 +478,11 @@ impl Space {
 
     /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
     fn reserve_with_table(&self, bytes: u64, first: u32, count: u32) -> bool {
-        let pages = |id: u32| (id as usize * size_of::<Segment>()).div_ceil(PAGE);
-        let table = ((pages(first + count) - pages(first)) * PAGE) as u64;
+        let pages = |bytes: u64| bytes.div_ceil(PAGE as u64);
+        let of_table = |id: u32| pages(u64::from(id) * size_of::<Segment>() as u64);
+        let of_parts = |id: u32| pages((u64::from(id) << self.segment_shift) / PART * size_of::<Part>() as u64);
+        let upto = |id: u32| of_table(id) + of_parts(id);
+        let table = (upto(first + count) - upto(first)) * PAGE as u64;
         let ok = self.reserve(bytes + table);
         if ok {
             self.bookkeeping.fetch_add(table, Ordering::Relaxed);

@@ -23,6 +23,7 @@ use crate::loads::Loads;
 use crate::log::Log;
 use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict};
 use crate::space::NONE;
+use crate::sweep::Sweep;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Entries that one call drains at most while it pays what it owes.
@@ -103,8 +104,8 @@ pub struct Core {
     /// The entry written by the set that is under way: the drain that pays for it stops before it.
     pub newest: u64,
     policy_bytes: u64,
-    /// Where the maintenance thread goes on: segment and offset. NONE when it begins anew.
-    pub sweep: (u32, u64),
+    /// Where the maintenance thread goes on.
+    pub sweep: Sweep,
     /// Segments without live entries that the fast door left to be given up.
     deferred: [u32; DEFERRED],
     deferred_len: usize,
@@ -275,7 +276,7 @@ impl Stripe {
                     served_at: 0,
                     newest: 0,
                     policy_bytes: 0,
-                    sweep: (NONE, 0),
+                    sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
                     deferred_len: 0,
                     said: None,
@@ -619,7 +620,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return false;
         }
         entry.set_deadline(header, deadline);
-        self.due(self.segment_of(offset, entry, header), deadline);
+        let id = self.segment_of(offset, entry, header);
+        self.due(id, offset - self.shared.space.segment(id).start(), deadline);
         true
     }
 
@@ -642,7 +644,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         unsafe { entry.overwrite(header, &shape, store.value, self.shared.hit_max) };
         sequence.end();
         if let Some(deadline) = shape.deadline {
-            self.due(self.shared.space.segment_at(offset), deadline);
+            let id = self.shared.space.segment_at(offset);
+            self.due(id, offset - self.shared.space.segment(id).start(), deadline);
         }
         self.core.tally.sets += 1;
         self.core.tally.appended += header.size() as u64;
@@ -807,7 +810,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         segment.used.store(used + size, Ordering::Relaxed);
         segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
         if let Some(deadline) = deadline {
-            self.due(id, deadline);
+            self.due(id, used, deadline);
         }
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         log.live += size;
@@ -816,13 +819,17 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         segment.start() + used
     }
 
-    /// Notes that an entry of a segment expires at a time.
+    /// Notes that the entry at a byte of a segment expires at a time.
     #[inline]
-    fn due(&self, id: u32, deadline: u64) {
+    fn due(&mut self, id: u32, at: u64, deadline: u64) {
         let segment = self.shared.space.segment(id);
         if deadline < segment.min_deadline.load(Ordering::Relaxed) {
             segment.min_deadline.store(deadline, Ordering::Relaxed);
         }
+        if !self.shared.space.is_run(id) {
+            self.shared.space.part(id, at).note(deadline, at);
+        }
+        self.core.sweep.note(deadline);
         if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
             self.stripe.next_deadline.store(deadline, Ordering::Release);
         }
@@ -920,14 +927,13 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             0
         };
         self.core.debt -= segment.capacity().saturating_sub(passed) as i64;
+        let newer = segment.newer.load(Ordering::Relaxed);
         log.unlink(&self.shared.space, id);
         if self.core.source.0 == id {
             self.core.source = (NONE, 0);
         }
         self.core.choose = true;
-        if self.core.sweep.0 == id {
-            self.core.sweep = (NONE, 0);
-        }
+        self.core.sweep.leaves(id, newer);
         self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
         self.shared.space.retire(id);
     }
@@ -1028,6 +1034,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             // Nothing to copy: the run itself goes to the other end.
             let space = &self.shared.space;
             let size = header.size() as u64;
+            // Where it goes the sweep may have been.
+            self.core.sweep.leaves(id, space.segment(id).newer.load(Ordering::Relaxed));
+            self.core.sweep.note(space.segment(id).min_deadline.load(Ordering::Relaxed));
             let from = &mut self.core.logs[log & 1];
             from.unlink(space, id);
             from.live -= size;
@@ -1227,7 +1236,15 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                     let found = self.find(self.shared.hasher.hash(key), key);
                     assert!(found.is_some_and(|found| found.1 == offset), "a live entry that the index doesn't know");
                     let earliest = segment.min_deadline.load(Ordering::Relaxed);
-                    assert!(self.core.sweep.0 == id || entry.deadline(header).is_none_or(|d| d >= earliest));
+                    assert!(self.core.sweep.is_at(id) || entry.deadline(header).is_none_or(|d| d >= earliest));
+                    if let (false, false, Some(d)) =
+                        (self.core.sweep.is_at(id), space.is_run(id), entry.deadline(header))
+                    {
+                        let part = space.part(id, offset - segment.start()).get();
+                        assert!(
+                            part.is_some_and(|(earliest, first)| earliest <= d && first <= offset - segment.start())
+                        );
+                    }
                 }
                 assert_eq!(live, segment.live.load(Ordering::Relaxed));
                 let deferred = self.core.deferred[..self.core.deferred_len].contains(&id);

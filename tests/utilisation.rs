@@ -1,0 +1,45 @@
+//! What is dead makes way before anything that lives is evicted.
+#![allow(missing_docs)]
+
+mod support;
+
+use larder::{Cache, Options};
+use support::*;
+
+/// Overwrites keys with values of varying size, whose live bytes and index are so many hundredths of the budget, and
+/// returns evictions for each set.
+fn evictions_at(hundredths: u64, max_bytes: u64) -> f64 {
+    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(max_bytes) }).unwrap();
+    let mut rng = Rng(7);
+    let value = [7; 2048];
+    let mut keys = 0;
+    let mut stats = cache.stats().unwrap();
+    while (stats.live_bytes + stats.index_bytes + stats.bookkeeping_bytes) * 100 < hundredths * max_bytes {
+        for _ in 0..16 {
+            cache.set(&u64::to_le_bytes(keys), &value[..64 + rng.below(1900) as usize]).unwrap();
+            keys += 1;
+        }
+        stats = cache.stats().unwrap();
+    }
+    assert_eq!(stats.evictions, 0, "while it filled");
+    let mut sets = 0;
+    while cache.stats().unwrap().appended_bytes < 6 * max_bytes {
+        for _ in 0..256 {
+            let key = rng.below(keys);
+            cache.set(&key.to_le_bytes(), &value[..64 + rng.below(1900) as usize]).unwrap();
+        }
+        sets += 256;
+    }
+    cache.check();
+    let stats = cache.stats().unwrap();
+    // What that costs: each byte appended may have some copied, but not any number.
+    assert!(stats.copied_bytes < 5 * stats.appended_bytes, "{stats:?}");
+    stats.evictions as f64 / sets as f64
+}
+
+#[test]
+fn keys_that_fit_stay() {
+    assert!(evictions_at(80, 64 << 20) < 0.0015);
+    assert!(evictions_at(84, 64 << 20) < 0.006);
+    assert!(evictions_at(90, 64 << 20) < 0.025);
+}
