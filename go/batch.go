@@ -25,13 +25,14 @@ type Batch struct {
 	values    []byte
 	valueEnds []uint32
 	statuses  []uint8 // what came of the last call; empty before
+	errs      []error // of LoadMany, if any
 }
 
 // Reset empties the batch, and keeps its memory.
 func (b *Batch) Reset() {
 	b.keys, b.keyEnds = b.keys[:0], b.keyEnds[:0]
 	b.values, b.valueEnds = b.values[:0], b.valueEnds[:0]
-	b.statuses = b.statuses[:0]
+	b.statuses, b.errs = b.statuses[:0], nil
 }
 
 // Add appends a copy of key, to get or to delete.
@@ -56,7 +57,7 @@ func (b *Batch) AddEntry(key, value []byte) {
 func (b *Batch) added() {
 	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
 	b.valueEnds = append(b.valueEnds, end32(len(b.values)))
-	b.statuses = b.statuses[:0]
+	b.statuses, b.errs = b.statuses[:0], nil
 }
 
 func end32(n int) uint32 {
@@ -81,8 +82,14 @@ func (b *Batch) Value(i int) ([]byte, bool) {
 	return slice(b.values, b.valueEnds, i), true
 }
 
-// Err is what became of the i-th entry in SetMany: nil, or an error as of [Cache.Set].
-func (b *Batch) Err(i int) error { return b.status(i).err() }
+// Err is what became of the i-th entry: in SetMany nil, or an error as of [Cache.Set]; in
+// LoadMany nil, or an error as of [Cache.Load].
+func (b *Batch) Err(i int) error {
+	if b.errs != nil && b.errs[i] != nil {
+		return b.errs[i]
+	}
+	return b.status(i).err()
+}
 
 // Deleted reports whether DeleteMany found the i-th key.
 func (b *Batch) Deleted(i int) bool { return b.status(i) == statusOK }
@@ -176,8 +183,8 @@ func (c *Cache) DeleteMany(b *Batch) int {
 
 // call prepares the arguments, and room for the outcome.
 func (b *Batch) call(c *Cache) manyCall {
+	b.prepare()
 	n := len(b.keyEnds)
-	b.statuses = slices.Grow(b.statuses[:0], n)[:n]
 	return manyCall{
 		cache:     c.handle,
 		keys:      unsafe.SliceData(b.keys),
@@ -188,6 +195,13 @@ func (b *Batch) call(c *Cache) manyCall {
 		outEnds:   unsafe.SliceData(b.valueEnds),
 		outStatus: unsafe.SliceData(b.statuses),
 	}
+}
+
+// prepare makes room for the outcome.
+func (b *Batch) prepare() {
+	n := len(b.keyEnds)
+	b.statuses = slices.Grow(b.statuses[:0], n)[:n]
+	b.errs = nil
 }
 
 // fail ends a call: what wasn't done has the status.

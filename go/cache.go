@@ -16,6 +16,9 @@ type Cache struct {
 	// Cache alive, never meets a released handle.
 	handle handle
 	events undelivered
+
+	defaultTTL time.Duration // for Touch
+	loads      *loads        // nil in the zero Cache
 }
 
 // New makes a cache. Its memory is taken from the system as entries come, and given
@@ -33,7 +36,7 @@ func New(o Options) (*Cache, error) {
 	default:
 		return nil, st.err()
 	}
-	c := &Cache{handle: h}
+	c := &Cache{handle: h, defaultTTL: o.DefaultTTL, loads: newLoads(&o)}
 	runtime.AddCleanup(c, handle.free, h)
 	return c, nil
 }
@@ -41,9 +44,16 @@ func New(o Options) (*Cache, error) {
 // Close gives the cache's memory back to the system. It may be called while other
 // goroutines use the cache, and again: from then on reads miss, and what stores or
 // changes returns ErrClosed. It returns nil.
+//
+// The contexts of loaders that run are cancelled, with ErrClosed as their cause; who waits
+// for them in Load gets ErrClosed at once, and Close returns when the loaders have. Called
+// from a loader (or from Options.OnRefreshError), it doesn't wait, as that would be for
+// ever. A loader must not wait for another goroutine that calls Close either.
 func (c *Cache) Close() error {
 	reportHeldViews(c.handle)
+	c.loads.close()
 	c.handle.close()
+	c.loads.wait()
 	runtime.KeepAlive(c)
 	return nil
 }

@@ -21,6 +21,18 @@
 //
 // Any entry may be evicted at any time: nothing that exists only in a cache is safe.
 //
+// # Loading
+//
+// [Cache.Load] gets what the cache doesn't have from a loader: once, however many callers
+// want it, and without ever storing over what was set or deleted meanwhile. It keeps
+// the news that a value doesn't exist, returns stale values while they are refreshed in the
+// background, or for as long as the loader fails. [Cache.LoadMany] does so for many keys
+// by one call, and [Typed] for values that are not bytes.
+//
+// [SetOptions] say when an entry is stale, and what tags it has, for
+// [Cache.InvalidateTag]. [Cache.Add], [Cache.CompareAndSwap] and [Cache.Increment] change
+// an entry depending on what it is.
+//
 // # Limits
 //
 // Keys have 0 bytes to 64 KiB, values 0 bytes to a quarter of [Options.MaxBytes] (and
@@ -39,9 +51,10 @@
 // Below the surface the package is written in Rust. [Cache.Get], [Cache.Set] and
 // [Cache.Delete] enter that code on the goroutine's own stack in about 2 ns where
 // that is possible (Linux on x86-64), and through cgo in about 30 ns otherwise. [FastDoor]
-// tells which, and how to switch it off. Everything else goes through cgo. Nothing is allocated on the
-// Go heap, but for the growth of the slice that a Get appends to. [Batch] gets, sets or
-// deletes many keys at once, for less.
+// tells which, and how to switch it off. A hit of [Cache.Load] goes that way too.
+// Everything else goes through cgo. Nothing is allocated on the Go heap, but for the
+// growth of the slice that a Get appends to, and for loads. [Batch] gets, sets or deletes
+// many keys at once, for less.
 //
 // The package needs cgo, and the library that make lib puts under lib/.
 package larder

@@ -35,9 +35,40 @@ type call struct {
 	outLen uintptr // get: the length of the value, also when it is more than bufLen
 	ttlMS  uint64
 	flags  uint64
-	// set: more to be said of the value, or nil: a larder_set_options.
-	options unsafe.Pointer
-	state   uint64 // get: how fresh the value is, if the flags ask
+	// set: what else there is to say about the entry, or nil.
+	options *entryOptions
+	state   uint64 // get: the entry's State, if flags has flagState
+}
+
+// entryOptions is larder_set_options: what a set may say beside key and value. Like the
+// call that it goes with it lives on the stack of the caller, and so may the tags.
+type entryOptions struct {
+	structSize uintptr
+	flags      uint64
+	ttlMS      uint64
+	staleMS    uint64
+	tags       *byte   // all tags, one behind the other
+	tagEnds    *uint32 // where each ends
+	tagCount   uintptr
+	asOf       uint64
+}
+
+// A longCall is a call through the slow door of one of the operations that have no
+// fast one, with the fields that any of them needs. Its layout is that of go_larder_long in
+// door_cgo.go. What is said of a call's pointers holds for it as well.
+type longCall struct {
+	cache   handle
+	key     *byte
+	keyLen  uintptr
+	buf     *byte // get: where the value goes; else the value
+	bufLen  uintptr
+	outLen  uintptr
+	options *entryOptions
+	flags   uint64
+	number  uint64 // version, delta, time to live or token: in
+	out     uint64 // version, sum, token or stamp: out
+	state   uint64
+	ttlMS   uint64 // time left: out
 }
 
 // A manyCall is a call for many keys, with the layout of larder_many. Each call does the

@@ -13,6 +13,76 @@ static inline larder_status go_larder_get_many(void *call) { return larder_get_m
 static inline larder_status go_larder_set_many(void *call) { return larder_set_many(call); }
 static inline larder_status go_larder_delete_many(void *call) { return larder_delete_many(call); }
 
+// The operations without a fast door. One struct for all, so that a Go pointer to Go
+// memory crosses as one untyped pointer: rule 5 again.
+typedef struct go_larder_long {
+	const larder_cache *cache;
+	const uint8_t *key;
+	size_t key_len;
+	uint8_t *buf;
+	size_t buf_len;
+	size_t out_len;
+	const larder_set_options *options;
+	uint64_t flags;
+	uint64_t number;
+	uint64_t out;
+	uint64_t state;
+	uint64_t ttl_ms;
+} go_larder_long;
+
+static inline larder_status go_larder_get_with(void *call) {
+	go_larder_long *a = call;
+	larder_entry_info info = { .struct_size = sizeof info };
+	larder_status st = larder_get_with(a->cache, a->key, a->key_len, a->buf, a->buf_len, &a->out_len, a->flags, &info);
+	a->out = info.version;
+	a->state = info.state;
+	a->ttl_ms = info.ttl_ms;
+	return st;
+}
+static inline larder_status go_larder_add(void *call) {
+	go_larder_long *a = call;
+	return larder_add(a->cache, a->key, a->key_len, a->buf, a->buf_len, a->options);
+}
+static inline larder_status go_larder_compare_and_swap(void *call) {
+	go_larder_long *a = call;
+	return larder_compare_and_swap(a->cache, a->key, a->key_len, a->buf, a->buf_len, a->number, a->options, &a->out);
+}
+static inline larder_status go_larder_touch(void *call) {
+	go_larder_long *a = call;
+	return larder_touch(a->cache, a->key, a->key_len, a->number);
+}
+static inline larder_status go_larder_increment(void *call) {
+	go_larder_long *a = call;
+	int64_t value = 0;
+	larder_status st = larder_increment(a->cache, a->key, a->key_len, (int64_t)a->number, a->options, &value);
+	a->out = (uint64_t)value;
+	return st;
+}
+static inline larder_status go_larder_mark_stale(void *call) {
+	go_larder_long *a = call;
+	return larder_mark_stale(a->cache, a->key, a->key_len);
+}
+// The key is a tag; a flag other than 0 means softly.
+static inline larder_status go_larder_invalidate_tag(void *call) {
+	go_larder_long *a = call;
+	return larder_invalidate_tag(a->cache, a->key, a->key_len, a->flags != 0);
+}
+// The stamp is older than the load: what is invalidated while it runs counts.
+static inline larder_status go_larder_load_begin(void *call) {
+	go_larder_long *a = call;
+	larder_status st = larder_stamp(a->cache, &a->number);
+	if (st != LARDER_OK) return st;
+	return larder_load_begin(a->cache, a->key, a->key_len, &a->out);
+}
+static inline larder_status go_larder_load_end(void *call) {
+	go_larder_long *a = call;
+	return larder_load_end(a->cache, a->key, a->key_len, a->number, a->buf, a->buf_len, a->options);
+}
+static inline larder_status go_larder_load_cancel(void *call) {
+	go_larder_long *a = call;
+	return larder_load_cancel(a->cache, a->key, a->key_len, a->number);
+}
+
 // The core neither keeps what it is passed nor calls back.
 #cgo noescape go_larder_get
 #cgo nocallback go_larder_get
@@ -26,6 +96,26 @@ static inline larder_status go_larder_delete_many(void *call) { return larder_de
 #cgo nocallback go_larder_set_many
 #cgo noescape go_larder_delete_many
 #cgo nocallback go_larder_delete_many
+#cgo noescape go_larder_get_with
+#cgo nocallback go_larder_get_with
+#cgo noescape go_larder_add
+#cgo nocallback go_larder_add
+#cgo noescape go_larder_compare_and_swap
+#cgo nocallback go_larder_compare_and_swap
+#cgo noescape go_larder_touch
+#cgo nocallback go_larder_touch
+#cgo noescape go_larder_increment
+#cgo nocallback go_larder_increment
+#cgo noescape go_larder_mark_stale
+#cgo nocallback go_larder_mark_stale
+#cgo noescape go_larder_invalidate_tag
+#cgo nocallback go_larder_invalidate_tag
+#cgo noescape go_larder_load_begin
+#cgo nocallback go_larder_load_begin
+#cgo noescape go_larder_load_end
+#cgo nocallback go_larder_load_end
+#cgo noescape go_larder_load_cancel
+#cgo nocallback go_larder_load_cancel
 #cgo noescape larder_new
 #cgo nocallback larder_new
 #cgo nocallback larder_close
@@ -61,16 +151,38 @@ const (
 	statusNotFound        status = C.LARDER_NOT_FOUND
 	statusBufferTooSmall  status = C.LARDER_BUFFER_TOO_SMALL
 	statusBusy            status = C.LARDER_BUSY
+	statusExists          status = C.LARDER_EXISTS
+	statusConflict        status = C.LARDER_CONFLICT
+	statusSuperseded      status = C.LARDER_SUPERSEDED
 	statusInvalidArgument status = C.LARDER_INVALID_ARGUMENT
 	statusKeyTooLarge     status = C.LARDER_KEY_TOO_LARGE
 	statusValueTooLarge   status = C.LARDER_VALUE_TOO_LARGE
 	statusClosed          status = C.LARDER_CLOSED
 	statusOutOfMemory     status = C.LARDER_OUT_OF_MEMORY
 	statusFull            status = C.LARDER_FULL
+	statusNotANumber      status = C.LARDER_NOT_A_NUMBER
 )
 
 // flagTTL says that the entry lives for ttlMS rather than for the cache's default.
 const flagTTL = C.LARDER_CALL_TTL
+
+// flagState makes a get report the entry's state, take the lease of a stale one if it is
+// free, and find absent ones.
+const flagState = C.LARDER_CALL_STATE
+
+// Flags of entryOptions.
+const (
+	optionTTL     = C.LARDER_SET_TTL
+	optionSliding = C.LARDER_SET_SLIDING
+	optionAbsent  = C.LARDER_SET_ABSENT
+	optionAsOf    = C.LARDER_SET_AS_OF
+)
+
+// Flags of getWith.
+const (
+	getLease   = C.LARDER_GET_LEASE
+	getVersion = C.LARDER_GET_VERSION
+)
 
 // The functions behind the fast door.
 var (
@@ -113,6 +225,35 @@ var (
 	_ = same[unsafe.Offsetof(call{}.flags)-unsafe.Offsetof(C.larder_call{}.flags)]
 	_ = same[unsafe.Offsetof(call{}.options)-unsafe.Offsetof(C.larder_call{}.options)]
 	_ = same[unsafe.Offsetof(call{}.state)-unsafe.Offsetof(C.larder_call{}.state)]
+
+	_ = same[Fresh-C.LARDER_FRESH]
+	_ = same[Stale-C.LARDER_STALE]
+	_ = same[Refresh-C.LARDER_REFRESH]
+	_ = same[Absent-C.LARDER_ABSENT]
+
+	_ = same[unsafe.Sizeof(entryOptions{})-unsafe.Sizeof(C.larder_set_options{})]
+	_ = same[unsafe.Offsetof(entryOptions{}.structSize)-unsafe.Offsetof(C.larder_set_options{}.struct_size)]
+	_ = same[unsafe.Offsetof(entryOptions{}.flags)-unsafe.Offsetof(C.larder_set_options{}.flags)]
+	_ = same[unsafe.Offsetof(entryOptions{}.ttlMS)-unsafe.Offsetof(C.larder_set_options{}.ttl_ms)]
+	_ = same[unsafe.Offsetof(entryOptions{}.staleMS)-unsafe.Offsetof(C.larder_set_options{}.stale_ms)]
+	_ = same[unsafe.Offsetof(entryOptions{}.tags)-unsafe.Offsetof(C.larder_set_options{}.tags)]
+	_ = same[unsafe.Offsetof(entryOptions{}.tagEnds)-unsafe.Offsetof(C.larder_set_options{}.tag_ends)]
+	_ = same[unsafe.Offsetof(entryOptions{}.tagCount)-unsafe.Offsetof(C.larder_set_options{}.tag_count)]
+	_ = same[unsafe.Offsetof(entryOptions{}.asOf)-unsafe.Offsetof(C.larder_set_options{}.as_of)]
+
+	_ = same[unsafe.Sizeof(longCall{})-unsafe.Sizeof(C.go_larder_long{})]
+	_ = same[unsafe.Offsetof(longCall{}.cache)-unsafe.Offsetof(C.go_larder_long{}.cache)]
+	_ = same[unsafe.Offsetof(longCall{}.key)-unsafe.Offsetof(C.go_larder_long{}.key)]
+	_ = same[unsafe.Offsetof(longCall{}.keyLen)-unsafe.Offsetof(C.go_larder_long{}.key_len)]
+	_ = same[unsafe.Offsetof(longCall{}.buf)-unsafe.Offsetof(C.go_larder_long{}.buf)]
+	_ = same[unsafe.Offsetof(longCall{}.bufLen)-unsafe.Offsetof(C.go_larder_long{}.buf_len)]
+	_ = same[unsafe.Offsetof(longCall{}.outLen)-unsafe.Offsetof(C.go_larder_long{}.out_len)]
+	_ = same[unsafe.Offsetof(longCall{}.options)-unsafe.Offsetof(C.go_larder_long{}.options)]
+	_ = same[unsafe.Offsetof(longCall{}.flags)-unsafe.Offsetof(C.go_larder_long{}.flags)]
+	_ = same[unsafe.Offsetof(longCall{}.number)-unsafe.Offsetof(C.go_larder_long{}.number)]
+	_ = same[unsafe.Offsetof(longCall{}.out)-unsafe.Offsetof(C.go_larder_long{}.out)]
+	_ = same[unsafe.Offsetof(longCall{}.state)-unsafe.Offsetof(C.go_larder_long{}.state)]
+	_ = same[unsafe.Offsetof(longCall{}.ttlMS)-unsafe.Offsetof(C.go_larder_long{}.ttl_ms)]
 
 	_ = same[unsafe.Sizeof(manyCall{})-unsafe.Sizeof(C.larder_many{})]
 	_ = same[unsafe.Offsetof(manyCall{}.cache)-unsafe.Offsetof(C.larder_many{}.cache)]
@@ -201,6 +342,116 @@ func (m *manyCall) slowDelete() status {
 	return status(st)
 }
 
+//go:nocheckptr
+func (a *longCall) getWith() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_get_with(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) add() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_add(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) compareAndSwap() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_compare_and_swap(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) touch() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_touch(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) increment() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_increment(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) markStale() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_mark_stale(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) invalidateTag() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_invalidate_tag(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) loadBegin() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_load_begin(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) loadEnd() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_load_end(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
+func (a *longCall) loadCancel() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_load_cancel(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
 func newHandle(o *Options) (handle, status) {
 	options := C.larder_options{
 		max_bytes:      C.uint64_t(o.MaxBytes),
@@ -210,6 +461,10 @@ func newHandle(o *Options) (handle, status) {
 		stripes:        C.uint32_t(o.Stripes),
 		event_bytes:    C.uint64_t(o.EventBytes),
 		events:         C.uint64_t(o.Events),
+		ttl_jitter:     C.double(o.TTLJitter),
+	}
+	if o.Sliding {
+		options.sliding = 1
 	}
 	options.struct_size = C.size_t(unsafe.Sizeof(options))
 	var out *C.larder_cache
@@ -254,6 +509,7 @@ func (h handle) stats() Stats {
 		Evictions:        uint64(s.evictions),
 		Expirations:      uint64(s.expirations),
 		Rejections:       uint64(s.rejections),
+		Invalidations:    uint64(s.invalidations),
 		Entries:          int64(s.entries),
 		Bytes:            int64(s.bytes),
 		MaxBytes:         int64(s.max_bytes),

@@ -33,6 +33,20 @@ var (
 	ErrFull = errors.New("larder: nothing can be evicted at present")
 )
 
+// Errors of single calls.
+var (
+	// ErrNotFound means that there is no such key: of Load, that the loader said so; of
+	// CompareAndSwap and Typed.Get, that the cache has none.
+	ErrNotFound = errors.New("larder: not found")
+
+	// ErrNotNumber means that Increment met a value that is not a decimal number of 64
+	// bits, or that the sum would not be one.
+	ErrNotNumber = errors.New("larder: not a number")
+
+	// ErrTooManyTags means more than 64 tags for one entry.
+	ErrTooManyTags = errors.New("larder: more than 64 tags")
+)
+
 // ErrClosed is returned by calls that store or change after Close.
 var ErrClosed = errors.New("larder: cache is closed")
 
@@ -42,6 +56,10 @@ func (s status) err() error {
 	switch s {
 	case statusOK:
 		return nil
+	case statusNotFound:
+		return ErrNotFound
+	case statusNotANumber:
+		return ErrNotNumber
 	case statusClosed:
 		return ErrClosed
 	case statusKeyTooLarge:

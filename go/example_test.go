@@ -1,6 +1,7 @@
 package larder_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -174,4 +175,152 @@ func ExampleCache_Stats() {
 	s := cache.Stats()
 	fmt.Println(s.Entries, s.Hits, s.Misses, s.HitRatio(), s.Bytes <= s.MaxBytes)
 	// Output: 1 3 1 0.75 true
+}
+
+func ExampleCache_Load() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+
+	// Made once: a loader that is made for each call costs an allocation.
+	fromDatabase := func(ctx context.Context, key []byte) (larder.Loaded, error) {
+		fmt.Printf("querying %s\n", key)
+		if string(key) == "nobody" {
+			return larder.Loaded{Absent: true, SetOptions: larder.SetOptions{TTL: time.Minute}}, nil
+		}
+		return larder.Loaded{Value: []byte("profile of " + string(key))}, nil
+	}
+	for _, user := range []string{"ada", "ada", "nobody", "nobody"} {
+		value, err := cache.Load(context.Background(), nil, []byte(user), fromDatabase)
+		fmt.Printf("%q %v\n", value, err)
+	}
+	// Output:
+	// querying ada
+	// "profile of ada" <nil>
+	// "profile of ada" <nil>
+	// querying nobody
+	// "" larder: not found
+	// "" larder: not found
+}
+
+// A value that is stale is returned while a new one is fetched.
+func ExampleCache_Load_stale() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+
+	version, fetched := 0, make(chan bool, 1)
+	loader := func(context.Context, []byte) (larder.Loaded, error) {
+		version++
+		fetched <- true
+		return larder.Loaded{
+			Value: fmt.Append(nil, "version ", version),
+			// Fresh for a minute, good enough for an hour.
+			SetOptions: larder.SetOptions{StaleAfter: time.Minute, TTL: time.Hour},
+		}, nil
+	}
+	for range 2 {
+		value, _ := cache.Load(context.Background(), nil, []byte("page"), loader)
+		<-fetched
+		fmt.Printf("%s\n", value)
+		cache.MarkStale([]byte("page")) // as if a minute had passed
+	}
+	// Output:
+	// version 1
+	// version 1
+}
+
+func ExampleCache_LoadMany() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	_ = cache.SetString("two", []byte("due"))
+
+	var batch larder.Batch
+	for _, word := range []string{"one", "two", "three"} {
+		batch.AddString(word)
+	}
+	err := cache.LoadMany(context.Background(), &batch, func(ctx context.Context, keys [][]byte) ([]larder.Loaded, error) {
+		fmt.Printf("translating %s\n", keys)
+		return []larder.Loaded{{Value: []byte("uno")}, {Value: []byte("tre")}}, nil
+	})
+	for i := range batch.Len() {
+		value, _ := batch.Value(i)
+		fmt.Printf("%s ", value)
+	}
+	fmt.Println(err)
+	// Output:
+	// translating [one three]
+	// uno due tre <nil>
+}
+
+func ExampleCache_InvalidateTag() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	for page := range 100 {
+		tags := []string{fmt.Sprint("author ", page%10)}
+		_ = cache.SetWith(fmt.Append(nil, page), []byte("text"), larder.SetOptions{Tags: tags})
+	}
+
+	_ = cache.InvalidateTag("author 7")
+	_, before := cache.GetString(nil, "16")
+	_, after := cache.GetString(nil, "17")
+	fmt.Println(before, after)
+	// Output: true false
+}
+
+func ExampleCache_CompareAndSwap() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	_ = cache.SetString("cart", []byte("apples"))
+
+	cart := []byte("cart")
+	for {
+		value, version, ok := cache.GetVersion(nil, cart)
+		if !ok {
+			return
+		}
+		value = append(value, ", pears"...)
+		if _, swapped, err := cache.CompareAndSwap(cart, value, version, larder.SetOptions{}); swapped || err != nil {
+			break
+		}
+		// Somebody else has changed it: once more.
+	}
+	value, _ := cache.Get(nil, cart)
+	fmt.Printf("%s\n", value)
+	// Output: apples, pears
+}
+
+func ExampleCache_Increment() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	// At most so many requests in a minute.
+	for range 3 {
+		n, err := cache.Increment([]byte("client 10.0.0.7"), 1, larder.SetOptions{TTL: time.Minute})
+		fmt.Println(n, err)
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
+	// 3 <nil>
+}
+
+func ExampleTyped() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	type user struct{ Name string }
+	users := larder.NewTyped(cache, larder.Codec[int64, user]{
+		Key:   larder.PrefixKey("user/", larder.IntKey[int64]),
+		Value: larder.JSON[user](),
+	})
+
+	ada, err := users.Load(context.Background(), 1815, func(ctx context.Context, id int64) (larder.LoadedValue[user], error) {
+		return larder.LoadedValue[user]{Value: user{"Ada"}}, nil
+	})
+	fmt.Println(ada.Name, err)
+	ada, err = users.Get(1815)
+	fmt.Println(ada.Name, err)
+	_, err = users.Get(1)
+	fmt.Println(err)
+	// Output:
+	// Ada <nil>
+	// Ada <nil>
+	// larder: not found
 }

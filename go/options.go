@@ -21,6 +21,33 @@ type Options struct {
 	// up to whole milliseconds. 0: they don't expire. SetTTL overrides it.
 	DefaultTTL time.Duration
 
+	// TTLJitter shortens each time to live by a random part of it, up to this share of
+	// the whole, so that what was stored together doesn't expire together. 0: not at
+	// all; 0.1: by up to a tenth; 1 is the most.
+	TTLJitter float64
+
+	// Sliding lets all times to live begin again at each read. SetOptions.Sliding does
+	// so for one entry.
+	Sliding bool
+
+	// MaxRefreshes bounds the refreshes of stale entries that Load has running in the
+	// background at once. Beyond it, Load returns the stale value and starts none.
+	// 0: 64.
+	MaxRefreshes int
+
+	// LoadTimeout bounds each call of a loader: its context ends then. 0: loaders that
+	// somebody waits for have no bound but their callers' patience, refreshes one minute.
+	LoadTimeout time.Duration
+
+	// StaleIfError is the last part of a stale entry's life, before it expires, in which
+	// Load returns its value only if the loader fails. See Load. 0: there is none.
+	StaleIfError time.Duration
+
+	// OnRefreshError, if not nil, is called when a refresh in the background has failed;
+	// with a *PanicError if its loader panicked. It runs on the refresh's goroutine. If
+	// it is nil, errors are dropped, and a panic ends the program.
+	OnRefreshError func(key []byte, err error)
+
 	// Policy decides which entries make room for new ones.
 	Policy Policy
 
@@ -83,6 +110,14 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: MaxEntries is %d", ErrInvalidOptions, o.MaxEntries)
 	case o.DefaultTTL < 0:
 		return fmt.Errorf("%w: DefaultTTL is %v", ErrInvalidOptions, o.DefaultTTL)
+	case !(o.TTLJitter >= 0 && o.TTLJitter <= 1):
+		return fmt.Errorf("%w: TTLJitter is %v, and must be from 0 to 1", ErrInvalidOptions, o.TTLJitter)
+	case o.MaxRefreshes < 0:
+		return fmt.Errorf("%w: MaxRefreshes is %d", ErrInvalidOptions, o.MaxRefreshes)
+	case o.LoadTimeout < 0:
+		return fmt.Errorf("%w: LoadTimeout is %v", ErrInvalidOptions, o.LoadTimeout)
+	case o.StaleIfError < 0:
+		return fmt.Errorf("%w: StaleIfError is %v", ErrInvalidOptions, o.StaleIfError)
 	case o.Stripes < 0 || o.Stripes > 256 || o.Stripes&(o.Stripes-1) != 0:
 		return fmt.Errorf("%w: Stripes is %d, and must be a power of two up to 256", ErrInvalidOptions, o.Stripes)
 	case o.Policy > Cellar:

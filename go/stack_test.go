@@ -2,10 +2,12 @@ package larder_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	larder "github.com/larder-cache/larder/go"
 )
@@ -17,7 +19,7 @@ func TestStackGrowth(t *testing.T) {
 	c := newCache(t, larder.Options{MaxBytes: 16 << 20})
 	var goroutines sync.WaitGroup
 	for depth := range 400 {
-		for _, call := range []func(*testing.T, *larder.Cache, int){getFromStack, setFromStack, deleteFromStack} {
+		for _, call := range []func(*testing.T, *larder.Cache, int){getFromStack, setFromStack, setWithFromStack, deleteFromStack} {
 			goroutines.Add(1)
 			go func() {
 				defer goroutines.Done()
@@ -64,6 +66,28 @@ func setFromStack(t *testing.T, c *larder.Cache, depth int) {
 	}
 	if got, ok := c.Get(nil, key[:]); !ok || !bytes.Equal(got, value[:]) {
 		t.Errorf("depth %d: %v, %v", depth, got, ok)
+	}
+}
+
+// What is said of an entry lies on the stack as well, behind a pointer more.
+func setWithFromStack(t *testing.T, c *larder.Cache, depth int) {
+	var key [15]byte
+	var value [60]byte
+	binary.LittleEndian.PutUint64(key[:], uint64(depth))
+	var tags [2]string
+	tags[0], tags[1] = "first", "second"
+	o := larder.SetOptions{TTL: time.Hour, StaleAfter: time.Minute, Tags: tags[:]}
+	if err := c.SetWith(key[:], value[:], o); err != nil {
+		t.Error(err)
+	}
+	var buf [60]byte
+	got, info, ok := c.GetWith(buf[:0], key[:], true)
+	if !ok || !bytes.Equal(got, value[:]) || info.State != larder.Fresh || info.TTL > time.Hour || info.TTL < time.Minute {
+		t.Errorf("depth %d: %v, %+v, %v", depth, got, info, ok)
+	}
+	got, err := c.Load(context.Background(), buf[:0], key[:], nil)
+	if err != nil || &got[0] != &buf[0] {
+		t.Errorf("depth %d: %v, %v", depth, got, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/larder-cache/larder/go/internal/fastcall"
@@ -48,6 +49,7 @@ func TestFastDoorStackUse(t *testing.T) {
 		return k
 	}
 	dst := make([]byte, 80<<10)
+	var room tagRoom
 	for range 20_000 {
 		key := key()
 		a := call{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
@@ -60,9 +62,20 @@ func TestFastDoorStackUse(t *testing.T) {
 			if rng.IntN(2) == 0 {
 				a.flags, a.ttlMS = flagTTL, uint64(rng.IntN(20))
 			}
+			if rng.IntN(4) == 0 {
+				o := SetOptions{TTL: time.Second, StaleAfter: time.Millisecond, Sliding: true, Tags: []string{"tag"}}
+				options, err := o.pack(&room)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.options = &options
+			}
 			paint("set", fastSet, unsafe.Pointer(&a), a.slowSet)
 		default:
 			a.buf, a.bufLen = &dst[0], uintptr(size)
+			if rng.IntN(2) == 0 {
+				a.flags = flagState
+			}
 			paint("get", fastGet, unsafe.Pointer(&a), a.slowGet)
 		}
 	}

@@ -11,6 +11,8 @@ type Stats struct {
 	Expirations uint64 // entries removed because their time had come
 	Rejections  uint64 // sets that failed because no room could be made
 
+	Invalidations uint64 // entries removed because a tag of theirs was invalidated
+
 	Entries  int64 // entries held; expired ones count until they are removed
 	Bytes    int64 // bytes of the budget in use, bookkeeping included; never over MaxBytes
 	MaxBytes int64 // the budget

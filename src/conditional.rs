@@ -99,7 +99,8 @@ impl Cache {
             let Some((_, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(None, false)) };
             shared.mark(entry, header);
             shared.count(true);
-            let info = Info { version, ..inform(entry, header, now, ask.lease, soft) };
+            let lease = ask.lease && taken.is_ok();
+            let info = Info { version, ..inform(entry, header, now, lease, soft) };
             Ok(Attempt::Done(Some((taken, info)), entry.deadline(header).is_some()))
         })
     }

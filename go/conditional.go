@@ -1,0 +1,111 @@
+package larder
+
+import (
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// Operations that look before they store, as one step that nobody comes between. Each
+// costs a call through cgo.
+
+// Add stores the value unless the key has one, and reports whether it did. An entry that
+// is stale counts as one; one that is Absent or has expired doesn't. Errors are those of
+// SetWith.
+func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
+	var room tagRoom
+	e, err := o.pack(&room)
+	if err != nil {
+		return false, err
+	}
+	a := c.long(key)
+	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.options = &e
+	st := a.add()
+	runtime.KeepAlive(c)
+	switch st {
+	case statusOK:
+		return true, nil
+	case statusExists:
+		return false, nil
+	}
+	return false, st.err()
+}
+
+// CompareAndSwap stores the value if the key's entry still has the version that
+// GetVersion or CompareAndSwap returned, and returns the new one. It reports false if
+// the entry has another version, and ErrNotFound if there is no entry. Any change of the
+// value changes the version; Touch and MarkStale don't. Other errors are those of
+// SetWith.
+func (c *Cache) CompareAndSwap(key, value []byte, version uint64, o SetOptions) (newVersion uint64, swapped bool, err error) {
+	var room tagRoom
+	e, err := o.pack(&room)
+	if err != nil {
+		return 0, false, err
+	}
+	a := c.long(key)
+	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.number, a.options = version, &e
+	st := a.compareAndSwap()
+	runtime.KeepAlive(c)
+	switch st {
+	case statusOK:
+		return a.out, true, nil
+	case statusConflict:
+		return 0, false, nil
+	}
+	return 0, false, st.err()
+}
+
+// Touch gives the entry of key a new time to live, from now, and reports whether there
+// was one. ttl is as in SetOptions: 0 is the cache's default, NoExpiry none at all; for
+// any other negative ttl it does nothing and reports false.
+func (c *Cache) Touch(key []byte, ttl time.Duration) bool {
+	switch {
+	case ttl == NoExpiry:
+		ttl = 0 // the core's word for it
+	case ttl < 0:
+		return false
+	case ttl == 0:
+		ttl = c.defaultTTL
+	}
+	a := c.long(key)
+	a.number = millis(ttl)
+	st := a.touch()
+	runtime.KeepAlive(c)
+	return st == statusOK
+}
+
+// Increment adds delta to the number that the value of key is, in decimal text, and
+// returns the sum. Without an entry it stores delta, as o says; an entry keeps the options
+// it has. Errors: ErrNotNumber, which leaves the value as it is, and those of SetWith.
+func (c *Cache) Increment(key []byte, delta int64, o SetOptions) (int64, error) {
+	var room tagRoom
+	e, err := o.pack(&room)
+	if err != nil {
+		return 0, err
+	}
+	a := c.long(key)
+	a.number, a.options = uint64(delta), &e
+	st := a.increment()
+	runtime.KeepAlive(c)
+	if st != statusOK {
+		return 0, st.err()
+	}
+	return int64(a.out), nil
+}
+
+// MarkStale makes the entry of key stale, and reports whether there was one: reads
+// return it still, and the next Load refreshes it.
+func (c *Cache) MarkStale(key []byte) bool {
+	a := c.long(key)
+	st := a.markStale()
+	runtime.KeepAlive(c)
+	return st == statusOK
+}
+
+// long is a call with what every one has. (It is returned, not filled in: else the compiler
+// would have to think that the key escapes.)
+func (c *Cache) long(key []byte) longCall {
+	return longCall{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+}

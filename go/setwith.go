@@ -1,0 +1,118 @@
+package larder
+
+import (
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// Storing with more to say than a time to live. All of it goes with the entry: it costs
+// 8 to 24 bytes in the cache for an entry that uses any of it, and nothing for others.
+
+// NoExpiry as a time to live means that the entry doesn't expire.
+const NoExpiry time.Duration = -1
+
+// maxTags is what the core takes for one entry.
+const maxTags = 64
+
+// SetOptions say more about an entry that is stored. The zero value says nothing: such an
+// entry is as Set stores it.
+type SetOptions struct {
+	// TTL is the entry's time to live, rounded up to a whole millisecond. 0: the cache's
+	// Options.DefaultTTL. NoExpiry: it doesn't expire. Any other negative value is
+	// ErrInvalidTTL.
+	TTL time.Duration
+
+	// StaleAfter is the time after which the entry is stale: reads return it still, until
+	// TTL has passed, but GetWith says so, and Load refreshes it. 0: it is fresh until it
+	// expires. Negative: ErrInvalidTTL.
+	StaleAfter time.Duration
+
+	// Sliding puts the deadline off at each read, to TTL from then. StaleAfter doesn't
+	// move.
+	Sliding bool
+
+	// Tags name groups that the entry is in, for InvalidateTag. At most 64, else
+	// ErrTooManyTags. They are copied.
+	Tags []string
+}
+
+// tagRoom is where tags are packed: on the stack of the caller, if they are few and short.
+type tagRoom struct {
+	ends  [maxTags]uint32
+	bytes [192]byte
+}
+
+// pack is o as the core takes it, with its tags in room if they fit. It returns what it
+// makes, rather than writing it somewhere, so that the compiler sees that room doesn't
+// escape.
+func (o *SetOptions) pack(room *tagRoom) (entryOptions, error) {
+	var e entryOptions
+	e.structSize = unsafe.Sizeof(e)
+	if o.StaleAfter < 0 || o.TTL < 0 && o.TTL != NoExpiry {
+		return e, ErrInvalidTTL
+	}
+	if len(o.Tags) > maxTags {
+		return e, ErrTooManyTags
+	}
+	if o.TTL != 0 {
+		e.flags |= optionTTL
+		e.ttlMS = millis(max(o.TTL, 0))
+	}
+	if o.Sliding {
+		e.flags |= optionSliding
+	}
+	e.staleMS = millis(o.StaleAfter)
+	if len(o.Tags) > 0 {
+		packed := room.bytes[:0]
+		for i, tag := range o.Tags {
+			packed = append(packed, tag...)
+			room.ends[i] = uint32(len(packed))
+		}
+		e.tags, e.tagEnds, e.tagCount = unsafe.SliceData(packed), &room.ends[0], uintptr(len(o.Tags))
+	}
+	return e, nil
+}
+
+// SetWith is Set with more to say about the entry. It costs a call through cgo, and
+// allocates nothing, unless its tags together are longer than 192 bytes. Errors are those
+// of Set, ErrInvalidTTL and ErrTooManyTags.
+func (c *Cache) SetWith(key, value []byte, o SetOptions) error {
+	var room tagRoom
+	e, err := o.pack(&room)
+	if err != nil {
+		return err
+	}
+	var a call
+	a.cache = c.handle
+	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
+	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.options = &e
+	st := a.set()
+	runtime.KeepAlive(c)
+	if st == statusOK {
+		return nil
+	}
+	return st.err()
+}
+
+// InvalidateTag makes all entries with this tag, of those that are stored when it is
+// called, as good as deleted: no read finds them from the time it returns. A Load that
+// runs meanwhile doesn't store a value with that tag for later reads. It costs the same
+// however many entries there are; their memory comes back as they are met. Errors:
+// ErrKeyTooLarge for a tag longer than 64 KiB, ErrNoMemory, ErrClosed.
+func (c *Cache) InvalidateTag(tag string) error { return c.invalidateTag(tag, 0) }
+
+// InvalidateTagSoft makes these entries stale rather than gone: Load returns them, and
+// refreshes them.
+func (c *Cache) InvalidateTagSoft(tag string) error { return c.invalidateTag(tag, 1) }
+
+func (c *Cache) invalidateTag(tag string, soft uint64) error {
+	var a longCall
+	a.cache = c.handle
+	a.key, a.keyLen = unsafe.StringData(tag), uintptr(len(tag))
+	a.flags = soft
+	st := a.invalidateTag()
+	runtime.KeepAlive(c)
+	return st.err()
+}
