@@ -28,7 +28,9 @@ pub struct Ruling {
 }
 
 impl<const FAST: bool> Writer<'_, FAST> {
-    /// Leaves an entry for the slow door to keep.
+    /// Leaves an entry for the slow door to keep. (Not inlined: it would grow the frame of every drain.)
+    #[cold]
+    #[inline(never)]
     pub fn leave(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
         self.core.ruled = Some(Ruling { log, offset: tail.offset, hash: tail.hash, to });
     }
