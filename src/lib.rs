@@ -55,6 +55,7 @@ mod maintenance;
 mod many;
 mod os;
 mod policy;
+mod ruling;
 mod sequence;
 mod space;
 mod store;

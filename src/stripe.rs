@@ -22,6 +22,7 @@ use crate::index::{Index, IndexState, Place, Slot, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
 use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict};
+use crate::ruling::Ruling;
 use crate::space::NONE;
 use crate::sweep::Sweep;
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -115,6 +116,8 @@ pub struct Core {
     pub loads: Loads,
     /// The last version given.
     pub versions: u64,
+    /// An entry that the policy keeps, but the fast door found no room for.
+    pub ruled: Option<Ruling>,
 }
 
 /// What came of an attempt to store.
@@ -209,12 +212,14 @@ pub enum Drained {
 
 /// An entry at the old end of a log.
 #[derive(Clone, Copy)]
-struct Tail<'a> {
+pub struct Tail<'a> {
     id: u32,
-    offset: u64,
+    /// Where it lies.
+    pub offset: u64,
     entry: Entry<'a>,
     header: Header,
-    hash: u64,
+    /// Of its key.
+    pub hash: u64,
     /// When it was appended, by the policy's clock.
     stamp: u32,
     /// Its size in what the policy weighs by.
@@ -248,7 +253,10 @@ impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
 
     fn rotate(&mut self, log: usize, bits: u8) -> bool {
         match self.writer.tail(log, self.clock.step_bits) {
-            Some(tail) if FAST && !self.writer.has_room(log, tail.header.size() as u64, self.clock) => false,
+            Some(tail) if FAST && !self.writer.has_room(log, tail.header.size() as u64, self.clock) => {
+                self.writer.leave(log, &tail, Placement { log, bits });
+                false
+            }
             Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }),
             None => false,
         }
@@ -282,6 +290,7 @@ impl Stripe {
                     said: None,
                     loads: Loads::new(),
                     versions: 0,
+                    ruled: None,
                 },
             }),
             next_deadline: AtomicU64::new(u64::MAX),
@@ -296,6 +305,7 @@ impl State {
         self.core.patience = usize::MAX;
         let mut writer = Writer { shared, stripe, core: &mut self.core };
         writer.flush();
+        writer.carry_out(self.policy.clock());
         (writer, &mut self.policy)
     }
 
@@ -306,7 +316,7 @@ impl State {
         shared: &'a Shared,
         stripe: &'a Stripe,
     ) -> Option<(Writer<'a, true>, &'a mut AnyPolicy)> {
-        if self.core.deferred_len > 0 || stripe.index.wants_steps(&self.core.index) {
+        if self.core.deferred_len > 0 || self.core.ruled.is_some() || stripe.index.wants_steps(&self.core.index) {
             return None;
         }
         self.core.patience = 4 * MAX_FAST_DRAIN;
@@ -939,7 +949,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// The oldest live entry of a log. Dead ones before it are passed; expired ones are removed.
-    fn tail(&mut self, log: usize, step_bits: u32) -> Option<Tail<'a>> {
+    pub fn tail(&mut self, log: usize, step_bits: u32) -> Option<Tail<'a>> {
         loop {
             let id = self.core.logs[log & 1].tail;
             if id == NONE {
@@ -1006,6 +1016,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let step_bits = policy.clock().step_bits;
         let (log, tail) = match self.tail(first, step_bits) {
             Some(tail) => (first, tail),
+            // There may be more behind the dead ones: the other log isn't to pay for it.
+            None if self.core.patience == 0 => return Drained::Nothing,
             None => match self.tail(1 - first, step_bits) {
                 Some(tail) => (1 - first, tail),
                 None => return Drained::Nothing,
@@ -1015,6 +1027,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(), &sizes) };
         if let Verdict::Keep { log: to, bits } = verdict {
             if FAST && !self.has_room(to, size, policy.clock()) {
+                self.leave(log, &tail, Placement { log: to, bits });
                 return Drained::Nothing;
             }
             if self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
@@ -1028,7 +1041,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Moves the oldest entry of a log to the young end of one. False if there is no room for the copy.
-    fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
+    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
         let &Tail { id, offset, entry, header, hash, .. } = tail;
         if header.is_run() {
             // Nothing to copy: the run itself goes to the other end.
@@ -1151,6 +1164,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.core.debt = 0;
         self.core.loads.clear();
+        self.core.ruled = None;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();
     }

@@ -1,0 +1,56 @@
+//! Traces: the formats of bench/hitratio/trace but those with sizes, unpacked by the system's zstd, gzip and xz.
+
+use std::collections::HashMap;
+use std::process::Command;
+
+/// Reads traces, one after the other, and numbers their keys. Keys of different traces that look the same are different.
+pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
+    let mut numbers: HashMap<(String, String), u32> = HashMap::new();
+    let mut parts = Vec::new();
+    for name in names.split(',') {
+        let mut part = Vec::new();
+        let mut add = |key: String| {
+            let next = numbers.len() as u32;
+            part.push(*numbers.entry((name.to_owned(), key)).or_insert(next));
+        };
+        if let Some(rest) = name.strip_prefix("loop:") {
+            let wanted = || format!("{name}: loop:KEYS:REQUESTS is wanted");
+            let (keys, requests) = rest.split_once(':').ok_or_else(wanted)?;
+            let keys: u64 = keys.parse().ok().filter(|&keys| keys > 0).ok_or_else(wanted)?;
+            (0..requests.parse().map_err(|_| wanted())?).for_each(|i: u64| add((i % keys).to_string()));
+        } else if let Some(requests) = name.strip_prefix("scan:") {
+            let requests: u64 = requests.parse().map_err(|_| format!("{name}: scan:REQUESTS is wanted"))?;
+            (0..requests).for_each(|i| add(i.to_string()));
+        } else {
+            let text = unpack(name)?;
+            let arc = name.contains(".lis");
+            for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "*") {
+                if !arc {
+                    add(line.to_owned());
+                    continue;
+                }
+                let mut fields = line.split_whitespace().map(str::parse::<u64>);
+                let (Some(Ok(first)), Some(Ok(count))) = (fields.next(), fields.next()) else {
+                    return Err(format!("{name}: {line:?} has no first key and count"));
+                };
+                (first..first + count).for_each(|key| add(key.to_string()));
+            }
+        }
+        parts.push(part);
+    }
+    Ok((parts, numbers.len()))
+}
+
+fn unpack(name: &str) -> Result<String, String> {
+    let program = match name.rsplit('.').next() {
+        Some("zst") => "zstd",
+        Some("gz") => "gzip",
+        Some("xz") => "xz",
+        _ => return std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}")),
+    };
+    let output = Command::new(program).args(["-dc", name]).output().map_err(|error| format!("{program}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program} -dc {name}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
