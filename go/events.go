@@ -23,7 +23,7 @@ const (
 	// EventEvicted: an entry was removed to make room. Counted in Stats.Evictions.
 	EventEvicted EventReason = 1 << iota
 	// EventExpired: an entry was removed after its time had come: when it was found,
-	// or in the background, at most about 0.3 s after. Counted in Stats.Expirations.
+	// or in the background, at most about 0.6 s after. Counted in Stats.Expirations.
 	EventExpired
 	// EventRejected: a call that stores failed with ErrFull. An older value of the key
 	// is still there. Counted in Stats.Rejections.

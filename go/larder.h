@@ -63,7 +63,7 @@ typedef struct larder_cache larder_cache;
 // An event, by its reason: an entry was dropped to make room. larder_stats counts it among the evictions.
 #define LARDER_EVENT_EVICTED 1
 
-// An entry was removed after its time had come: when it was found, or in the background, at most about 0.3 s after.
+// An entry was removed after its time had come: when it was found, or in the background, at most about 0.6 s after.
 #define LARDER_EVENT_EXPIRED 2
 
 // A set failed with LARDER_FULL. An older value of the key is still there.

@@ -35,7 +35,7 @@ const TAKEN_BITS: u32 = 40;
 pub enum Reason {
     /// An entry was dropped to make room. Counted as an eviction.
     Evicted = 1,
-    /// An entry was removed after its time had come: when it was found, or by the background thread, at most about 0.3 s
+    /// An entry was removed after its time had come: when it was found, or by the background thread, at most about 0.6 s
     /// after. Counted as an expiration.
     Expired = 2,
     /// A set, or another change, failed with [`Error::Full`]. An older value of the key is still there. Counted as a

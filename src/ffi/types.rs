@@ -85,7 +85,7 @@ pub const LARDER_POLICY_CELLAR: u32 = 3;
 
 /// An event, by its reason: an entry was dropped to make room. larder_stats counts it among the evictions.
 pub const LARDER_EVENT_EVICTED: u32 = 1;
-/// An entry was removed after its time had come: when it was found, or in the background, at most about 0.3 s after.
+/// An entry was removed after its time had come: when it was found, or in the background, at most about 0.6 s after.
 pub const LARDER_EVENT_EXPIRED: u32 = 2;
 /// A set failed with LARDER_FULL. An older value of the key is still there.
 pub const LARDER_EVENT_REJECTED: u32 = 4;
