@@ -3,7 +3,7 @@
 use larder::{Ask, Cache, Error, MockClock, Options, SetOptions, State, Ttl};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn cache_with(change: impl FnOnce(&mut Options)) -> (Cache, MockClock) {
     let clock = MockClock::default();
@@ -312,10 +312,12 @@ fn thousands_of_invalidated_tags_are_forgotten() {
         cache.invalidate_tag(&i.to_le_bytes(), false).unwrap();
     }
     let before = cache.stats().unwrap().bookkeeping_bytes;
-    for _ in 0..3 {
+    // The table goes when nobody can be reading it any more, tests on other threads included.
+    let end = Instant::now() + Duration::from_secs(30);
+    while cache.stats().unwrap().bookkeeping_bytes + 100_000 >= before {
+        assert!(Instant::now() < end, "the table of tags is not given back");
         cache.settle_tags().unwrap();
     }
-    assert!(cache.stats().unwrap().bookkeeping_bytes + 100_000 < before);
     assert!(cache.get(b"kept").is_some());
     cache.invalidate_tag(b"keep", false).unwrap();
     assert!(cache.get(b"kept").is_none());
@@ -352,7 +354,8 @@ fn readers_and_invalidations_and_passes_at_once() {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut found = 0;
-                while done.load(Ordering::SeqCst) < 3_000 {
+                // The values of the last round stay: whoever starts late finds those.
+                while done.load(Ordering::SeqCst) < 3_000 || found == 0 {
                     for key in 0..4u8 {
                         let least = done.load(Ordering::SeqCst);
                         if let Some(value) = cache.get(&[key]) {
