@@ -339,6 +339,14 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
     }
 }
 
+/// Copies as many bytes as both sides have. (`copy_from_slice` could panic, which has no place on the fast door's stack.)
+#[inline(always)]
+pub fn copy_most(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+    // SAFETY: so many bytes are there on both sides, which don't overlap: one is borrowed alone.
+    unsafe { copy(from.as_ptr(), to.as_mut_ptr(), len) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@
 //! A *pass* visits each ring once, and takes no more of it than it can hold: so a pass ends, however fast events come, and
 //! returns everything that was there when it began and that no other pass took meanwhile.
 
+use crate::bytes::copy_most as copy;
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::iterate::{Cursor, Filled};
@@ -173,12 +174,22 @@ impl Queue {
             return;
         }
         let words = [u32::from(bits), key.len() as u32, u32::try_from(value_len).unwrap_or(u32::MAX)];
-        let mut at = self.start + self.used;
-        for word in words {
-            put(ring, at, &word.to_le_bytes());
-            at += 4;
+        let mut header = [0; HEADER];
+        for (bytes, word) in header.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
         }
-        put(ring, at, key);
+        let at = wrap(ring.len(), self.start + self.used);
+        match ring.get_mut(at..).and_then(|rest| rest.split_first_chunk_mut()) {
+            // Nearly always.
+            Some((to, rest)) if rest.len() >= key.len() => {
+                *to = header;
+                copy(rest, key);
+            }
+            _ => {
+                put(ring, at, &header);
+                put(ring, at + HEADER, key);
+            }
+        }
         self.used += size;
     }
 
@@ -231,13 +242,6 @@ fn get(ring: &[u8], at: usize, bytes: &mut [u8]) {
     let Some((front, back)) = ring.split_at_checked(at) else { return };
     copy(bytes, back);
     copy(bytes.get_mut(back.len()..).unwrap_or_default(), front);
-}
-
-/// Copies as much as both sides have. (`copy_from_slice` could panic, which has no place on the fast door's stack.)
-fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
-    }
 }
 
 /// The beginning of a record.
