@@ -297,12 +297,17 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
                 return ptr::copy_nonoverlapping(from, to, len);
             }
             let mut at = 0;
-            while at < len - 32 {
-                let (a, b) = (chunk(at), chunk(at + 16));
+            while at + 64 < len {
+                let (a, b, c, d) = (chunk(at), chunk(at + 16), chunk(at + 32), chunk(at + 48));
                 store(at, a);
                 store(at + 16, b);
-                at += 32;
+                store(at + 32, c);
+                store(at + 48, d);
+                at += 64;
             }
+            let (a, b) = (chunk(len - 64), chunk(len - 48));
+            store(len - 64, a);
+            store(len - 48, b);
             let (a, b) = (chunk(len - 32), chunk(len - 16));
             store(len - 32, a);
             store(len - 16, b);
@@ -353,9 +358,9 @@ mod tests {
 
     #[test]
     fn every_length_is_copied_and_compared() {
-        let source: Vec<u8> = (0..300u32).map(|i| (i * 7 + 3) as u8).collect();
-        for len in 0..300 {
-            let mut target = vec![0xee; 302];
+        let source: Vec<u8> = (0..700u32).map(|i| (i * 7 + 3) as u8).collect();
+        for len in 0..700 {
+            let mut target = vec![0xee; 702];
             for copy in [copy, copy_in, copy_out] {
                 target.fill(0xee);
                 // SAFETY: both sides have room.
@@ -370,7 +375,7 @@ mod tests {
                 assert!(!equal(&target[1..=len], &source[..len]), "{len} {at}");
                 target[1 + at] ^= 1;
             }
-            assert!(!equal(&source[..len], &source[..len + 1 - 1 + usize::from(len < 299)]) || len == 299);
+            assert!(!equal(&source[..len], &source[..len + 1 - 1 + usize::from(len < 699)]) || len == 699);
         }
     }
 }
