@@ -49,8 +49,11 @@ impl NamespaceOptions {
     }
 }
 
+/// A namespace's name.
+pub type Name = Box<[u8]>;
+
 struct Member {
-    name: Box<[u8]>,
+    name: Name,
     options: NamespaceOptions,
     cache: Arc<Cache>,
     shared: Weak<Shared>,
@@ -97,7 +100,7 @@ impl Family {
 
     /// The namespace of a name, if it is there and has these options.
     fn find(&self, name: &[u8], options: &NamespaceOptions) -> Result<Option<Arc<Cache>>, Error> {
-        Family::find_in(&*self.members.lock(), name, options)
+        Family::find_in(&self.members.lock(), name, options)
     }
 
     fn find_in(members: &Members, name: &[u8], options: &NamespaceOptions) -> Result<Option<Arc<Cache>>, Error> {
@@ -187,7 +190,7 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::Closed`].
-    pub fn namespaces(&self) -> Result<Vec<(Box<[u8]>, Arc<Cache>)>, Error> {
+    pub fn namespaces(&self) -> Result<Vec<(Name, Arc<Cache>)>, Error> {
         let parent = self.hold()?;
         if parent.is_namespace {
             return Ok(Vec::new());
