@@ -32,7 +32,7 @@ pub struct NamespaceOptions {
     pub max_entries: u64,
     /// Time to live of entries that are stored without one of their own; `None`: they don't expire.
     pub default_ttl: Option<Duration>,
-    /// Who stays and who goes. `Default`: as in the cache.
+    /// Who stays and who goes. `Default`: as in the cache; so are jitter and sliding deadlines.
     pub policy: Kind,
     /// Parts with a lock of their own, a power of two up to 256; 0 to choose. Each takes two segments or three.
     pub stripes: usize,
@@ -186,7 +186,7 @@ impl Cache {
         }
     }
 
-    /// The namespaces, by name, in no particular order.
+    /// The namespaces, in the order of their names.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -196,6 +196,19 @@ impl Cache {
             return Ok(Vec::new());
         }
         let members = parent.family.members.lock();
-        Ok(members.named.iter().map(|member| (member.name.clone(), member.cache.clone())).collect())
+        let mut all: Vec<_> = members.named.iter().map(|it| (it.name.clone(), it.cache.clone())).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
+    }
+
+    /// The first namespace whose name comes behind this one, in the order of bytes: for iterations that hold nothing meanwhile.
+    pub(crate) fn namespace_after(&self, name: &[u8]) -> Result<Option<(Name, Arc<Cache>)>, Error> {
+        let parent = self.hold()?;
+        if parent.is_namespace {
+            return Ok(None);
+        }
+        let members = parent.family.members.lock();
+        let behind = members.named.iter().filter(|it| *it.name > *name);
+        Ok(behind.min_by(|a, b| a.name.cmp(&b.name)).map(|it| (it.name.clone(), it.cache.clone())))
     }
 }
