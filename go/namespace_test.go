@@ -164,7 +164,7 @@ func TestLoadsOfNamespaces(t *testing.T) {
 		return larder.Loaded{}, context.Cause(ctx)
 	}
 	load := func() {
-		_, err := newNamespace(t, c, "a", larder.NamespaceOptions{}).Load(context.Background(), nil, []byte("key"), loader)
+		_, err := a.Load(context.Background(), nil, []byte("key"), loader)
 		both <- err
 	}
 	go load()
@@ -184,7 +184,6 @@ func TestLoadsOfNamespaces(t *testing.T) {
 	if n := calls.Load(); n != 1 {
 		t.Errorf("%d loaders", n)
 	}
-	runtime.KeepAlive(a)
 }
 
 // A namespace works as long as somebody has it, whatever became of the Cache that it was
