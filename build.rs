@@ -34,6 +34,7 @@ fn main() {
         .with_src(root.join("src/ffi/many.rs"))
         .with_src(root.join("src/ffi/conditional.rs"))
         .with_src(root.join("src/ffi/loads.rs"))
+        .with_src(root.join("src/ffi/namespaces.rs"))
         .generate()
         .expect("src/ffi is what cbindgen understands");
     let mut header = Vec::new();

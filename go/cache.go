@@ -19,6 +19,12 @@ type Cache struct {
 
 	defaultTTL time.Duration // for Touch
 	loads      *loads        // nil in the zero Cache
+
+	members members // its namespaces
+	// Of a namespace: its name, and the cache that it belongs to, which would close it if it
+	// became unreachable.
+	name   string
+	parent *Cache
 }
 
 // New makes a cache. Its memory is taken from the system as entries come, and given
@@ -43,7 +49,7 @@ func New(o Options) (*Cache, error) {
 
 // Close gives the cache's memory back to the system. It may be called while other
 // goroutines use the cache, and again: from then on reads miss, and what stores or
-// changes returns ErrClosed. It returns nil.
+// changes returns ErrClosed. Its namespaces are closed with it. It returns nil.
 //
 // The contexts of loaders that run are cancelled, with ErrClosed as their cause; who waits
 // for them in Load gets ErrClosed at once, and Close returns when the loaders have. Called
@@ -52,8 +58,15 @@ func New(o Options) (*Cache, error) {
 func (c *Cache) Close() error {
 	reportHeldViews(c.handle)
 	c.loads.close()
+	namespaces := c.closeMembers()
 	c.handle.close()
 	c.loads.wait()
+	for _, m := range namespaces {
+		m.loads.wait()
+	}
+	if c.parent != nil {
+		c.parent.forget(c)
+	}
 	runtime.KeepAlive(c)
 	return nil
 }

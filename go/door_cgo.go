@@ -134,6 +134,8 @@ static inline larder_status go_larder_load_cancel(void *call) {
 #cgo nocallback larder_view
 #cgo noescape larder_view_release
 #cgo nocallback larder_view_release
+#cgo noescape larder_namespace
+#cgo nocallback larder_namespace
 #cgo nocallback larder_status_message
 */
 import "C"
@@ -472,6 +474,20 @@ func newHandle(o *Options) (handle, status) {
 	return handle{unsafe.Pointer(out)}, status(st)
 }
 
+func (h handle) namespace(name *byte, nameLen int, o *NamespaceOptions) (handle, status) {
+	options := C.larder_namespace_options{
+		max_bytes:      C.uint64_t(o.MaxBytes),
+		max_entries:    C.uint64_t(o.MaxEntries),
+		default_ttl_ms: C.uint64_t(millis(o.DefaultTTL)),
+		policy:         C.uint32_t(o.Policy),
+		stripes:        C.uint32_t(o.Stripes),
+	}
+	options.struct_size = C.size_t(unsafe.Sizeof(options))
+	var out *C.larder_cache
+	st := C.larder_namespace(h.c(), (*C.uint8_t)(name), C.size_t(nameLen), &options, &out)
+	return handle{unsafe.Pointer(out)}, status(st)
+}
+
 func (h handle) c() *C.larder_cache { return (*C.larder_cache)(h.p) }
 
 func (h handle) free() { C.larder_free(h.c()) }
@@ -522,6 +538,8 @@ func (h handle) stats() Stats {
 		AppendedBytes:    uint64(s.appended_bytes),
 		CopiedBytes:      uint64(s.copied_bytes),
 		DroppedEvents:    uint64(s.dropped_events),
+		OwnBytes:         int64(s.own_bytes),
+		Namespaces:       int(s.namespaces),
 	}
 }
 

@@ -140,6 +140,16 @@ func newLoads(o *Options) *loads {
 	return l
 }
 
+// another is for a namespace: the same options, its own flights.
+func (l *loads) another() *loads {
+	return newLoads(&Options{
+		MaxRefreshes:   int(l.maxRefreshes),
+		LoadTimeout:    l.timeout,
+		StaleIfError:   l.staleIfError,
+		OnRefreshError: l.onRefreshError,
+	})
+}
+
 // close lets no flight begin any more, and tells those in the air.
 func (l *loads) close() {
 	if l == nil {

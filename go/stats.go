@@ -15,7 +15,7 @@ type Stats struct {
 
 	Entries  int64 // entries held; expired ones count until they are removed
 	Bytes    int64 // bytes of the budget in use, bookkeeping included; never over MaxBytes
-	MaxBytes int64 // the budget
+	MaxBytes int64 // the budget; of a namespace its bound, if it has one
 
 	LiveBytes        int64 // of Bytes: entries that can be read, with their headers
 	DeadBytes        int64 // of Bytes: what lies between them, and is reclaimed when it is needed
@@ -28,6 +28,11 @@ type Stats struct {
 	CopiedBytes   uint64 // bytes of entries written again, to keep them when memory was reclaimed
 
 	DroppedEvents uint64 // events for which there was no room in Options.EventBytes
+
+	// A cache and its namespaces have one budget: Bytes, IndexBytes, BookkeepingBytes and
+	// FreeBytes of the cache are of all together, those of a namespace its own.
+	OwnBytes   int64 // bytes that this cache or namespace holds itself
+	Namespaces int   // namespaces of the cache
 }
 
 // HitRatio is the share of reads that found their key, 0 to 1; 0 when there were none.

@@ -217,7 +217,7 @@ typedef struct larder_stats_t {
   uint64_t entries;
   // Bytes of the budget in use: index, bookkeeping and segments that are not free.
   uint64_t bytes;
-  // The budget.
+  // The budget; for a namespace its bound, if it has one.
   uint64_t max_bytes;
   // Bytes of live entries: headers, keys, values.
   uint64_t live_bytes;
@@ -239,6 +239,11 @@ typedef struct larder_stats_t {
   uint64_t invalidations;
   // Events that were dropped because there was no room for them in event_bytes.
   uint64_t dropped_events;
+  // Bytes that this cache itself holds, without its namespaces. What is said of the budget elsewhere here is of all of
+  // them together; for a namespace it is its own.
+  uint64_t own_bytes;
+  // Namespaces that it has.
+  uint64_t namespaces;
 } larder_stats_t;
 
 // How far an iteration has come. Begin with all zero.
@@ -350,6 +355,24 @@ typedef struct larder_entry_info {
   uint64_t state;
 } larder_entry_info;
 
+// How a namespace is to be. Set all to zero, then struct_size to sizeof(larder_namespace_options); the rest is optional.
+// Jitter and sliding are as in the cache.
+typedef struct larder_namespace_options {
+  // sizeof(larder_namespace_options).
+  size_t struct_size;
+  // The most bytes of the cache's budget that it may hold, entries, index and bookkeeping; 0: no bound but the budget.
+  // At least 2 * stripes + 6 segments, of which a budget has about 2,048.
+  uint64_t max_bytes;
+  // At most this many entries; 0 for no such bound.
+  uint64_t max_entries;
+  // Time to live in milliseconds of entries stored without one; 0: they don't expire.
+  uint64_t default_ttl_ms;
+  // LARDER_POLICY_*; LARDER_POLICY_DEFAULT: as in the cache.
+  uint32_t policy;
+  // Parts with a lock of their own, a power of two up to 256; 0 to let larder choose.
+  uint32_t stripes;
+} larder_namespace_options;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -383,6 +406,7 @@ larder_status larder_new(const struct larder_options *options,
 larder_status larder_close(const larder_cache *cache);
 
 // Closes a cache and frees its handle. NULL is fine. Nobody may be using the handle, or use it later; views stay valid.
+// Of a namespace it frees a handle, and closes nothing.
 //
 // # Safety
 // `cache` is NULL or a handle that wasn't freed.
@@ -748,6 +772,43 @@ larder_status larder_invalidate_tag(const larder_cache *cache,
 // The pointers are NULL or valid.
 larder_status larder_stamp(const larder_cache *cache,
                            uint64_t *stamp);
+
+// Stores in *out a handle of the namespace with this name, of 1 to 255 bytes: a cache with entries, statistics and a policy of
+// its own, that lives on this one's budget. It is made if it isn't there; otherwise options that are not 0 must be those
+// that it has. `options` may be NULL.
+//
+// Every function takes the handle. larder_free frees it, without closing the namespace, before or after the cache's. The
+// namespace lives until it is closed by larder_close, or the cache is closed or freed; then the calls of all its handles return
+// LARDER_CLOSED.
+//
+// Status: LARDER_OK; LARDER_INVALID_ARGUMENT (a name or an option out of range; options that are not those it has; a
+// namespace of a namespace; more than 256; a budget with too few segments for one more), LARDER_OUT_OF_MEMORY,
+// LARDER_FULL, LARDER_CLOSED. *out is NULL then.
+//
+// # Safety
+// The pointers are NULL or valid, `name` for its length.
+larder_status larder_namespace(const larder_cache *cache,
+                               const uint8_t *name,
+                               size_t name_len,
+                               const struct larder_namespace_options *options,
+                               larder_cache **out);
+
+// Iterates over the namespaces, in the order of their names' bytes: copies to `buf` the first name behind `name`, with
+// its length in *len, and unless `out` is NULL stores a handle of that namespace in *out, for larder_free. Begin with a
+// name_len of 0; `name` and `buf` may be the same. One that is there all the while comes exactly once.
+//
+// Status: LARDER_OK; LARDER_NOT_FOUND behind the last; LARDER_BUFFER_TOO_SMALL (*len is what is needed; 255 always
+// suffice); LARDER_INVALID_ARGUMENT, LARDER_CLOSED. Else *len is 0, and *out is NULL unless LARDER_OK.
+//
+// # Safety
+// The pointers are NULL or valid, for their lengths.
+larder_status larder_namespace_next(const larder_cache *cache,
+                                    const uint8_t *name,
+                                    size_t name_len,
+                                    uint8_t *buf,
+                                    size_t buf_len,
+                                    size_t *len,
+                                    larder_cache **out);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,12 +9,14 @@ use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::events::{self, Queue, Reasons};
 use crate::extra;
+use crate::family::{Family, NamespaceOptions};
 use crate::freshness::{self, State};
 use crate::hash::KeyHasher;
 use crate::index::{IndexSpace, Moving};
 use crate::maintenance;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
+use crate::share::{Share, UNBOUNDED};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
 use crate::stripe::{Condition, Given, Store, Stripe, Tally};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -72,7 +74,7 @@ impl Options {
         }
     }
 
-    fn stripes(&self) -> Result<usize, Error> {
+    fn stripes(&self, segment: u64) -> Result<usize, Error> {
         if self.stripes != 0 {
             if !self.stripes.is_power_of_two() || self.stripes > 256 {
                 return Err(Error::InvalidOptions("stripes must be a power of two up to 256"));
@@ -82,7 +84,7 @@ impl Options {
         let cores = std::thread::available_parallelism().map_or(4, |n| n.get());
         // 64 segments to a stripe keep what is open or half drained to a few per cent; a thousand entries to a stripe keep
         // the stripes' shares even.
-        let by_memory = (self.max_bytes / segment_bytes(self.max_bytes) / 64).max(1);
+        let by_memory = (self.max_bytes / segment / 64).max(1);
         let by_entries = if self.max_entries == 0 { u64::MAX } else { (self.max_entries / 1024).max(1) };
         let most = by_memory.min(by_entries).min(256) as usize;
         let wanted = (cores * 4).next_power_of_two();
@@ -112,9 +114,10 @@ pub struct Stats {
     pub rejections: u64,
     /// Entries now.
     pub entries: u64,
-    /// Bytes in use of the budget: index, bookkeeping and segments that are not free.
+    /// Bytes in use of the budget: index, bookkeeping and segments that are not free. The fields about the budget are those
+    /// of a cache and its namespaces together; those of a namespace are its own. The others are always a cache's own.
     pub bytes: u64,
-    /// The budget.
+    /// The budget; of a namespace its bound, or the cache's budget if it has none.
     pub max_bytes: u64,
     /// Bytes of live entries: headers, keys and values.
     pub live_bytes: u64,
@@ -134,12 +137,21 @@ pub struct Stats {
     pub copied_bytes: u64,
     /// Events that found their queue full.
     pub dropped_events: u64,
+    /// Bytes that this cache itself holds, without its namespaces: index, bookkeeping of its own, segments.
+    pub own_bytes: u64,
+    /// Namespaces that it has.
+    pub namespaces: u64,
 }
 
 /// What all users of an open cache share. Lives until the cache is closed and the last view of it is released.
 pub struct Shared {
-    /// Memory.
-    pub space: Space,
+    /// Memory: what this cache has of it.
+    pub space: Share,
+    /// The caches that share it.
+    pub family: Arc<Family>,
+    /// Whether another cache of the family owns this one.
+    pub is_namespace: bool,
+    policy: Kind,
     /// Address space of the indexes.
     pub index_space: IndexSpace,
     /// By the low bits of the hash.
@@ -184,7 +196,58 @@ impl Shared {
         if !(MIN_BUDGET..=MAX_BUDGET).contains(&max) {
             return Err(Error::InvalidOptions("max_bytes must be between 256 KiB and 256 GiB"));
         }
-        let count = options.stripes()?;
+        let count = options.stripes(segment_bytes(max))?;
+        let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
+        let hasher = options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed);
+        let shared = Shared::build(options, Share::whole(space, count), count, hasher, Arc::new(Family::new()), false)?;
+        // A value of a quarter of the budget must fit beside all this.
+        if shared.space.committed() > max / 4 {
+            return Err(TOO_MANY_STRIPES);
+        }
+        Ok(shared)
+    }
+
+    /// A namespace. `TOO_MANY_STRIPES` if there is no room for its fixed parts.
+    fn member(parent: &Shared, options: &NamespaceOptions) -> Result<Shared, Error> {
+        let budget = parent.space.max();
+        let bound = if options.max_bytes == 0 { UNBOUNDED } else { options.max_bytes };
+        let options = Options {
+            // Of no bound: as of one that comes to hold an eighth.
+            max_bytes: bound.min(budget / 8),
+            max_entries: options.max_entries,
+            default_ttl: options.default_ttl,
+            policy: if options.policy == Kind::Default { parent.policy } else { options.policy },
+            stripes: options.stripes,
+            clock: parent.clock.clone(),
+            seed: None,
+            ttl_jitter: parent.jitter as f64 / 65_536.0,
+            sliding: parent.sliding,
+            event_bytes: 0,
+            events: Reasons::default(),
+        };
+        let segment = parent.space.segment_size();
+        let count = options.stripes(segment)?;
+        if bound != UNBOUNDED && bound < least_segments(count as u64) * segment {
+            return Err(Error::InvalidOptions(
+                "a namespace's max_bytes has room for less than 2 * stripes + 6 segments",
+            ));
+        }
+        let stripes = parent.space.stripes.load(Ordering::Relaxed) + count as u64;
+        if budget < least_segments(stripes) * segment {
+            return Err(Error::InvalidOptions("max_bytes is too small for one more namespace"));
+        }
+        let share = parent.space.beside(count, bound);
+        Shared::build(&options, share, count, parent.hasher.clone(), parent.family.clone(), true)
+    }
+
+    fn build(
+        options: &Options,
+        space: Share,
+        count: usize,
+        hasher: KeyHasher,
+        family: Arc<Family>,
+        is_namespace: bool,
+    ) -> Result<Shared, Error> {
         let default_ttl = match options.default_ttl {
             Some(ttl) if ttl.is_zero() => return Err(Error::InvalidOptions("default_ttl must be positive")),
             Some(ttl) => Some(millis(ttl)),
@@ -193,18 +256,18 @@ impl Shared {
         if !(0.0..=1.0).contains(&options.ttl_jitter) {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
-        let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
-        let index_huge = space.is_huge() && index_space.use_huge();
+        // A huge page for each of many small tables would be more than is counted.
+        let index_huge = !is_namespace && space.is_huge() && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
-        if options.event_bytes > max / 8 {
+        if options.event_bytes > options.max_bytes / 8 {
             return Err(Error::InvalidOptions("event_bytes must be at most an eighth of max_bytes"));
         }
         let event_bytes = events::ring_bytes(options.event_bytes, count);
         let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
             + count as u64 * event_bytes
-            + Sequences::bytes_for(max);
+            + Sequences::bytes_for(options.max_bytes);
         if !space.reserve_bookkeeping(fixed) {
             return Err(TOO_MANY_STRIPES);
         }
@@ -215,17 +278,16 @@ impl Shared {
             let events = Queue::new(event_bytes, options.events).ok_or(Error::OutOfMemory)?;
             stripes.push(Stripe::new(index, state, policy, events));
         }
-        // A value of a quarter of the budget must fit beside all this.
-        if space.committed() > max / 4 {
-            return Err(TOO_MANY_STRIPES);
-        }
-        let fixed_bytes = space.committed();
+        let fixed_bytes = space.held();
         let shared = Shared {
             space,
+            family,
+            is_namespace,
+            policy: options.policy,
             index_space,
             stripes: stripes.into_boxed_slice(),
-            hasher: options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed),
-            sequences: Sequences::new(max),
+            hasher,
+            sequences: Sequences::new(options.max_bytes),
             clock: options.clock.clone(),
             max_entries: options.max_entries,
             entries: AtomicU64::new(0),
@@ -258,6 +320,54 @@ impl Shared {
     pub fn segment_budget(&self) -> u64 {
         let usage = self.space.usage();
         self.space.max().saturating_sub(usage.index + usage.bookkeeping)
+    }
+
+    /// Bytes that this cache's segments may have now.
+    #[inline]
+    pub fn capacity(&self) -> u64 {
+        self.space.allowance(self.segment_budget())
+    }
+
+    /// Whether stripes must drain as much as they append. One that may take from others need not.
+    #[inline]
+    pub fn must_drain(&self) -> bool {
+        self.space.is_pressed() || self.space.under_pressure() && !self.space.may_take(|| self.segment_budget())
+    }
+
+    /// Evicts something: of this cache, if it is at its bound or holds its part of the memory (see `share`), else of the
+    /// one that holds most. If nothing can be had there, of any: a set never fails because others are full.
+    fn give_room(&self, hash: Option<u64>, bytes: u64, keeps: &mut usize) -> Given {
+        let full = self.space.is_full(bytes);
+        let alone = self.family.len() == 0;
+        if full || alone || !self.space.may_take(|| self.segment_budget()) || self.is_sparse(hash) {
+            let given = self.drain(hash, keeps);
+            if given != Given::Nothing || full || alone {
+                return given;
+            }
+        }
+        let others = self.family.fullest_first();
+        others
+            .iter()
+            .map(|other| other.drain(None, keeps))
+            .find(|given| *given != Given::Nothing)
+            .unwrap_or(Given::Nothing)
+    }
+
+    fn drain(&self, hash: Option<u64>, keeps: &mut usize) -> Given {
+        let victim = self.victim(hash);
+        let mut state = victim.state.lock();
+        let (mut writer, policy) = state.writer(self, victim);
+        writer.give_room(policy, keeps)
+    }
+
+    /// Whether a quarter of what the stripe of a hash holds is dead: then it is to compact, before it takes from others.
+    fn is_sparse(&self, hash: Option<u64>) -> bool {
+        hash.is_some_and(|hash| {
+            let stripe = self.stripe(hash);
+            let live: u64 = stripe.state.lock().core.logs.iter().map(|log| log.live).sum();
+            let footprint = stripe.footprint.load(Ordering::Relaxed);
+            footprint > 8 * self.space.segment_size() && live < footprint / 4 * 3
+        })
     }
 
     /// The stripe of a hash.
@@ -408,7 +518,7 @@ impl Shared {
     pub(crate) fn check_lengths(&self, key: usize, value: usize) -> Result<(), Error> {
         if key > MAX_KEY {
             Err(Error::KeyTooLarge)
-        } else if value as u64 > (self.space.max() / 4).min(MAX_VALUE) {
+        } else if value as u64 > (self.space.max().min(self.space.bound()) / 4).min(MAX_VALUE) {
             Err(Error::ValueTooLarge)
         } else {
             Ok(())
@@ -448,8 +558,13 @@ impl Shared {
         });
         let usage = self.space.usage();
         let index_huge = if self.index_huge { usage.index } else { 0 };
-        let bytes = usage.committed.saturating_sub(usage.free);
-        let max_bytes = self.space.max();
+        let committed = usage.committed.saturating_sub(usage.free);
+        let free = self.space.max().saturating_sub(committed);
+        let max_bytes = self.space.max().min(self.space.bound());
+        let own_bytes = self.space.held();
+        let (own_index, own_bookkeeping) = self.space.held_beside();
+        let of = |family: u64, own: u64| if self.is_namespace { own } else { family };
+        let bytes = of(committed, own_bytes);
         Stats {
             hits,
             misses,
@@ -464,15 +579,22 @@ impl Shared {
             max_bytes,
             live_bytes: live,
             dead_bytes: footprint.saturating_sub(live),
-            index_bytes: usage.index,
-            free_bytes: max_bytes.saturating_sub(bytes),
-            bookkeeping_bytes: usage.bookkeeping,
-            huge_page_bytes: usage.huge + index_huge,
+            index_bytes: of(usage.index, own_index),
+            free_bytes: free.min(max_bytes.saturating_sub(bytes)),
+            bookkeeping_bytes: of(usage.bookkeeping, own_bookkeeping),
+            huge_page_bytes: of(usage.huge + index_huge, 0),
             appended_bytes: sum.appended,
             copied_bytes: sum.copied,
             dropped_events,
+            own_bytes,
+            namespaces: of(self.family.len() as u64, 0),
         }
     }
+}
+
+/// Segments without which hardly an entry stays: two open ones to a stripe, and some to move.
+fn least_segments(stripes: u64) -> u64 {
+    2 * stripes + 6
 }
 
 /// How long an entry may live.
@@ -521,13 +643,47 @@ impl Cache {
     pub fn new(options: Options) -> Result<Cache, Error> {
         epoch::start();
         let shared = Arc::new(Shared::new(&options)?);
+        shared.family.set_root(&shared);
+        Ok(Cache::of(shared))
+    }
+
+    /// A handle of a new cache or namespace.
+    pub(crate) fn of(shared: Arc<Shared>) -> Cache {
         {
             // The first threads' counters are paid for while there is room for sure.
             let guard = epoch::pin();
             shared.line(&guard);
         }
         maintenance::register(&shared);
-        Ok(Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) })
+        Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) }
+    }
+
+    /// What the users share, kept from going while it is held.
+    pub(crate) fn hold(&self) -> Result<Arc<Shared>, Error> {
+        let guard = epoch::pin();
+        let shared = self.shared(&guard)?;
+        // SAFETY: `shared` is inside the Arc that `of` was given; this handle has a count of it as long as anyone is pinned
+        // that has seen it open.
+        Ok(unsafe {
+            Arc::increment_strong_count(shared);
+            Arc::from_raw(shared)
+        })
+    }
+
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.load(Ordering::Acquire).is_null()
+    }
+
+    /// A new namespace's insides, for which room is made if need be.
+    pub(crate) fn new_member(&self, parent: &Shared, options: &NamespaceOptions) -> Result<Shared, Error> {
+        let mut effort = Effort::default();
+        loop {
+            match Shared::member(parent, options) {
+                Err(error) if error == TOO_MANY_STRIPES => self.make_room(None, 0, &mut effort)?,
+                result => return result,
+            }
+        }
     }
 
     /// What the users share, as long as the guard lasts.
@@ -729,17 +885,13 @@ impl Cache {
 
     /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their share, or from the
     /// fullest. Called with nothing pinned and nothing locked.
-    pub(crate) fn make_room(&self, hash: Option<u64>, effort: &mut Effort) -> Result<(), Error> {
-        let waiting = self.with(|shared| shared.space.reclaim())?;
+    pub(crate) fn make_room(&self, hash: Option<u64>, bytes: u64, effort: &mut Effort) -> Result<(), Error> {
+        // Who is at its own bound has nothing to gain from what waits.
+        let waiting = self.with(|shared| if shared.space.is_full(bytes) { 0 } else { shared.space.reclaim() })?;
         if waiting == 0 {
             let mut given = Given::More;
             while given == Given::More {
-                given = self.with(|shared| {
-                    let victim = shared.victim(hash);
-                    let mut state = victim.state.lock();
-                    let (mut writer, policy) = state.writer(shared, victim);
-                    writer.give_room(policy, &mut effort.keeps)
-                })?;
+                given = self.with(|shared| shared.give_room(hash, bytes, &mut effort.keeps))?;
             }
             if given == Given::Some {
                 // With a fresh pin, else this thread would hold back what it has just given up.
@@ -831,7 +983,8 @@ impl Cache {
         self.with(|shared| shared.space.give_back_free())
     }
 
-    /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits.
+    /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits. Of a namespace: gives it a
+    /// bound, or another one.
     ///
     /// # Errors
     /// [`Error::InvalidOptions`] below 256 KiB or a 93rd of the first budget (more with
@@ -840,8 +993,20 @@ impl Cache {
     /// budget is in force even then, and following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
         self.with(|shared| {
-            // Two open segments to a stripe, and some to move: below that hardly an entry stays.
-            let segments = 2 * shared.stripes.len() as u64 + 6;
+            let stripes = if shared.is_namespace {
+                shared.stripes.len() as u64
+            } else {
+                shared.space.stripes.load(Ordering::Relaxed)
+            };
+            let segments = least_segments(stripes);
+            if shared.is_namespace {
+                let least = (segments * shared.space.segment_size()).max(4 * shared.fixed_bytes);
+                if !(least..UNBOUNDED).contains(&max_bytes) {
+                    return Err(Error::InvalidOptions("max_bytes is too small for this namespace"));
+                }
+                shared.space.set_bound(max_bytes);
+                return Ok(());
+            }
             let least = MIN_BUDGET.max(segments * shared.space.segment_size()).max(4 * shared.fixed_bytes);
             if !(least..=shared.space.limit()).contains(&max_bytes) {
                 return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
@@ -852,7 +1017,11 @@ impl Cache {
         let mut effort = Effort::default();
         loop {
             let fits = self.with(|shared| {
-                if shared.space.trim_to_budget() {
+                let fits = || {
+                    let share = &shared.space;
+                    if shared.is_namespace { share.held() <= share.bound() } else { share.trim_to_budget() }
+                };
+                if fits() {
                     return true;
                 }
                 shared.each_stripe(|stripe, state| {
@@ -860,7 +1029,7 @@ impl Cache {
                     let (mut writer, policy) = state.writer(shared, stripe);
                     writer.inform_now(policy);
                 });
-                shared.space.trim_to_budget()
+                fits()
             })?;
             if fits {
                 return self.with(|shared| {
@@ -870,7 +1039,7 @@ impl Cache {
                     });
                 });
             }
-            self.make_room(None, &mut effort)?;
+            self.make_room(None, 0, &mut effort)?;
         }
     }
 
@@ -898,15 +1067,26 @@ impl Cache {
     }
 
     /// Gives all memory back and fails every later call with [`Error::Closed`] (a get finds nothing). Calls that are under
-    /// way are waited for; memory that views hold goes with the last of them. Closing twice is fine.
+    /// way are waited for; memory that views hold goes with the last of them. Closing twice is fine. Its namespaces are closed
+    /// with it; a namespace that is closed gives its memory to the others.
     pub fn close(&self) {
         assert!(!epoch::is_pinned(), "close was called from inside the cache");
         let shared = self.shared.swap(ptr::null_mut(), Ordering::AcqRel);
         if !shared.is_null() {
             epoch::synchronize();
-            // SAFETY: the pointer came from Arc::into_raw in `new`, was taken by this call alone, and nobody who read it
+            // SAFETY: the pointer came from Arc::into_raw in `of`, was taken by this call alone, and nobody who read it
             // is still inside.
-            drop(unsafe { Arc::from_raw(shared) });
+            let shared = unsafe { Arc::from_raw(shared) };
+            if shared.is_namespace {
+                shared.family.remove(&shared);
+                // Back to the pool now, even if views or the background thread hold the rest for a while.
+                shared.each_stripe(|stripe, state| {
+                    let (mut writer, policy) = state.writer(&shared, stripe);
+                    writer.clear(policy);
+                });
+            } else {
+                shared.family.close();
+            }
         }
     }
 

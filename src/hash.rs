@@ -9,6 +9,7 @@ use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 /// Hashes the keys of one cache.
+#[derive(Clone)]
 pub struct KeyHasher(RandomState);
 
 impl KeyHasher {

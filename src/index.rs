@@ -28,7 +28,7 @@
 //! buckets that nothing overflowed from move nothing.
 
 use crate::os::{HUGE, PAGE, Region};
-use crate::space::Space;
+use crate::share::Share;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Bits of the tag.
@@ -191,7 +191,7 @@ impl IndexSpace {
     }
 
     /// The table of one stripe, empty. `space` pays for it.
-    pub fn table(&self, stripe: usize, space: &Space) -> Option<(Index, IndexState)> {
+    pub fn table(&self, stripe: usize, space: &Share) -> Option<(Index, IndexState)> {
         let extent = HUGE / self.stripes;
         let rounds = self.region.len() / HUGE;
         // Behind the last bucket there is room to look for the end of a chain.
@@ -559,7 +559,7 @@ impl Index {
 
     /// Goes on growing or shrinking by a bounded amount. Returns false if the table must grow and the budget has no room
     /// (an insert may still succeed as long as it finds a free slot).
-    pub fn steps(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) -> bool {
+    pub fn steps(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
         let mut ok = true;
         if !self.resizing() {
             if self.wants_growth(state) {
@@ -584,13 +584,13 @@ impl Index {
     }
 
     /// Finishes a growth or shrink that is under way, and shrinks as far as the entries allow.
-    pub fn settle(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) {
+    pub fn settle(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
         while self.resizing() || self.wants_shrink(state) {
             self.steps(state, space, memory);
         }
     }
 
-    fn begin_growth(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) -> bool {
+    fn begin_growth(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
         let n = self.hi.load(Ordering::Relaxed);
         let more = (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets);
         let pages = Self::pages_for(more);
@@ -609,7 +609,7 @@ impl Index {
     }
 
     /// Moves the entries whose home is the one bucket next to `split`.
-    fn step(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) {
+    fn step(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
         let (lo, hi, split) =
             (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
         let growing = !state.shrinking;
@@ -694,7 +694,7 @@ impl Index {
     }
 
     /// Empties the table and gives its memory back, but for the smallest size.
-    pub fn clear(&self, state: &mut IndexState, space: &Space, memory: &IndexSpace) {
+    pub fn clear(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
         self.begin_move();
         memory.decommit(self, 0, state.pages);
         self.lo.store(MIN_BUCKETS, Ordering::Relaxed);
@@ -772,10 +772,11 @@ pub struct Moving;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::Space;
     use std::collections::BTreeMap;
 
-    fn setup(stripes: usize) -> (Space, IndexSpace) {
-        let space = Space::new(64 << 20, stripes).unwrap();
+    fn setup(stripes: usize) -> (Share, IndexSpace) {
+        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes);
         let memory = IndexSpace::new(space.limit(), stripes).unwrap();
         (space, memory)
     }
@@ -877,7 +878,7 @@ mod tests {
     #[test]
     fn a_full_budget_refuses_growth_but_keeps_working() {
         let (_, memory) = setup(1);
-        let space = Space::new(256 << 10, 1).unwrap();
+        let space = Share::whole(Space::new(256 << 10, 1).unwrap(), 1);
         let (index, mut state) = memory.table(0, &space).unwrap();
         let (mut i, mut refused) = (0, false);
         while !refused {

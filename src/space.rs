@@ -16,7 +16,7 @@
 
 use crate::epoch;
 use crate::os::{HUGE, PAGE, Region};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
@@ -130,20 +130,99 @@ struct Pool {
     fresh_run: u32,
 }
 
-/// The memory of a cache.
+/// Where things are: what never changes of a space. Each cache that shares a space has a copy, so that a get and a set find
+/// an entry or a segment without another pointer on the way. Good as long as the space lives.
+#[derive(Clone, Copy)]
+pub struct Geometry {
+    base: *mut u8,
+    table: *const Segment,
+    segment_shift: u32,
+    segments: u32,
+    run_slots: u32,
+}
+
+// SAFETY: the pointers are the starts of mappings, which is all that is done with them here but for `segment`, whose table is
+// made of atomics.
+unsafe impl Send for Geometry {}
+// SAFETY: as above.
+unsafe impl Sync for Geometry {}
+
+impl Geometry {
+    /// The first byte of the space.
+    #[inline]
+    pub fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// The table's line of a segment.
+    ///
+    /// # Safety
+    /// The space lives for `'a`.
+    #[inline]
+    pub unsafe fn segment<'a>(&self, id: u32) -> &'a Segment {
+        debug_assert!(id < self.segments + self.run_slots);
+        // Clamped rather than checked: a wrong id would be a defect, but not a wrong access; and a panic has no place on the
+        // fast door's stack.
+        let id = id.min(self.segments + self.run_slots - 1);
+        // SAFETY: the table has room for this many, Segment is made of atomics, for which zeros are valid, and the caller
+        // promises that the mapping is there.
+        unsafe { &*self.table.add(id as usize) }
+    }
+
+    /// Bytes of a segment.
+    #[inline]
+    pub fn segment_size(&self) -> u64 {
+        1 << self.segment_shift
+    }
+
+    /// The segment (not the run) that holds an offset.
+    #[inline]
+    pub fn segment_at(&self, offset: u64) -> u32 {
+        debug_assert!(offset >> self.segment_shift < u64::from(self.segments));
+        (offset >> self.segment_shift) as u32
+    }
+
+    /// Whether a segment is a run.
+    #[inline]
+    pub fn is_run(&self, id: u32) -> bool {
+        id >= self.segments
+    }
+
+    /// Whether an entry of this size lies in a shared segment or in a run of its own.
+    ///
+    /// Entries up to an eighth of a segment share; larger ones take whole pages where those waste little, and share up to
+    /// half a segment where they would waste much.
+    #[inline]
+    pub fn wants_run(&self, size: u64) -> bool {
+        let segment = self.segment_size();
+        if size <= segment / 8 {
+            return false;
+        }
+        let waste = size.next_multiple_of(PAGE as u64) - size;
+        size > segment / 2 || waste * 16 <= size
+    }
+}
+
+/// The memory of a cache and its namespaces.
 pub struct Space {
     region: Region,
-    table: Region,
+    /// Keeps the table's mapping; reached through `geometry`.
+    _table: Region,
     parts: Region,
+    geometry: Geometry,
     segment_shift: u32,
     segments: u32,
     run_slots: u32,
     huge: bool,
     /// Segments that only drains may take.
     spare: u64,
-    /// Free segments beyond those below which stripes drain as much as they append: what the stripes' open and half
-    /// drained segments are out of step by.
-    slack: u64,
+    /// Stripes of all caches that share the space. Half of them is the slack: free segments beyond the spare ones below
+    /// which stripes drain as much as they append, for what their open and half drained segments are out of step by.
+    pub stripes: AtomicU64,
+    /// Bytes of segments and runs that caches hold.
+    pub in_use: AtomicU64,
+    /// Caches that hold any. Signed, since the counting lags behind.
+    pub sharers: AtomicI64,
     max: AtomicU64,
     limit: u64,
     committed: AtomicU64,
@@ -157,6 +236,11 @@ pub struct Space {
     /// Set when few faulted segments are left and the budget has room for more.
     wants_ahead: AtomicBool,
     pool: Mutex<Pool>,
+}
+
+/// Segments by which so many stripes are out of step.
+pub fn slack(stripes: u64) -> u64 {
+    (stripes / 2).max(1)
 }
 
 /// The size of segments for a budget: about two thousand to a cache, 16 KiB to 2 MiB.
@@ -185,15 +269,24 @@ impl Space {
         let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
         let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
         Ok(Space {
+            geometry: Geometry {
+                base: region.start(),
+                table: table.start().cast::<Segment>(),
+                segment_shift: segment.trailing_zeros(),
+                segments,
+                run_slots,
+            },
             region,
-            table,
+            _table: table,
             parts,
             segment_shift: segment.trailing_zeros(),
             segments,
             run_slots,
             huge: max >= HUGE_FROM,
             spare: if max / segment >= 64 { 2 } else { 1 },
-            slack: (stripes as u64 / 2).max(1),
+            stripes: AtomicU64::new(stripes as u64),
+            in_use: AtomicU64::new(0),
+            sharers: AtomicI64::new(0),
             max: AtomicU64::new(max),
             limit,
             committed: AtomicU64::new(0),
@@ -217,21 +310,16 @@ impl Space {
         })
     }
 
-    /// The first byte of the space.
-    #[inline]
-    pub fn base(&self) -> *mut u8 {
-        self.region.start()
+    /// Where things are.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
     }
 
     /// What is known of a segment.
     #[inline]
     pub fn segment(&self, id: u32) -> &Segment {
-        debug_assert!(id < self.segments + self.run_slots);
-        // Clamped rather than checked: a wrong id would be a defect, but not a wrong access; and a panic has no place on the
-        // fast door's stack.
-        let id = id.min(self.segments + self.run_slots - 1);
-        // SAFETY: the table has room for this many, and Segment is made of atomics, for which zeros are valid.
-        unsafe { &*self.table.start().cast::<Segment>().add(id as usize) }
+        // SAFETY: for as long as `self`.
+        unsafe { self.geometry.segment(id) }
     }
 
     /// What is known of the part that holds byte `at` of a segment (not a run).
@@ -244,31 +332,15 @@ impl Space {
         unsafe { &*self.parts.start().cast::<Part>().add(number as usize) }
     }
 
-    /// The segment (not the run) that holds an offset.
-    #[inline]
-    pub fn segment_at(&self, offset: u64) -> u32 {
-        debug_assert!(offset < self.limit);
-        (offset >> self.segment_shift) as u32
-    }
-
     /// Bytes of a segment.
     #[inline]
     pub fn segment_size(&self) -> u64 {
-        1 << self.segment_shift
+        self.geometry.segment_size()
     }
 
-    /// Whether an entry of this size lies in a shared segment or in a run of its own.
-    ///
-    /// Entries up to an eighth of a segment share; larger ones take whole pages where those waste little, and share up to
-    /// half a segment where they would waste much.
-    #[inline]
-    pub fn wants_run(&self, size: u64) -> bool {
-        let segment = self.segment_size();
-        if size <= segment / 8 {
-            return false;
-        }
-        let waste = size.next_multiple_of(PAGE as u64) - size;
-        size > segment / 2 || waste * 16 <= size
+    /// Segments that only drains may take.
+    pub fn spare(&self) -> u64 {
+        self.spare
     }
 
     /// Whether segments are committed as huge pages.
@@ -394,7 +466,7 @@ impl Space {
     /// be hasty.
     fn weigh(&self, pool: &Pool) {
         let soon = self.available(pool) + pool.limbo.len() as u64;
-        self.pressure.store(soon <= self.spare + self.slack, Ordering::Relaxed);
+        self.pressure.store(soon <= self.spare + slack(self.stripes.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     /// Segments that are free or could be committed.
@@ -530,7 +602,7 @@ impl Space {
     /// Whether a segment is a run.
     #[inline]
     pub fn is_run(&self, id: u32) -> bool {
-        id >= self.segments
+        self.geometry.is_run(id)
     }
 
     /// Gives up a segment whose entries have been unlinked. It is free once nobody can be looking at it.

@@ -145,7 +145,7 @@ impl Cache {
                     Attempt::NoRoom(said) => placed = said,
                 }
             }
-            self.make_room(Some(hash), &mut effort).inspect_err(|&error| {
+            self.make_room(Some(hash), (key.len() + value_len + 64) as u64, &mut effort).inspect_err(|&error| {
                 if error == Error::Full {
                     self.reject(hash, key, value_len);
                 }

@@ -389,7 +389,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             let share = ((max_entries - 1) >> self.shared.stripe_bits) + 1;
             Sizes { used: [logs[0].entries, logs[1].entries], capacity: share }
         } else {
-            let share = self.shared.segment_budget() >> self.shared.stripe_bits;
+            let share = self.shared.capacity() >> self.shared.stripe_bits;
             Sizes { used: [logs[0].live, logs[1].live], capacity: share }
         }
     }
@@ -673,7 +673,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
             policy.served(self.shared.hits() >> self.shared.stripe_bits);
         }
-        if self.shared.space.under_pressure() {
+        if self.shared.must_drain() {
             self.core.newest = offset;
             self.pay(policy);
             self.core.newest = 0;
@@ -1183,7 +1183,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         // By the mean size so far; nothing is known of an empty stripe.
         let count = logs[0].entries + logs[1].entries;
         let live = logs[0].live + logs[1].live;
-        let bytes = self.shared.segment_budget() / self.shared.stripes.len() as u64;
+        let bytes = self.shared.capacity() / self.shared.stripes.len() as u64;
         let mean = if count < 16 { 64.0 } else { live as f64 / count as f64 };
         let fit = (bytes as f64 / mean) as u64;
         let entries = match self.shared.max_entries {

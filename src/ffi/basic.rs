@@ -2,7 +2,8 @@
 
 use super::types::FIRST_OPTIONS;
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Status, boundary, handle, key_bytes, value_bytes,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Status, boundary, handle, into_handle,
+    key_bytes, value_bytes,
 };
 use crate::cache::{Cache, Ttl};
 use crate::iterate::Cursor;
@@ -10,6 +11,7 @@ use crate::view::View;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::ptr;
+use std::sync::Arc;
 
 /// The version of this ABI: raised when something that compiled programs rely on changes.
 pub const LARDER_ABI_VERSION: u32 = 1;
@@ -83,9 +85,9 @@ pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mu
             ptr::copy_nonoverlapping(options.cast::<u8>(), known.as_mut_ptr().cast::<u8>(), size);
             known.assume_init()
         };
-        let cache = Box::new(LarderCache(Cache::new(known.to_options()?)?));
+        let cache = into_handle(Arc::new(Cache::new(known.to_options()?)?));
         // SAFETY: as above.
-        unsafe { out.write(Box::into_raw(cache)) };
+        unsafe { out.write(cache) };
         Ok(())
     })
 }
@@ -111,6 +113,7 @@ pub unsafe extern "C" fn larder_close(cache: *const LarderCache) -> Status {
 }
 
 /// Closes a cache and frees its handle. NULL is fine. Nobody may be using the handle, or use it later; views stay valid.
+/// Of a namespace it frees a handle, and closes nothing.
 ///
 /// # Safety
 /// `cache` is NULL or a handle that wasn't freed.
@@ -118,8 +121,8 @@ pub unsafe extern "C" fn larder_close(cache: *const LarderCache) -> Status {
 pub unsafe extern "C" fn larder_free(cache: *mut LarderCache) {
     if !cache.is_null() {
         boundary(None, || {
-            // SAFETY: made by Box::into_raw in larder_new, and freed once.
-            drop(unsafe { Box::from_raw(cache) });
+            // SAFETY: made by `into_handle` from an Arc<Cache>, and this count of it is given back once.
+            drop(unsafe { Arc::from_raw(cache.cast_const().cast::<Cache>()) });
             Ok(())
         });
     }

@@ -4,6 +4,7 @@ use super::LarderCache;
 use crate::cache::{Options, Stats, TryError};
 use crate::error::Error;
 use crate::events::{Reason, Reasons};
+use crate::family::NamespaceOptions;
 use crate::policy::Kind;
 use std::time::Duration;
 
@@ -106,6 +107,16 @@ const _: () = assert!(
         && LARDER_EVENT_INVALIDATED == Reason::Invalidated as u32
 );
 
+fn policy(number: u32) -> Result<Kind, Status> {
+    Ok(match number {
+        LARDER_POLICY_DEFAULT => Kind::Default,
+        LARDER_POLICY_LRU => Kind::Lru,
+        LARDER_POLICY_S3FIFO => Kind::S3Fifo,
+        LARDER_POLICY_CELLAR => Kind::Cellar,
+        _ => return Err(Status::LARDER_INVALID_ARGUMENT),
+    })
+}
+
 /// How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes; the rest is optional.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -144,13 +155,7 @@ pub(super) const FIRST_OPTIONS: usize = std::mem::offset_of!(LarderOptions, ttl_
 
 impl LarderOptions {
     pub(super) fn to_options(self) -> Result<Options, Status> {
-        let policy = match self.policy {
-            LARDER_POLICY_DEFAULT => Kind::Default,
-            LARDER_POLICY_LRU => Kind::Lru,
-            LARDER_POLICY_S3FIFO => Kind::S3Fifo,
-            LARDER_POLICY_CELLAR => Kind::Cellar,
-            _ => return Err(Status::LARDER_INVALID_ARGUMENT),
-        };
+        let policy = policy(self.policy)?;
         if self.flags != 0 || self.reserved != 0 || self.sliding > 1 || self.events != 0 && self.event_bytes == 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
@@ -168,6 +173,38 @@ impl LarderOptions {
             event_bytes: self.event_bytes,
             events,
             ..Options::new(self.max_bytes)
+        })
+    }
+}
+
+/// How a namespace is to be. Set all to zero, then struct_size to sizeof(larder_namespace_options); the rest is optional.
+/// Jitter and sliding are as in the cache.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LarderNamespaceOptions {
+    /// sizeof(larder_namespace_options).
+    pub struct_size: usize,
+    /// The most bytes of the cache's budget that it may hold, entries, index and bookkeeping; 0: no bound but the budget.
+    /// At least 2 * stripes + 6 segments, of which a budget has about 2,048.
+    pub max_bytes: u64,
+    /// At most this many entries; 0 for no such bound.
+    pub max_entries: u64,
+    /// Time to live in milliseconds of entries stored without one; 0: they don't expire.
+    pub default_ttl_ms: u64,
+    /// LARDER_POLICY_*; LARDER_POLICY_DEFAULT: as in the cache.
+    pub policy: u32,
+    /// Parts with a lock of their own, a power of two up to 256; 0 to let larder choose.
+    pub stripes: u32,
+}
+
+impl LarderNamespaceOptions {
+    pub(super) fn to_options(self) -> Result<NamespaceOptions, Status> {
+        Ok(NamespaceOptions {
+            max_bytes: self.max_bytes,
+            max_entries: self.max_entries,
+            default_ttl: (self.default_ttl_ms > 0).then(|| Duration::from_millis(self.default_ttl_ms)),
+            policy: policy(self.policy)?,
+            stripes: self.stripes as usize,
         })
     }
 }
@@ -206,7 +243,7 @@ pub struct LarderStats {
     pub entries: u64,
     /// Bytes of the budget in use: index, bookkeeping and segments that are not free.
     pub bytes: u64,
-    /// The budget.
+    /// The budget; for a namespace its bound, if it has one.
     pub max_bytes: u64,
     /// Bytes of live entries: headers, keys, values.
     pub live_bytes: u64,
@@ -228,12 +265,17 @@ pub struct LarderStats {
     pub invalidations: u64,
     /// Events that were dropped because there was no room for them in event_bytes.
     pub dropped_events: u64,
+    /// Bytes that this cache itself holds, without its namespaces. What is said of the budget elsewhere here is of all of
+    /// them together; for a namespace it is its own.
+    pub own_bytes: u64,
+    /// Namespaces that it has.
+    pub namespaces: u64,
 }
 
 stats! {
     hits, misses, sets, deletes, evictions, expirations, rejections, entries, bytes, max_bytes, live_bytes, dead_bytes,
     index_bytes, free_bytes, bookkeeping_bytes, huge_page_bytes, appended_bytes, copied_bytes,
-    invalidations, dropped_events,
+    invalidations, dropped_events, own_bytes, namespaces,
 }
 
 /// How far an iteration has come. Begin with all zero.

@@ -1,0 +1,144 @@
+package larder
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// A namespace is a cache of its own within the budget of another: for parts of a program
+// that must not displace one another's entries as they please, or that need different
+// times to live, bounds or policies, without dividing the memory among them beforehand.
+// Whoever holds less than an equal part of the memory, and needs more, takes it from
+// the one that holds most. So a small namespace keeps what it has beside a busy large
+// one, and what nobody else asks for may be held by one alone.
+
+// NamespaceOptions say how a namespace is to be. The zero value is a good choice.
+type NamespaceOptions struct {
+	// MaxBytes bounds what the namespace may hold of the cache's budget, bookkeeping
+	// included. 0: no bound but the budget. It has to be at least 2*Stripes + 6
+	// segments, of which a budget has about 2,048.
+	MaxBytes int64
+
+	// MaxEntries bounds the number of entries as well. 0: only memory does.
+	MaxEntries int64
+
+	// DefaultTTL is as in Options. 0: entries don't expire.
+	DefaultTTL time.Duration
+
+	// Policy decides which entries make room for new ones. DefaultPolicy: that of the
+	// cache.
+	Policy Policy
+
+	// Stripes is as in Options, chosen by MaxBytes if it is 0.
+	Stripes int
+}
+
+// maxName is the length of the longest name of a namespace.
+const maxName = 255
+
+// Namespace returns the namespace of the cache with this name, of 1 to 255 bytes: a Cache
+// with entries, statistics and options of its own, on the budget of this one. It is
+// made if it isn't there; otherwise options that are not zero must be those it has. A
+// cache has at most 256 namespaces, and they have none.
+//
+// A namespace lives until it is closed, or its cache is; nobody need hold on to it: asked
+// for by its name again, it is the same Cache. Close closes it for all that use it, and
+// gives its memory to the others. Resize gives it another bound. It keeps no events, and
+// its options for loads are those of the cache. Everything else is as for any Cache, and
+// costs the same.
+//
+// Errors: one that wraps ErrInvalidOptions, also for a budget with too few segments for
+// one more namespace; ErrFull, ErrNoMemory, ErrClosed.
+func (c *Cache) Namespace(name string, o NamespaceOptions) (*Cache, error) {
+	if len(name) == 0 || len(name) > maxName {
+		return nil, fmt.Errorf("%w: a namespace's name of %d bytes, not 1 to %d", ErrInvalidOptions, len(name), maxName)
+	}
+	if o.MaxBytes < 0 {
+		return nil, fmt.Errorf("%w: MaxBytes is %d", ErrInvalidOptions, o.MaxBytes)
+	}
+	others := Options{MaxBytes: 1, MaxEntries: o.MaxEntries, DefaultTTL: o.DefaultTTL, Policy: o.Policy, Stripes: o.Stripes}
+	if err := others.check(); err != nil {
+		return nil, err
+	}
+	c.members.mu.Lock()
+	defer c.members.mu.Unlock()
+	if c.handle.p == nil || c.members.closed {
+		return nil, ErrClosed
+	}
+	h, st := c.handle.namespace(unsafe.StringData(name), len(name), &o)
+	switch st {
+	case statusOK:
+	case statusInvalidArgument:
+		return nil, fmt.Errorf("%w: namespace %q exists with others, or there can't be (another) one with %+v", ErrInvalidOptions, name, o)
+	default:
+		return nil, st.err()
+	}
+	if m := c.members.named[name]; m != nil {
+		if m.handle == h {
+			h.free() // m has a count of its own
+			return m, nil
+		}
+		// It was closed, and this is another.
+	}
+	// Strings of callers may be parts of large ones.
+	m := &Cache{handle: h, defaultTTL: o.DefaultTTL, loads: c.loads.another(), name: strings.Clone(name), parent: c}
+	runtime.AddCleanup(m, handle.free, h)
+	if c.members.named == nil {
+		c.members.named = map[string]*Cache{}
+	}
+	c.members.named[m.name] = m
+	return m, nil
+}
+
+// Namespaces iterates over the namespaces that the cache has when the loop begins, in the
+// order of their names.
+func (c *Cache) Namespaces() iter.Seq2[string, *Cache] {
+	return func(yield func(name string, namespace *Cache) bool) {
+		c.members.mu.Lock()
+		named := maps.Clone(c.members.named)
+		c.members.mu.Unlock()
+		for _, name := range slices.Sorted(maps.Keys(named)) {
+			if !yield(name, named[name]) {
+				return
+			}
+		}
+	}
+}
+
+// members are the namespaces of a cache that were not closed. There is one Cache for each,
+// so that all who use it wait for the same loads.
+type members struct {
+	mu     sync.Mutex
+	named  map[string]*Cache
+	closed bool
+}
+
+// closeMembers lets no more namespaces be made, and tells the loads of those that are
+// there. The core closes them with the cache.
+func (c *Cache) closeMembers() map[string]*Cache {
+	c.members.mu.Lock()
+	named := c.members.named
+	c.members.named, c.members.closed = nil, true
+	c.members.mu.Unlock()
+	for _, m := range named {
+		reportHeldViews(m.handle)
+		m.loads.close()
+	}
+	return named
+}
+
+// forget takes a namespace out that was closed.
+func (c *Cache) forget(m *Cache) {
+	c.members.mu.Lock()
+	defer c.members.mu.Unlock()
+	if c.members.named[m.name] == m {
+		delete(c.members.named, m.name)
+	}
+}
