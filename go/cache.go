@@ -161,7 +161,7 @@ func (c *Cache) Clear() {
 
 // Resize changes the budget while the cache is in use. When it returns nil, the cache
 // keeps to the new one; to a smaller one by evicting and by giving memory back. The
-// budget can become 16 GiB or four times the first, whichever is more; and a 93rd of
+// budget can become 16 GiB or four times the first, whichever is more; and a 64th of
 // the first or 256 KiB, whichever is more. Errors: one that wraps ErrInvalidOptions,
 // for a budget out of that range; ErrFull, if views or readers hold what would have to
 // go: the cache shrinks further as it is used; ErrClosed.

@@ -987,7 +987,7 @@ impl Cache {
     /// bound, or another one.
     ///
     /// # Errors
-    /// [`Error::InvalidOptions`] below 256 KiB or a 93rd of the first budget (more with
+    /// [`Error::InvalidOptions`] below 256 KiB or a 64th of the first budget (more with
     /// more than 8 stripes: two segments to a stripe, and six; and with events: four times their memory), or above the larger of 16 GiB and four times
     /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
     /// budget is in force even then, and following sets shrink further.
@@ -1007,7 +1007,8 @@ impl Cache {
                 shared.space.set_bound(max_bytes);
                 return Ok(());
             }
-            let least = MIN_BUDGET.max(segments * shared.space.segment_size()).max(4 * shared.fixed_bytes);
+            let kept = shared.fixed_bytes + shared.space.most_table_bytes();
+            let least = MIN_BUDGET.max(segments * shared.space.segment_size() + kept).max(4 * shared.fixed_bytes);
             if !(least..=shared.space.limit()).contains(&max_bytes) {
                 return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
             }

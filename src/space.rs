@@ -228,6 +228,8 @@ pub struct Space {
     committed: AtomicU64,
     index_bytes: AtomicU64,
     bookkeeping: AtomicU64,
+    /// The largest budget so far.
+    largest: AtomicU64,
     run_bytes: AtomicU64,
     huge_bytes: AtomicU64,
     free_len: AtomicUsize,
@@ -292,6 +294,7 @@ impl Space {
             committed: AtomicU64::new(0),
             index_bytes: AtomicU64::new(0),
             bookkeeping: AtomicU64::new(0),
+            largest: AtomicU64::new(max),
             run_bytes: AtomicU64::new(0),
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
@@ -362,6 +365,7 @@ impl Space {
     /// Changes the budget. Bytes above it must be freed by the caller.
     pub fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::SeqCst);
+        self.largest.fetch_max(max, Ordering::Relaxed);
         self.pressure.store(false, Ordering::Relaxed);
     }
 
@@ -550,16 +554,25 @@ impl Space {
 
     /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
     fn reserve_with_table(&self, bytes: u64, first: u32, count: u32) -> bool {
-        let pages = |bytes: u64| bytes.div_ceil(PAGE as u64);
-        let of_table = |id: u32| pages(u64::from(id) * size_of::<Segment>() as u64);
-        let of_parts = |id: u32| pages((u64::from(id) << self.segment_shift) / PART * size_of::<Part>() as u64);
-        let upto = |id: u32| of_table(id) + of_parts(id);
-        let table = (upto(first + count) - upto(first)) * PAGE as u64;
+        let table = self.table_bytes(first + count) - self.table_bytes(first);
         let ok = self.reserve(bytes + table);
         if ok {
             self.bookkeeping.fetch_add(table, Ordering::Relaxed);
         }
         ok
+    }
+
+    /// Bytes of the table for so many segments.
+    fn table_bytes(&self, segments: u32) -> u64 {
+        let pages = |bytes: u64| bytes.next_multiple_of(PAGE as u64);
+        pages(u64::from(segments) * size_of::<Segment>() as u64)
+            + pages((u64::from(segments) << self.segment_shift) / PART * size_of::<Part>() as u64)
+    }
+
+    /// The most that the table may have grown to by the largest budget so far. It is never given back: a cache that shrinks
+    /// keeps it.
+    pub fn most_table_bytes(&self) -> u64 {
+        self.table_bytes((self.largest.load(Ordering::Relaxed) >> self.segment_shift) as u32)
     }
 
     /// Takes a run of pages for one entry of `bytes` bytes. None when the budget is used up.

@@ -34,7 +34,7 @@ fn op(keys: u16) -> impl Strategy<Value = Op> {
         10 => (0..keys).prop_map(|key| Op::Delete { key }),
         5 => (0..300u64).prop_map(|millis| Op::Advance { millis }),
         1 => Just(Op::Clear),
-        1 => (256..2048u64).prop_map(|kib| Op::Resize { kib }),
+        1 => (640..2048u64).prop_map(|kib| Op::Resize { kib }),
         1 => Just(Op::Iterate),
     ]
 }
