@@ -409,3 +409,26 @@ fn a_load_is_superseded_by_whatever_changes_its_key() {
     assert_eq!(cache.load_end(b"key", token, &vec![0; 2 << 20], &plain), Err(Error::ValueTooLarge));
     begin();
 }
+
+#[test]
+fn a_touched_entry_slides_where_all_do() {
+    let (cache, clock) = cache_with(|options| options.sliding = true);
+    cache.set(b"key", b"value").unwrap();
+    assert!(cache.touch(b"key", Ttl::Millis(1000)).unwrap());
+    for _ in 0..3 {
+        clock.advance(900);
+        assert!(cache.get(b"key").is_some());
+    }
+    clock.advance(1000);
+    assert!(cache.get(b"key").is_none());
+}
+
+#[test]
+fn a_stamp_of_the_future_protects_from_nothing() {
+    let (cache, _) = cache();
+    let options = SetOptions { tags: &[b"t"], as_of: Some(u64::MAX), ..SetOptions::default() };
+    cache.set_with(b"key", b"value", &options).unwrap();
+    assert!(cache.get(b"key").is_some());
+    cache.invalidate_tag(b"t", false).unwrap();
+    assert!(cache.get(b"key").is_none());
+}
