@@ -1,6 +1,7 @@
 //! What can be said of a value beside its time to live, and changes that depend on what is there.
 
 use larder::{Ask, Cache, Error, MockClock, Options, SetOptions, State, Ttl};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -431,4 +432,56 @@ fn a_stamp_of_the_future_protects_from_nothing() {
     assert!(cache.get(b"key").is_some());
     cache.invalidate_tag(b"t", false).unwrap();
     assert!(cache.get(b"key").is_none());
+}
+
+#[test]
+fn a_tag_takes_nothing_else_in_a_full_cache() {
+    let (cache, _) = cache();
+    for i in 0..60_000u32 {
+        cache.set(&i.to_le_bytes(), &[7; 200]).unwrap();
+    }
+    for i in 0..100u8 {
+        let options = SetOptions { tags: &[&[i]], ..SetOptions::default() };
+        cache.set_with(&[i], b"value", &options).unwrap();
+    }
+    let there = || (0..100u8).filter(|&i| cache.get(&[i]).is_some()).count();
+    assert_eq!(there(), 100);
+    for i in 0..100u8 {
+        cache.invalidate_tag(&[i], false).unwrap();
+        assert_eq!(there(), 99 - usize::from(i));
+    }
+}
+
+#[test]
+fn a_thread_that_calls_from_its_destructors_sees_invalidations() {
+    struct Last(RefCell<Option<(Arc<Cache>, Arc<AtomicU64>)>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let Some((cache, sum)) = self.0.take() else { return };
+            let options = SetOptions { tags: &[b"t"], ..SetOptions::default() };
+            let increment = || cache.increment(b"n", 1, &options).unwrap() as u64;
+            sum.store(increment(), Ordering::SeqCst);
+            cache.invalidate_tag(b"t", false).unwrap();
+            cache.settle_tags().unwrap();
+            sum.fetch_add(increment() * 100, Ordering::SeqCst);
+        }
+    }
+    thread_local! {
+        static LAST: Last = const { Last(RefCell::new(None)) };
+    }
+    let cache = Arc::new(cache().0);
+    let options = SetOptions { tags: &[b"t"], ..SetOptions::default() };
+    cache.set_with(b"n", b"5", &options).unwrap();
+    cache.invalidate_tag(b"t", false).unwrap();
+    let sum = Arc::new(AtomicU64::new(0));
+    let parts = (cache.clone(), sum.clone());
+    std::thread::spawn(move || {
+        // Before the cache knows the thread: what it keeps of it goes first.
+        LAST.with(|last| *last.0.borrow_mut() = Some(parts.clone()));
+        parts.0.get(b"n");
+    })
+    .join()
+    .unwrap();
+    assert_eq!(sum.load(Ordering::SeqCst), 101);
+    cache.check();
 }
