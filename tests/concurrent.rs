@@ -56,7 +56,7 @@ impl History {
 
     /// Whether a version is stored with tags.
     fn is_tagged(&self, version: u64) -> bool {
-        self.tagging && version % 3 == 0
+        self.tagging && version.is_multiple_of(3)
     }
 
     /// Reads a key by one of the ways there are, and checks what comes. Returns whether it was found.
@@ -158,7 +158,7 @@ impl History {
         if !self.is_tagged(version) {
             return cache.set_ttl(&key_bytes(key), value, ttl);
         }
-        let stale_after = (version % 2 == 0).then_some(Duration::from_millis(1));
+        let stale_after = version.is_multiple_of(2).then_some(Duration::from_millis(1));
         let tags: &[&[u8]] = &[b"all", &[(key % TAGS) as u8]];
         cache.set_with(&key_bytes(key), value, &SetOptions { ttl, stale_after, tags, ..SetOptions::default() })
     }
