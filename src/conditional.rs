@@ -96,11 +96,16 @@ impl Cache {
             };
             // The entry may have moved; what it says has not changed, and a grace period has not passed.
             let taken = f(entry.value(header));
-            let Some((_, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(None, false)) };
-            shared.mark(entry, header);
-            shared.count(true);
-            let lease = ask.lease && taken.is_ok();
-            let info = Info { version, ..inform(entry, header, now, lease, soft) };
+            let Some((_, entry, header)) = writer.peek(hash, key) else {
+                shared.count(false);
+                return Ok(Attempt::Done(None, false));
+            };
+            // Who could not take the value comes again: the lease is for him then.
+            let info = Info { version, ..inform(entry, header, now, ask.lease && taken.is_ok(), soft) };
+            if taken.is_ok() {
+                shared.mark(entry, header);
+                shared.count(true);
+            }
             Ok(Attempt::Done(Some((taken, info)), entry.deadline(header).is_some()))
         })
     }
@@ -137,14 +142,16 @@ impl Cache {
         let ttl = ttl.into();
         self.write(key, 0, |shared, hash, writer, policy, placed| {
             let Some((offset, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
-            let (deadline, _) = shared.deadline(ttl, hash, false);
+            let (deadline, sliding) = shared.deadline(ttl, hash, false);
             if deadline.is_none() && !header.has_deadline()
                 || writer.redate(offset, entry, header, deadline.unwrap_or(u64::MAX))
             {
                 shared.mark_hit_only(entry, header);
                 return Ok(Attempt::Done(true, deadline.is_some()));
             }
-            let (extra, value) = (entry.extra(header), writer.value(entry, header));
+            let (mut extra, value) = (entry.extra(header), writer.value(entry, header));
+            // In a cache all of whose deadlines slide, the new one does.
+            extra.sliding = sliding;
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::NoRoom(said) => Attempt::NoRoom(said),

@@ -362,6 +362,15 @@ impl<'g> Entry<'g> {
         }
     }
 
+    /// Changes the deadline if it still is what it was when it was read.
+    #[inline]
+    pub fn put_off(&self, header: Header, seen: u64, deadline: u64) {
+        debug_assert!(header.has_deadline());
+        if header.has_deadline() {
+            let _ = self.word(1).compare_exchange(seen, deadline, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
     /// The key.
     #[inline]
     pub fn key(&self, header: Header) -> &'g [u8] {

@@ -97,6 +97,7 @@ impl Drop for Guard {
         }
         self.slot.epoch.store(0, Ordering::Release);
         if self.leave == Leave::Release {
+            let _ = LOCAL.try_with(|local| local.set(ptr::null()));
             self.slot.claimed.store(false, Ordering::Release);
         }
     }
@@ -155,9 +156,8 @@ fn register_and_pin() -> Guard {
     start();
     let slot = claim();
     let owned = OWNER.try_with(|owner| owner.0.set(Some(slot))).is_ok();
-    if owned {
-        let _ = LOCAL.try_with(|local| local.set(slot));
-    }
+    // Also where it doesn't stay: inner guards find it.
+    let _ = LOCAL.try_with(|local| local.set(slot));
     // A thread that calls from its own destructors has no owner any more: it returns the slot with the guard.
     pin_slot(slot, if owned { Leave::Unpin } else { Leave::Release })
 }

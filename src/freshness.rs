@@ -66,7 +66,8 @@ pub fn slide(entry: Entry<'_>, header: Header, now: u64) {
     if let (Some(ttl), Some(deadline)) = (entry.sliding(header), entry.deadline(header)) {
         let later = now.saturating_add(ttl);
         if later > deadline && later - deadline > ttl >> SLIDE_SHIFT {
-            entry.set_deadline(header, later);
+            // Not over a deadline that a touch has set meanwhile.
+            entry.put_off(header, deadline, later);
         }
     }
 }

@@ -15,6 +15,10 @@ use crate::stripe::Condition;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
+/// Loads that a stripe remembers at least. Those that nobody ever ends would fill the memory: when there are twice as many
+/// (280 KiB), the oldest are forgotten, as if their keys had been changed.
+const KEPT: u64 = 4096;
+
 /// The loads of a stripe.
 pub struct Loads {
     tokens: HashMap<u64, u64, RandomState>,
@@ -37,8 +41,13 @@ impl Loads {
         self.tokens.get(&hash) == Some(&token)
     }
 
-    /// The token of the load that is under way, or else of the one that begins with `fresh`; and whether it begins.
+    /// The token of the load that is under way, or else of the one that begins with `fresh`; and whether it begins. Tokens
+    /// only grow.
     pub fn begin(&mut self, hash: u64, fresh: u64) -> (u64, bool) {
+        if self.tokens.len() >= 2 * KEPT as usize {
+            // At most so many are as young.
+            self.tokens.retain(|_, token| *token + KEPT > fresh);
+        }
         let token = *self.tokens.entry(hash).or_insert(fresh);
         (token, token == fresh)
     }
@@ -107,5 +116,22 @@ impl Cache {
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
         Ok(shared.stripe(hash).state.lock().core.loads.end(hash, token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_that_nobody_ends_are_forgotten() {
+        let mut loads = Loads::new();
+        for token in 1..20 * KEPT {
+            assert_eq!(loads.begin(token * 7, token), (token, true));
+            assert!(loads.tokens.len() <= 2 * KEPT as usize);
+            // The young ones are all there.
+            assert!(loads.is(token.saturating_sub(KEPT - 1).max(1) * 7, token.saturating_sub(KEPT - 1).max(1)));
+        }
+        assert!(!loads.end(7, 1));
     }
 }

@@ -96,7 +96,8 @@ fn run() {
                 }
                 if sweep_due && cache.wants_settling() {
                     let mut pass = Pass::default();
-                    while !cache.settle_tags(&mut pass) {}
+                    // Its memory should go when it is closed, not when all of it has been looked at.
+                    while Arc::strong_count(cache) > 1 && !cache.settle_tags(&mut pass) {}
                 }
                 if sweep_due && sweep(cache) {
                     WORK.store(true, Ordering::Relaxed);

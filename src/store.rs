@@ -72,7 +72,9 @@ impl SetOptions<'_> {
         if self.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
-        let stamp = self.as_of.unwrap_or_else(|| shared.invalidations.stamp());
+        // A stamp that was never given (by another cache, say) would be proof against what is still to come.
+        let now = shared.invalidations.stamp();
+        let stamp = self.as_of.map_or(now, |as_of| as_of.min(now));
         let mut hashes = TagHashes { hashes: [0; MAX_TAGS], len: self.tags.len(), stamp };
         for (hash, tag) in hashes.hashes.iter_mut().zip(self.tags) {
             *hash = shared.hasher.hash(tag);

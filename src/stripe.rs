@@ -485,7 +485,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.stripe.index.remove(&mut self.core.index, place);
         self.kill(offset, entry, header, Cause::Deleted);
-        Some(true)
+        // A negative entry says that there was nothing to delete.
+        Some(header.extra() & extra::ABSENT == 0)
     }
 
     /// Puts a new entry into the index.

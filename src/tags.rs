@@ -12,14 +12,14 @@
 //!
 //! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance of 1 in 40 million.
 
-use crate::cache::{Cache, Shared};
+use crate::cache::{Cache, Effort, Shared};
 use crate::entry::{Entry, Header};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::extra::Tags;
 use crate::index::TAG_END;
 use crate::maintenance;
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::ptr;
 
 /// Tags in the first table.
@@ -54,6 +54,8 @@ pub struct Invalidations {
     floor: AtomicU64,
     /// Tags in the table. Written under `writer`.
     used: AtomicUsize,
+    /// There was no memory for a tag.
+    short: AtomicBool,
     table: AtomicPtr<Table>,
     /// Tables that readers may still look at, with the epoch's stamp.
     writer: Mutex<Vec<(u64, Box<Table>)>>,
@@ -85,6 +87,7 @@ impl Invalidations {
             clock: AtomicU64::new(1),
             floor: AtomicU64::new(0),
             used: AtomicUsize::new(0),
+            short: AtomicBool::new(false),
             table: AtomicPtr::new(ptr::null_mut()),
             writer: Mutex::new(Vec::new()),
         }
@@ -134,9 +137,10 @@ impl Invalidations {
         if tags.stamp < self.floor.load(Ordering::Acquire) { Judged::Invalid } else { judged }
     }
 
-    /// Invalidates a tag. `pay` agrees to (or, negative, is given back) bytes of memory. False if there is no memory: then everything with tags is
-    /// invalidated, which is more than was asked for but never less.
-    pub fn invalidate(&self, hash: u64, soft: bool, mut pay: impl FnMut(i64) -> bool) -> bool {
+    /// Invalidates a tag. `pay` agrees to (or, negative, is given back) bytes of memory. False if there is no memory: then
+    /// nothing is done, unless `must` says so; then everything with tags is invalidated, which is more than was asked for but
+    /// never less.
+    pub fn invalidate(&self, hash: u64, soft: bool, must: bool, mut pay: impl FnMut(i64) -> bool) -> bool {
         let mut old = self.writer.lock();
         self.free_old(&mut old, &mut pay);
         let hash = proper(hash);
@@ -159,8 +163,11 @@ impl Invalidations {
                 }
                 note(slot);
             }
-        } else {
+        } else if must {
             self.floor.store(at, Ordering::Release);
+            self.short.store(true, Ordering::Relaxed);
+        } else {
+            return false;
         }
         // The tag is in the table before anyone can get the new stamp.
         self.clock.store(at, Ordering::SeqCst);
@@ -232,6 +239,7 @@ impl Invalidations {
         // Whoever sees the smaller table sees the floor.
         self.floor.fetch_max(stamp, Ordering::SeqCst);
         self.used.store(keep, Ordering::Relaxed);
+        self.short.store(false, Ordering::Relaxed);
         self.replace(next, &mut old);
     }
 }
@@ -268,6 +276,8 @@ pub(crate) struct Pass {
 
 /// Index buckets visited for each time a stripe's lock is taken.
 const BATCH: usize = 64;
+/// How often an invalidation tries to make room for a larger table.
+const TRIES: usize = 100;
 /// Invalidated tags that are remembered before a pass over the entries: [`Cache::settle_tags`].
 const SETTLE_FROM: usize = 4096;
 
@@ -329,22 +339,41 @@ impl Shared {
 
     /// Whether it is time for [`Shared::settle_tags`].
     pub(crate) fn wants_settling(&self) -> bool {
-        self.invalidations.len() >= SETTLE_FROM
+        self.invalidations.len() >= SETTLE_FROM || self.invalidations.short.load(Ordering::Relaxed)
     }
 }
 
 impl Cache {
     /// Invalidates all entries that carry a tag and were stored before: none of them is served once this has returned. `soft`:
-    /// they are stale from then on instead. Takes the same time however many there are.
+    /// they are stale from then on instead. Takes the same time however many there are. In a full cache, entries are
+    /// evicted when there are more invalidated tags to remember than ever before (48 to 96 bytes for each); where nothing can
+    /// be evicted, all entries with tags are invalidated instead.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn invalidate_tag(&self, tag: &[u8], soft: bool) -> Result<(), Error> {
-        let guard = epoch::pin();
-        let shared = self.shared(&guard)?;
-        shared.invalidations.invalidate(shared.hasher.hash(tag), soft, shared.pay_for_tags());
-        if shared.wants_settling() {
-            maintenance::wake();
+        let (mut effort, mut wanted) = (Effort::default(), 0);
+        for tries in 1.. {
+            let done = self.with(|shared| {
+                let hash = shared.hasher.hash(tag);
+                let mut pay = shared.pay_for_tags();
+                let pay = |bytes: i64| {
+                    let paid = pay(bytes);
+                    wanted = if paid { 0 } else { bytes.unsigned_abs() };
+                    paid
+                };
+                let done = shared.invalidations.invalidate(hash, soft, tries == TRIES, pay);
+                if shared.wants_settling() {
+                    maintenance::wake();
+                }
+                done || tries == TRIES
+            })?;
+            if done {
+                break;
+            }
+            if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
+                return Err(Error::Closed);
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 
 mod support;
 
-use larder::{Cache, Error, Options, Policy, Ttl, View};
+use larder::{Ask, Cache, Error, Options, Policy, SetOptions, Ttl, View};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +21,8 @@ struct History {
     sets: AtomicU64,
     deletes: AtomicU64,
     full: AtomicU64,
+    /// Some versions are stored with tags.
+    tagging: bool,
 }
 
 struct Known {
@@ -48,7 +50,13 @@ impl History {
             sets: AtomicU64::new(0),
             deletes: AtomicU64::new(0),
             full: AtomicU64::new(0),
+            tagging: false,
         }
+    }
+
+    /// Whether a version is stored with tags.
+    fn is_tagged(&self, version: u64) -> bool {
+        self.tagging && version.is_multiple_of(3)
     }
 
     /// Reads a key by one of the ways there are, and checks what comes. Returns whether it was found.
@@ -120,14 +128,14 @@ impl History {
             _ => None,
         };
         let mut done = Err(Fast::Busy);
-        if fast {
+        if fast && !self.is_tagged(version) {
             done = fast_set(cache, &bytes, value, millis);
         }
         match done {
             Ok(()) => {}
             Err(Fast::Closed) => return Err(Error::Closed),
             Err(Fast::Other(status)) => panic!("status {status}"),
-            Err(Fast::Busy) => match cache.set_ttl(&bytes, value, ttl) {
+            Err(Fast::Busy) => match self.store(cache, key, version, value, ttl) {
                 Ok(()) => {}
                 Err(Error::Full) => {
                     self.full.fetch_add(1, Ordering::Relaxed);
@@ -143,6 +151,55 @@ impl History {
         known.floor.fetch_max(version, Ordering::AcqRel);
         self.sets.fetch_add(1, Ordering::Relaxed);
         Ok(true)
+    }
+
+    /// Some versions are said more of.
+    fn store(&self, cache: &Cache, key: u64, version: u64, value: &[u8], ttl: Ttl) -> Result<(), Error> {
+        if !self.is_tagged(version) {
+            return cache.set_ttl(&key_bytes(key), value, ttl);
+        }
+        let stale_after = version.is_multiple_of(2).then_some(Duration::from_millis(1));
+        let tags: &[&[u8]] = &[b"all", &[(key % TAGS) as u8]];
+        cache.set_with(&key_bytes(key), value, &SetOptions { ttl, stale_after, tags, ..SetOptions::default() })
+    }
+
+    /// Invalidates a tag. What carried it is not returned any more.
+    fn invalidate(&self, cache: &Cache, tag: u64) {
+        let stored: Vec<u64> = self.keys.iter().map(|known| known.stored.load(Ordering::Acquire)).collect();
+        cache.invalidate_tag(&[tag as u8], false).unwrap();
+        for (key, (known, stored)) in self.keys.iter().zip(stored).enumerate() {
+            if key as u64 % TAGS == tag && self.is_tagged(stored) {
+                known.floor.fetch_max(stored + 1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Does what writes an entry again, or changes it, and leaves its value.
+    fn unsettle(&self, cache: &Cache, rng: &mut Rng, buffer: &mut Vec<u8>) {
+        let key = rng.below(self.keys.len() as u64);
+        let known = &self.keys[key as usize];
+        match rng.below(1000) {
+            0..10 => self.invalidate(cache, rng.below(TAGS)),
+            10 => cache.invalidate_tag(b"all", true).unwrap(),
+            11 => cache.settle_tags().unwrap(),
+            12..300 => assert!(matches!(cache.mark_stale(&key_bytes(key)), Ok(_) | Err(Error::Full))),
+            _ => {
+                let floor = known.floor.load(Ordering::Acquire);
+                buffer.clear();
+                let ask = Ask { lease: true, version: rng.one_in(2) };
+                match cache.get_with(&key_bytes(key), buffer, ask) {
+                    Ok(found) => {
+                        self.gets.fetch_add(1, Ordering::Relaxed);
+                        if let Some(info) = found {
+                            let version = version_of(key, buffer);
+                            assert!(version >= floor, "key {key}: version {version} was returned after {floor}");
+                            assert_eq!(info.version != 0, ask.version);
+                        }
+                    }
+                    Err(error) => assert_eq!(error, Error::Full),
+                }
+            }
+        }
     }
 
     /// Deletes a key. Only its own writer may.
@@ -192,6 +249,9 @@ impl History {
         assert_eq!(stats.entries, cache.len());
     }
 }
+
+/// Tags that keys are divided among.
+const TAGS: u64 = 8;
 
 /// How to read.
 enum Way<'a> {
@@ -409,7 +469,7 @@ fn everything(mix: &Mix, duration: Duration) {
     let Mix { budget, policy, stripes, max_entries, keys, largest } = *mix;
     const WRITERS: u64 = 2;
     let cache = Cache::new(Options { policy, stripes, max_entries, ..Options::new(budget) }).unwrap();
-    let history = History::new(keys);
+    let history = History { tagging: true, ..History::new(keys) };
     let end = Instant::now() + duration;
     let (views, done) = (Views::default(), AtomicBool::new(false));
     team(|team| {
@@ -452,6 +512,13 @@ fn everything(mix: &Mix, duration: Duration) {
                 }
             });
         }
+        team.spawn(move || {
+            let mut rng = Rng(300);
+            let mut buffer = Vec::new();
+            while Instant::now() < end {
+                history.unsettle(cache, &mut rng, &mut buffer);
+            }
+        });
         let _over = Over(done);
         let mut rng = Rng(200);
         while Instant::now() < end {
@@ -619,6 +686,72 @@ fn threads_come_and_go() {
         }
     });
     history.check_at_rest(cache);
+}
+
+/// Loads against changes of what is loaded: once a change has been made known to the cache, by a set or a delete, nothing older
+/// is returned, however slow the loaders were.
+#[test]
+fn what_was_loaded_before_a_change_is_not_stored_after_it() {
+    const KEYS: u64 = 4;
+    let cache = Cache::new(Options { stripes: 2, ..Options::new(1 << 20) }).unwrap();
+    let (source, known) = ([const { AtomicU64::new(1) }; KEYS as usize], [const { AtomicU64::new(0) }; KEYS as usize]);
+    let (stored, superseded) = (AtomicU64::new(0), AtomicU64::new(0));
+    let end = Instant::now() + stress() / 2;
+    team(|team| {
+        let (cache, source, known, stored, superseded) = (&cache, &source, &known, &stored, &superseded);
+        team.spawn(move || {
+            let mut rng = Rng(1);
+            while Instant::now() < end {
+                let key = rng.below(KEYS) as usize;
+                let next = source[key].load(Ordering::SeqCst) + 1;
+                source[key].store(next, Ordering::SeqCst);
+                let (bytes, value) = (key_bytes(key as u64), next.to_le_bytes());
+                match rng.below(4) {
+                    0 if fast_set(cache, &bytes, &value, None).is_ok() => {}
+                    1 if fast_delete(cache, &bytes).is_ok() => {}
+                    2 => cache.set(&bytes, &value).unwrap(),
+                    _ => {
+                        cache.delete(&bytes);
+                    }
+                }
+                known[key].store(next, Ordering::SeqCst);
+                for _ in 0..rng.below(200) {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        for loader in 0..3 {
+            team.spawn(move || {
+                let mut rng = Rng(10 + loader);
+                while Instant::now() < end {
+                    let key = rng.below(KEYS) as usize;
+                    let bytes = key_bytes(key as u64);
+                    let least = known[key].load(Ordering::SeqCst);
+                    if let Some(value) = cache.get(&bytes) {
+                        let value = u64::from_le_bytes(value.try_into().unwrap());
+                        assert!(value >= least, "{value} was returned after {least}");
+                        continue;
+                    }
+                    let (token, fresh) = cache.load_begin(&bytes).unwrap();
+                    if !fresh {
+                        continue;
+                    }
+                    let value = source[key].load(Ordering::SeqCst);
+                    if rng.one_in(3) {
+                        std::thread::yield_now();
+                    }
+                    if rng.one_in(10) {
+                        cache.load_cancel(&bytes, token).unwrap();
+                        continue;
+                    }
+                    let ended = cache.load_end(&bytes, token, &value.to_le_bytes(), &SetOptions::default()).unwrap();
+                    if ended { stored } else { superseded }.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(stored.load(Ordering::Relaxed) > 0 && superseded.load(Ordering::Relaxed) > 0, "nothing happened");
+    cache.check();
 }
 
 /// A thread may use the cache from the destructors of its thread-locals, when its place in the epoch has gone already.

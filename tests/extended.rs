@@ -1,6 +1,7 @@
 //! What can be said of a value beside its time to live, and changes that depend on what is there.
 
 use larder::{Ask, Cache, Error, MockClock, Options, SetOptions, State, Ttl};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -408,4 +409,79 @@ fn a_load_is_superseded_by_whatever_changes_its_key() {
     let token = begin();
     assert_eq!(cache.load_end(b"key", token, &vec![0; 2 << 20], &plain), Err(Error::ValueTooLarge));
     begin();
+}
+
+#[test]
+fn a_touched_entry_slides_where_all_do() {
+    let (cache, clock) = cache_with(|options| options.sliding = true);
+    cache.set(b"key", b"value").unwrap();
+    assert!(cache.touch(b"key", Ttl::Millis(1000)).unwrap());
+    for _ in 0..3 {
+        clock.advance(900);
+        assert!(cache.get(b"key").is_some());
+    }
+    clock.advance(1000);
+    assert!(cache.get(b"key").is_none());
+}
+
+#[test]
+fn a_stamp_of_the_future_protects_from_nothing() {
+    let (cache, _) = cache();
+    let options = SetOptions { tags: &[b"t"], as_of: Some(u64::MAX), ..SetOptions::default() };
+    cache.set_with(b"key", b"value", &options).unwrap();
+    assert!(cache.get(b"key").is_some());
+    cache.invalidate_tag(b"t", false).unwrap();
+    assert!(cache.get(b"key").is_none());
+}
+
+#[test]
+fn a_tag_takes_nothing_else_in_a_full_cache() {
+    let (cache, _) = cache();
+    let fill = |i: u32| cache.set(&i.to_le_bytes(), &[7; 200]).unwrap();
+    (0..60_000).for_each(fill);
+    cache.set_with(b"kept", b"value", &SetOptions { tags: &[b"kept"], ..SetOptions::default() }).unwrap();
+    // More than there ever is free memory for.
+    for i in 0..3_000u32 {
+        let tag: &[u8] = &i.to_le_bytes();
+        cache.set_with(b"other", b"value", &SetOptions { tags: &[tag], ..SetOptions::default() }).unwrap();
+        cache.invalidate_tag(tag, false).unwrap();
+        assert!(cache.get(b"other").is_none());
+        assert!(cache.get(b"kept").is_some(), "{i}");
+        (i * 8..i * 8 + 8).for_each(fill);
+    }
+    cache.check();
+}
+
+#[test]
+fn a_thread_that_calls_from_its_destructors_sees_invalidations() {
+    struct Last(RefCell<Option<(Arc<Cache>, Arc<AtomicU64>)>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let Some((cache, sum)) = self.0.take() else { return };
+            let options = SetOptions { tags: &[b"t"], ..SetOptions::default() };
+            let increment = || cache.increment(b"n", 1, &options).unwrap() as u64;
+            sum.store(increment(), Ordering::SeqCst);
+            cache.invalidate_tag(b"t", false).unwrap();
+            cache.settle_tags().unwrap();
+            sum.fetch_add(increment() * 100, Ordering::SeqCst);
+        }
+    }
+    thread_local! {
+        static LAST: Last = const { Last(RefCell::new(None)) };
+    }
+    let cache = Arc::new(cache().0);
+    let options = SetOptions { tags: &[b"t"], ..SetOptions::default() };
+    cache.set_with(b"n", b"5", &options).unwrap();
+    cache.invalidate_tag(b"t", false).unwrap();
+    let sum = Arc::new(AtomicU64::new(0));
+    let parts = (cache.clone(), sum.clone());
+    std::thread::spawn(move || {
+        // Before the cache knows the thread: what it keeps of it goes first.
+        LAST.with(|last| *last.0.borrow_mut() = Some(parts.clone()));
+        parts.0.get(b"n");
+    })
+    .join()
+    .unwrap();
+    assert_eq!(sum.load(Ordering::SeqCst), 101);
+    cache.check();
 }

@@ -170,7 +170,11 @@ pub unsafe extern "C" fn larder_get(
             unsafe { value.copy_to(buf) };
             Ok(())
         })?;
-        found.unwrap_or(Err(Status::LARDER_NOT_FOUND))
+        found.unwrap_or_else(|| {
+            // A try that was overtaken may have told a length.
+            tell(0);
+            Err(Status::LARDER_NOT_FOUND)
+        })
     })
 }
 

@@ -149,7 +149,11 @@ pub unsafe extern "C" fn larder_get_with(
             unsafe { value.copy_to(buf) };
             Ok(())
         })?;
-        let (taken, told) = found.ok_or(Status::LARDER_NOT_FOUND)?;
+        let Some((taken, told)) = found else {
+            // A try that was overtaken may have told a length.
+            tell(0);
+            return Err(Status::LARDER_NOT_FOUND);
+        };
         let struct_size = size_of::<LarderEntryInfo>();
         let (version, ttl_ms, state) = (told.version, told.ttl.unwrap_or(u64::MAX), state_number(told.state));
         // SAFETY: as above, and of the right size.
