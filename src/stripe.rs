@@ -25,7 +25,7 @@ use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Ver
 use crate::ruling::Ruling;
 use crate::space::NONE;
 use crate::sweep::Sweep;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Entries that one call drains at most while it pays what it owes.
 pub const MAX_DRAIN: usize = 64;
@@ -33,6 +33,9 @@ pub const MAX_DRAIN: usize = 64;
 const MAX_HOLD: usize = 1024;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
+/// How often the fast door looks for a lock that another has, before it gives up: 1 to 3 microseconds, longer than a set takes,
+/// while giving up costs a crossing by cgo and perhaps a park.
+const SPINS: usize = 64;
 /// Segments that the fast door may leave to be given up.
 const DEFERRED: usize = 16;
 /// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
@@ -296,6 +299,18 @@ impl Stripe {
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
         }
+    }
+
+    /// The lock for the fast door: None if another has it for longer than a set takes.
+    #[inline]
+    pub fn try_state(&self) -> Option<MutexGuard<'_, State>> {
+        for _ in 0..SPINS {
+            if let Some(state) = self.state.try_lock() {
+                return Some(state);
+            }
+            std::hint::spin_loop();
+        }
+        None
     }
 }
 
