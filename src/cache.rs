@@ -928,6 +928,10 @@ impl Cache {
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.try_state().ok_or(TryError::Busy)?;
+        if shared.must_drain() {
+            // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
+            state.policy.prefetch(hash);
+        }
         let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
         let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
         if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
