@@ -34,7 +34,7 @@ pub const MAX_DRAIN: usize = 64;
 const MAX_HOLD: usize = 1024;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
-/// Bytes that a set may leave to be drained by the next one.
+/// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
 const MAX_OWED: i64 = 2 << 10;
 /// How often the fast door looks for a lock that another has, before it gives up: 1 to 3 microseconds, longer than a set takes,
 /// while giving up costs a crossing by cgo and perhaps a park.
@@ -446,6 +446,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return false;
         }
         self.pay_rest(policy);
+        if self.core.deferred_len > 0 || self.core.ruled.is_some() {
+            // That comes first, and only the slow door can do it.
+            return false;
+        }
         let size = store.shape().size() as u64;
         if let Some((place, offset, entry, header)) = self.find(hash, store.key) {
             if self.expired(entry, header) {
@@ -698,7 +702,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         if self.shared.must_drain() {
             self.core.last = offset;
-            if self.core.debt > MAX_OWED {
+            if !FAST && self.core.debt > MAX_OWED {
                 self.pay(policy);
             }
             self.look_ahead(policy);
