@@ -927,7 +927,11 @@ impl Cache {
         }
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
-        let mut state = stripe.state.try_lock().ok_or(TryError::Busy)?;
+        let mut state = stripe.try_state().ok_or(TryError::Busy)?;
+        if shared.must_drain() {
+            // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
+            state.policy.prefetch(hash);
+        }
         let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
         let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
         if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
@@ -945,7 +949,8 @@ impl Cache {
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let hash = shared.hasher.hash(key);
         let stripe = shared.stripe(hash);
-        let mut state = stripe.state.try_lock().ok_or(TryError::Busy)?;
+        stripe.index.prefetch(hash);
+        let mut state = stripe.try_state().ok_or(TryError::Busy)?;
         let (mut writer, _) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
         writer.try_delete(hash, key).ok_or(TryError::Busy)
     }
@@ -1120,4 +1125,30 @@ pub(crate) enum TryError {
     KeyTooLarge,
     /// See above.
     ValueTooLarge,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fast_door_gives_up_on_a_lock_that_is_held_and_changes_nothing() {
+        let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
+        cache.set(b"key", b"before").unwrap();
+        cache
+            .with(|shared| {
+                let state = shared.stripes[0].state.lock();
+                assert_eq!(cache.try_store(b"key", b"after", Ttl::Default), Err(TryError::Busy));
+                assert_eq!(cache.try_delete(b"key"), Err(TryError::Busy));
+                drop(state);
+            })
+            .unwrap();
+        assert_eq!(cache.get(b"key").as_deref(), Some(b"before".as_slice()));
+        cache.try_store(b"key", b"after", Ttl::Default).unwrap();
+        assert_eq!(cache.get(b"key").as_deref(), Some(b"after".as_slice()));
+        assert_eq!(cache.try_delete(b"key"), Ok(true));
+        cache.check();
+        let stats = cache.stats().unwrap();
+        assert_eq!((stats.sets, stats.deletes, stats.entries), (2, 1, 0));
+    }
 }

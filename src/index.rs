@@ -365,16 +365,26 @@ impl Index {
         if !seen.full && self.unmoved_since(version) {
             return Ok(None);
         }
-        self.find_further(tag, found)
+        self.find_further(tag, version, seen.full, found)
     }
 
+    /// Goes on after the home bucket, which was read after `version`: from the next one if that is `full`, else anew.
     #[cold]
     #[inline(never)]
-    fn find_further<T>(&self, tag: u32, mut found: impl FnMut(Slot) -> Option<T>) -> Result<Option<T>, Moving> {
+    fn find_further<T>(
+        &self,
+        tag: u32,
+        mut version: u64,
+        full: bool,
+        mut found: impl FnMut(Slot) -> Option<T>,
+    ) -> Result<Option<T>, Moving> {
+        let mut skip = usize::from(full);
+        if !full {
+            version = self.version.load(Ordering::Acquire);
+        }
         for _ in 0..64 {
-            let version = self.version.load(Ordering::Acquire);
             let start = self.home(tag);
-            for bucket in start..start + REACH {
+            for bucket in start + skip..start + REACH {
                 let slots = self.bucket(bucket);
                 let seen = look(slots, tag);
                 if let Some(answer) = candidates(slots, seen.matches, &mut found) {
@@ -388,6 +398,8 @@ impl Index {
                 return Ok(None);
             }
             std::hint::spin_loop();
+            version = self.version.load(Ordering::Acquire);
+            skip = 0;
         }
         Err(Moving)
     }

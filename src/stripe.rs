@@ -3,7 +3,8 @@
 //! Writers append an entry to a log and swing the index to it. When memory is short they also *drain*: they take the oldest
 //! entries of the log that the policy names, one by one, and keep (append again) or drop each as the policy says. Work is
 //! paid as it comes: under pressure a writer drains as many bytes as were appended, and no more than [`MAX_DRAIN`] entries
-//! at a time, so that no set pays for a whole segment.
+//! at a time, so that no set pays for a whole segment. What a small entry owes is paid by the stripe's next set, before it
+//! looks for its own key: the cache misses of that look-up, begun before, are over when the drain is done.
 //!
 //! A small value that is set again is overwritten where it lies, if it takes the same room (`sequence`): nothing is appended,
 //! and nothing owed.
@@ -25,7 +26,7 @@ use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Ver
 use crate::ruling::Ruling;
 use crate::space::NONE;
 use crate::sweep::Sweep;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Entries that one call drains at most while it pays what it owes.
 pub const MAX_DRAIN: usize = 64;
@@ -33,6 +34,11 @@ pub const MAX_DRAIN: usize = 64;
 const MAX_HOLD: usize = 1024;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
+/// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
+const MAX_OWED: i64 = 2 << 10;
+/// How often the fast door looks for a lock that another has, before it gives up: 1 to 3 microseconds, longer than a set takes,
+/// while giving up costs a crossing by cgo and perhaps a park.
+const SPINS: usize = 64;
 /// Segments that the fast door may leave to be given up.
 const DEFERRED: usize = 16;
 /// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
@@ -102,8 +108,10 @@ pub struct Core {
     inform_at: u64,
     /// Count of sets at which the policy is told of hits again.
     served_at: u64,
-    /// The entry written by the set that is under way: the drain that pays for it stops before it.
+    /// The entry that is being paid for: the drain stops before it.
     pub newest: u64,
+    /// The last entry that was appended by a set.
+    last: u64,
     policy_bytes: u64,
     /// Where the maintenance thread goes on.
     pub sweep: Sweep,
@@ -283,6 +291,7 @@ impl Stripe {
                     inform_at: 0,
                     served_at: 0,
                     newest: 0,
+                    last: 0,
                     policy_bytes: 0,
                     sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
@@ -296,6 +305,18 @@ impl Stripe {
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
         }
+    }
+
+    /// The lock for the fast door: None if another has it for longer than a set takes.
+    #[inline]
+    pub fn try_state(&self) -> Option<MutexGuard<'_, State>> {
+        for _ in 0..SPINS {
+            if let Some(state) = self.state.try_lock() {
+                return Some(state);
+            }
+            std::hint::spin_loop();
+        }
+        None
     }
 }
 
@@ -424,6 +445,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.loads.has(hash) {
             return false;
         }
+        self.pay_rest(policy);
+        if self.core.deferred_len > 0 || self.core.ruled.is_some() {
+            // That comes first, and only the slow door can do it.
+            return false;
+        }
         let size = store.shape().size() as u64;
         if let Some((place, offset, entry, header)) = self.find(hash, store.key) {
             if self.expired(entry, header) {
@@ -511,6 +537,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         {
             return Stored::NoRoom(placed);
         }
+        self.pay_rest(policy);
         let mut found = self.find(hash, store.key);
         if let Some((place, offset, entry, header)) = found
             && let Some(cause) = self.gone(entry, header)
@@ -675,9 +702,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             policy.served(self.shared.hits() >> self.shared.stripe_bits);
         }
         if self.shared.must_drain() {
-            self.core.newest = offset;
-            self.pay(policy);
-            self.core.newest = 0;
+            self.core.last = offset;
+            if !FAST && self.core.debt > MAX_OWED {
+                self.pay(policy);
+            }
             self.look_ahead(policy);
         } else {
             self.core.debt = 0;
@@ -1077,8 +1105,18 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
+    /// Pays what the last set left, if that is wanted still.
+    #[inline]
+    fn pay_rest<P: Policy>(&mut self, policy: &mut P) {
+        if self.core.debt > 0 && self.shared.must_drain() {
+            self.pay(policy);
+        }
+    }
+
     /// Drains what is owed, a bounded number of entries.
+    #[inline(never)]
     fn pay<P: Policy>(&mut self, policy: &mut P) {
+        self.core.newest = self.core.last;
         let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
         self.core.patience = 4 * most;
         for _ in 0..most {
@@ -1090,9 +1128,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 break;
             }
         }
-        if !FAST {
-            self.core.patience = usize::MAX;
-        }
+        self.core.newest = 0;
+        self.core.patience = if FAST { 4 * MAX_FAST_DRAIN } else { usize::MAX };
     }
 
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
