@@ -207,7 +207,11 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors("stripe.rs", &["sequence.begin(|| segment.pins.load(Ordering::SeqCst) > 0)"]);
     larder_loom::mirrors(
         "view.rs",
-        &["pins.fetch_add(1, Ordering::SeqCst);", "!sequence.is_still_pinned(number)", "pins.fetch_sub(1, Ordering::Release);"],
+        &[
+            "pins.fetch_add(1, Ordering::SeqCst);",
+            "!sequence.is_still_pinned(number)",
+            "pins.fetch_sub(1, Ordering::Release);",
+        ],
     );
 }
 
