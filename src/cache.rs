@@ -460,13 +460,16 @@ impl Shared {
             // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
             // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
             let entry = unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) };
-            let header = entry.header();
-            bytes::equal(entry.key(header), key).then_some((entry, header))
+            bytes::equal(entry.key(entry.header()), key).then_some(entry)
         })?;
+        // The header is read again rather than returned: what the closure returns then fits two registers, where the pair
+        // came through memory, written in halves and read whole, which cost a hit of a small set 12 ns of 74.
+        let found = found.map(|entry| (entry, entry.header()));
         Ok(found.filter(|&(entry, header)| entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)))
     }
 
-    /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being moved, or the value overwritten, so what
+    /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
+    /// moved, or the value overwritten, so what
     /// `f` took is worth nothing.
     #[inline(always)]
     pub(crate) fn try_find<'g, const ANY: bool, T>(
