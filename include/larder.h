@@ -415,7 +415,7 @@ void larder_free(larder_cache *cache);
 // Copies the value of a key to `buf` and stores its length in *value_len.
 //
 // Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is what is needed, and
-// `buf` untouched; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
+// what `buf` holds is of no meaning; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
 // LARDER_INVALID_ARGUMENT, LARDER_CLOSED. *value_len is 0 unless said otherwise; value_len may be NULL.
 //
 // # Safety
