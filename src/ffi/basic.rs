@@ -2,7 +2,7 @@
 
 use super::types::FIRST_OPTIONS;
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Status, boundary, handle, into_handle,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary, handle, into_handle,
     key_bytes, value_bytes,
 };
 use crate::cache::{Cache, Ttl};
@@ -148,31 +148,19 @@ pub unsafe extern "C" fn larder_get(
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {
-        let tell = |len: usize| {
-            if !value_len.is_null() {
-                // SAFETY: not null, so valid.
-                unsafe { value_len.write(len) };
-            }
-        };
-        tell(0);
+        let out = Out { buf, room: buf_len, len: value_len };
+        out.tell(0);
         let cache = cache?;
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
         if buf.is_null() && buf_len > 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
-        let found = cache.0.read(key, |value| {
-            tell(value.len());
-            if value.len() > buf_len {
-                return Err(Status::LARDER_BUFFER_TOO_SMALL);
-            }
-            // SAFETY: `buf` has room for buf_len bytes, and is the caller's own, apart from the cache's memory.
-            unsafe { value.copy_to(buf) };
-            Ok(())
-        })?;
+        // SAFETY: passed on to the caller.
+        let found = cache.0.read(key, |value| unsafe { out.take(value) })?;
         found.unwrap_or_else(|| {
             // A try that was overtaken may have told a length.
-            tell(0);
+            out.tell(0);
             Err(Status::LARDER_NOT_FOUND)
         })
     })

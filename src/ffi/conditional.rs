@@ -4,7 +4,7 @@ use super::basic::ttl_from;
 use super::{
     LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_VERSION, LARDER_REFRESH, LARDER_SET_ABSENT,
     LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache, LarderEntryInfo, LarderSetOptions,
-    Status, boundary, handle, key_bytes, value_bytes,
+    Out, Status, boundary, handle, key_bytes, value_bytes,
 };
 use crate::cache::Ttl;
 use crate::conditional::Ask;
@@ -122,13 +122,8 @@ pub unsafe extern "C" fn larder_get_with(
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {
-        let tell = |len: usize| {
-            if !value_len.is_null() {
-                // SAFETY: not null, so valid.
-                unsafe { value_len.write(len) };
-            }
-        };
-        tell(0);
+        let out = Out { buf, room: buf_len, len: value_len };
+        out.tell(0);
         let cache = cache?;
         // SAFETY: not null, so valid for its first field.
         if info.is_null() || unsafe { (*info).struct_size } != size_of::<LarderEntryInfo>() {
@@ -140,18 +135,11 @@ pub unsafe extern "C" fn larder_get_with(
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
         let ask = Ask { lease: flags & LARDER_GET_LEASE != 0, version: flags & LARDER_GET_VERSION != 0 };
-        let found = cache.0.read_with(key, ask, |value| {
-            tell(value.len());
-            if value.len() > buf_len {
-                return Err(Status::LARDER_BUFFER_TOO_SMALL);
-            }
-            // SAFETY: `buf` has room for buf_len bytes, and is the caller's own, apart from the cache's memory.
-            unsafe { value.copy_to(buf) };
-            Ok(())
-        })?;
+        // SAFETY: passed on to the caller.
+        let found = cache.0.read_with(key, ask, |value| unsafe { out.take(value) })?;
         let Some((taken, told)) = found else {
             // A try that was overtaken may have told a length.
-            tell(0);
+            out.tell(0);
             return Err(Status::LARDER_NOT_FOUND);
         };
         let struct_size = size_of::<LarderEntryInfo>();

@@ -16,6 +16,7 @@ mod types;
 pub use types::*;
 
 use crate::cache::Cache;
+use crate::entry::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -45,6 +46,37 @@ fn boundary(cache: Option<&LarderCache>, f: impl FnOnce() -> Result<(), Status>)
             }
             Status::LARDER_PANIC
         }
+    }
+}
+
+/// Where a value goes that a C program asks for, and where its length is told (or NULL).
+struct Out {
+    buf: *mut u8,
+    room: usize,
+    len: *mut usize,
+}
+
+impl Out {
+    /// Tells a length.
+    fn tell(&self, len: usize) {
+        if !self.len.is_null() {
+            // SAFETY: not null, so valid, as whoever passed it promises.
+            unsafe { self.len.write(len) };
+        }
+    }
+
+    /// Copies a value if there is room for it, and tells its length in any case.
+    ///
+    /// # Safety
+    /// `buf` is valid for `room` bytes, or NULL with no room.
+    unsafe fn take(&self, value: Value<'_>) -> Result<(), Status> {
+        self.tell(value.len());
+        if value.len() > self.room {
+            return Err(Status::LARDER_BUFFER_TOO_SMALL);
+        }
+        // SAFETY: there is room, of the caller's own, apart from the cache's memory.
+        unsafe { value.copy_to(self.buf) };
+        Ok(())
     }
 }
 
