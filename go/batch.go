@@ -38,26 +38,39 @@ func (b *Batch) Reset() {
 // Add appends a copy of key, to get or to delete.
 func (b *Batch) Add(key []byte) {
 	b.keys = append(b.keys, key...)
-	b.added()
+	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
+	b.changed()
 }
 
 // AddString is Add with a key that is a string.
 func (b *Batch) AddString(key string) {
 	b.keys = append(b.keys, key...)
-	b.added()
+	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
+	b.changed()
 }
 
 // AddEntry appends copies of key and value, to set.
 func (b *Batch) AddEntry(key, value []byte) {
-	b.keys = append(b.keys, key...)
+	b.endValues()
 	b.values = append(b.values, value...)
-	b.added()
+	b.valueEnds = append(b.valueEnds, end32(len(b.values)))
+	b.keys = append(b.keys, key...)
+	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
+	b.changed()
 }
 
-func (b *Batch) added() {
-	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
-	b.valueEnds = append(b.valueEnds, end32(len(b.values)))
-	b.statuses, b.errs = b.statuses[:0], nil
+// changed forgets the outcome of a call for other entries.
+func (b *Batch) changed() {
+	if len(b.statuses) > 0 {
+		b.statuses, b.errs = b.statuses[:0], nil
+	}
+}
+
+// endValues gives the keys that were added without a value an empty one.
+func (b *Batch) endValues() {
+	for len(b.valueEnds) < len(b.keyEnds) {
+		b.valueEnds = append(b.valueEnds, uint32(len(b.values)))
+	}
 }
 
 func end32(n int) uint32 {
@@ -199,6 +212,7 @@ func (b *Batch) call(c *Cache) manyCall {
 
 // prepare makes room for the outcome.
 func (b *Batch) prepare() {
+	b.endValues()
 	n := len(b.keyEnds)
 	b.statuses = slices.Grow(b.statuses[:0], n)[:n]
 	b.errs = nil

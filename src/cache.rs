@@ -12,7 +12,7 @@ use crate::extra;
 use crate::family::{Family, NamespaceOptions};
 use crate::freshness::{self, State};
 use crate::hash::KeyHasher;
-use crate::index::{IndexSpace, Moving};
+use crate::index::{IndexSpace, Moving, Slot};
 use crate::maintenance;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
@@ -442,30 +442,50 @@ impl Shared {
         key: &[u8],
     ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
         let found = self.lookup_any(guard, hash, key)?;
-        Ok(found.filter(|&(entry, header)| {
-            !header.has_extra()
-                || header.extra() & extra::ABSENT == 0 && self.judge(guard, entry, header) != Judged::Invalid
-        }))
+        Ok(found.filter(|&(entry, header)| self.may_return(guard, entry, header)))
+    }
+
+    /// Whether an entry that hasn't expired is neither negative nor invalidated.
+    #[inline(always)]
+    fn may_return(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> bool {
+        !header.has_extra()
+            || header.extra() & extra::ABSENT == 0 && self.judge(guard, entry, header) != Judged::Invalid
+    }
+
+    /// Whether an entry hasn't expired.
+    #[inline(always)]
+    fn is_alive(&self, entry: Entry<'_>, header: Header) -> bool {
+        entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)
+    }
+
+    /// The entry that a slot points at.
+    ///
+    /// # Safety
+    /// The slot was read from this cache's index since the guard was pinned.
+    #[inline(always)]
+    pub(crate) unsafe fn entry_at<'g>(&'g self, _guard: &'g Guard, slot: Slot) -> Entry<'g> {
+        // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
+        // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
+        unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) }
     }
 
     /// The entry of a key that has not expired. It may be absent or invalidated.
     #[inline(always)]
     fn lookup_any<'g>(
         &'g self,
-        _guard: &'g Guard,
+        guard: &'g Guard,
         hash: u64,
         key: &[u8],
     ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
         let found = self.stripe(hash).index.find(hash, |slot| {
-            // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
-            // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
-            let entry = unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) };
+            // SAFETY: `find` reads the index now.
+            let entry = unsafe { self.entry_at(guard, slot) };
             bytes::equal(entry.key(entry.header()), key).then_some(entry)
         })?;
         // The header is read again rather than returned: what the closure returns then fits two registers, where the pair
         // came through memory, written in halves and read whole, which cost a hit of a small set 12 ns of 74.
         let found = found.map(|entry| (entry, entry.header()));
-        Ok(found.filter(|&(entry, header)| entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)))
+        Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
     }
 
     /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
@@ -488,6 +508,31 @@ impl Shared {
             return Err(Moving);
         }
         Ok(Some((taken, entry, header)))
+    }
+
+    /// As [`Shared::try_find`], for an entry that the index had under this hash since the guard was pinned: has `f` take its
+    /// value, if it has this key, may be returned, and wasn't overwritten meanwhile. None says nothing about the key. (If
+    /// the entry was replaced since, its value was the key's just before that, so during the call.)
+    #[inline(always)]
+    pub(crate) fn try_take<'g, T>(
+        &'g self,
+        guard: &'g Guard,
+        hash: u64,
+        key: &[u8],
+        entry: Entry<'g>,
+        f: impl FnOnce(Entry<'g>, Header) -> T,
+    ) -> Option<(T, Header)> {
+        let sequence = self.sequences.of(hash);
+        let number = sequence.number();
+        let header = entry.header();
+        if !bytes::equal(entry.key(header), key)
+            || !self.is_alive(entry, header)
+            || !self.may_return(guard, entry, header)
+        {
+            return None;
+        }
+        let taken = f(entry, header);
+        (!header.may_change() || sequence.is_still(number)).then_some((taken, header))
     }
 
     /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).

@@ -5,10 +5,10 @@
 //! memory answers up to a dozen requests at once, so a group waits about as long as one key alone.
 
 use crate::cache::{Cache, FAST_PATIENCE, Shared, TryError};
-use crate::entry::{Entry, Value};
-use crate::epoch;
+use crate::entry::{Entry, Value, prefetch};
+use crate::epoch::{self, Guard};
 use crate::error::Error;
-use crate::index::Moving;
+use crate::index::{Moving, candidate};
 use std::ops::Range;
 
 /// Keys in a group. The memory system has 12 to 24 requests in flight per core; more than 16 keys gain nothing.
@@ -42,21 +42,34 @@ pub(crate) trait Answers {
     fn answer(&mut self, i: usize, len: Option<usize>);
 }
 
+/// What is known of a group of keys before any is compared.
+#[derive(Default)]
+struct Group<'g> {
+    hashes: [u64; GROUP],
+    /// The entry that each probably has.
+    entries: [Option<Entry<'g>>; GROUP],
+}
+
 impl Shared {
-    /// Hashes a group of keys and starts loading what they need.
-    #[inline]
-    fn prepare(&self, keys: &Keys<'_>, range: Range<usize>, entries: bool) -> [u64; GROUP] {
-        let mut hashes = [0; GROUP];
-        for (hash, i) in hashes.iter_mut().zip(range.clone()) {
+    /// Hashes a group of keys, and finds the entries that they probably have. First all buckets are asked for, then all
+    /// entries; nothing is waited for but the first bucket.
+    #[inline(always)]
+    fn prepare<'g>(&'g self, guard: &'g Guard, keys: &Keys<'_>, range: Range<usize>, group: &mut Group<'g>) {
+        let mut buckets = [None; GROUP];
+        for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
             *hash = self.hasher.hash(keys.get(i));
-            self.stripe(*hash).index.prefetch(*hash);
+            *bucket = Some(self.stripe(*hash).index.prefetch(*hash));
         }
-        if entries {
-            for &hash in hashes.iter().take(range.len()) {
-                self.stripe(hash).index.prefetch_entry(hash, self.space.base());
+        for ((&hash, bucket), entry) in group.hashes.iter().zip(&buckets).zip(&mut group.entries) {
+            let Some(bucket) = bucket else { break };
+            if let Some(slot) = candidate(bucket, hash) {
+                // SAFETY: the bucket is of this cache's index, and was read just now.
+                let likely = unsafe { self.entry_at(guard, slot) };
+                prefetch(likely.address());
+                prefetch(likely.address().wrapping_add(64));
+                *entry = Some(likely);
             }
         }
-        hashes
     }
 }
 
@@ -75,19 +88,29 @@ impl Cache {
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let range = range.start..range.end.min(range.start + GROUP);
-        let hashes = shared.prepare(keys, range.clone(), true);
+        let mut group = Group::default();
+        shared.prepare(&guard, keys, range.clone(), &mut group);
         let (mut copied, mut hits, mut done) = (0, 0, 0);
-        for (&hash, i) in hashes.iter().zip(range.clone()) {
+        for ((&hash, &likely), i) in group.hashes.iter().zip(&group.entries).zip(range.clone()) {
+            let key = keys.get(i);
+            let mut take = |entry: Entry<'_>, header| {
+                let value = entry.value(header);
+                (value.len(), copied + value.len() <= most && answers.take(value))
+            };
+            let found = likely.and_then(|entry| {
+                let (taken, header) = shared.try_take(&guard, hash, key, entry, &mut take)?;
+                Some((taken, entry, header))
+            });
             let mut tries = 0;
-            let found = loop {
-                let take = |entry: Entry<'_>, header| {
-                    let value = entry.value(header);
-                    (value.len(), copied + value.len() <= most && answers.take(value))
-                };
-                match shared.try_find::<false, _>(&guard, hash, keys.get(i), take) {
-                    Err(Moving) if tries < FAST_PATIENCE => tries += 1,
-                    found => break found,
-                }
+            let found = match found {
+                Some(found) => Ok(Some(found)),
+                // A miss, or the key is beyond its home bucket, or something was overtaken.
+                None => loop {
+                    match shared.try_find::<false, _>(&guard, hash, key, &mut take) {
+                        Err(Moving) if tries < FAST_PATIENCE => tries += 1,
+                        found => break found,
+                    }
+                },
             };
             match found {
                 Ok(Some(((len, taken), entry, header))) => {
@@ -120,7 +143,7 @@ impl Cache {
         {
             let guard = epoch::pin();
             let shared = self.shared(&guard)?;
-            shared.prepare(keys, range.clone(), true);
+            shared.prepare(&guard, keys, range.clone(), &mut Group::default());
         }
         for (done, i) in range.clone().enumerate() {
             let taken = self.read(keys.get(i), |value| answers.take(value).then_some(value.len()).ok_or(()))?;
@@ -140,7 +163,8 @@ impl Cache {
         if let Some(guard) = epoch::try_pin()
             && let Ok(shared) = self.shared(&guard)
         {
-            shared.prepare(keys, range.start..range.end.min(range.start + GROUP), true);
+            let range = range.start..range.end.min(range.start + GROUP);
+            shared.prepare(&guard, keys, range, &mut Group::default());
         }
     }
 }

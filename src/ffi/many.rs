@@ -127,7 +127,7 @@ struct Buffer<'a> {
 
 impl Answers for Buffer<'_> {
     /// If it doesn't fit, `need` says what it takes.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, value: Value<'_>) -> bool {
         let fits = value.len() <= self.room - *self.used;
         *self.need = if fits { 0 } else { value.len() };
@@ -138,7 +138,7 @@ impl Answers for Buffer<'_> {
         fits
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer(&mut self, i: usize, len: Option<usize>) {
         *self.used += len.unwrap_or(0);
         let status = if len.is_some() { Status::LARDER_OK } else { Status::LARDER_NOT_FOUND };
