@@ -1,147 +1,28 @@
 //! The cache: picks the stripe by the hash of the key, and sees to it that what it hands out stays alive.
 
-use crate::bytes;
 use crate::clock::Clock;
-use crate::conditional::{Told, inform};
 use crate::counters::{Counters, Handle};
-use crate::entry::{Entry, Header, MAX_KEY, MAX_VALUE, Value};
+use crate::entry::{MAX_KEY, MAX_VALUE};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::events::{self, Queue, Reasons};
-use crate::extra;
 use crate::family::{Family, NamespaceOptions};
-use crate::freshness::{self, State};
 use crate::hash::KeyHasher;
-use crate::index::{IndexSpace, Moving, Slot};
+use crate::index::IndexSpace;
 use crate::maintenance;
+use crate::options::Options;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
 use crate::share::{Share, UNBOUNDED};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
-use crate::stripe::{Condition, Given, Store, Stripe, Tally};
+use crate::stats::Stats;
+use crate::stripe::{Condition, Given, Store, Stripe};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
-use crate::tags::{Invalidations, Judged};
-use std::convert::Infallible;
+use crate::tags::Invalidations;
+use crate::ttl::{Ttl, millis};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How a cache is to be. `Options::new(bytes)` fills in the rest.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The budget in bytes, for all: keys, values, headers, index, free space and bookkeeping. 256 KiB to 256 GiB.
-    pub max_bytes: u64,
-    /// At most this many entries; 0 for no such bound.
-    pub max_entries: u64,
-    /// Time to live of entries that are stored without one of their own; `None`: they don't expire.
-    pub default_ttl: Option<Duration>,
-    /// Each time to live is shortened by a random part of up to this share, 0 to 1, so that what is stored together doesn't
-    /// expire together.
-    pub ttl_jitter: f64,
-    /// Every deadline slides: a read puts it off to the time to live from then.
-    pub sliding: bool,
-    /// Who stays and who goes.
-    pub policy: Kind,
-    /// Parts with a lock of their own, a power of two up to 256; 0 to choose by cores, budget and bound on entries.
-    pub stripes: usize,
-    /// Where the time comes from.
-    pub clock: Clock,
-    /// Memory, in bytes, for events that nobody has drained yet ([`Cache::drain_events`]); 0 for none, up to an eighth of
-    /// the budget, which pays for it. It is divided over the stripes in whole pages of 4 KiB; an event takes 12 bytes and
-    /// its key. What finds its stripe's part full is dropped and counted ([`Stats::dropped_events`]).
-    pub event_bytes: u64,
-    /// Which events are wanted, where `event_bytes` isn't 0.
-    pub events: Reasons,
-    /// The seed of the hash; `None` for a random one. For tests: with a known seed, keys that collide can be found.
-    pub seed: Option<u64>,
-}
-
-impl Options {
-    /// The defaults, with a budget.
-    pub fn new(max_bytes: u64) -> Options {
-        Options {
-            max_bytes,
-            max_entries: 0,
-            default_ttl: None,
-            ttl_jitter: 0.0,
-            sliding: false,
-            policy: Kind::Default,
-            stripes: 0,
-            clock: Clock::Coarse,
-            event_bytes: 0,
-            events: Reasons::default(),
-            seed: None,
-        }
-    }
-
-    fn stripes(&self, segment: u64) -> Result<usize, Error> {
-        if self.stripes != 0 {
-            if !self.stripes.is_power_of_two() || self.stripes > 256 {
-                return Err(Error::InvalidOptions("stripes must be a power of two up to 256"));
-            }
-            return Ok(self.stripes);
-        }
-        let cores = std::thread::available_parallelism().map_or(4, |n| n.get());
-        // 64 segments to a stripe keep what is open or half drained to a few per cent; a thousand entries to a stripe keep
-        // the stripes' shares even.
-        let by_memory = (self.max_bytes / segment / 64).max(1);
-        let by_entries = if self.max_entries == 0 { u64::MAX } else { (self.max_entries / 1024).max(1) };
-        let most = by_memory.min(by_entries).min(256) as usize;
-        let wanted = (cores * 4).next_power_of_two();
-        Ok(wanted.min(1 << most.ilog2()))
-    }
-}
-
-/// What a cache did and holds. Sums that are exact when nothing runs meanwhile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Gets that found their key.
-    pub hits: u64,
-    /// Gets that did not.
-    pub misses: u64,
-    /// Values stored.
-    pub sets: u64,
-    /// Entries deleted by the caller.
-    pub deletes: u64,
-    /// Entries dropped to make room.
-    pub evictions: u64,
-    /// Entries removed because their time had come.
-    pub expirations: u64,
-    /// Entries removed because a tag of theirs was invalidated.
-    pub invalidations: u64,
-    /// Sets that failed for want of room.
-    pub rejections: u64,
-    /// Entries now.
-    pub entries: u64,
-    /// Bytes in use of the budget: index, bookkeeping and segments that are not free. The fields about the budget are those
-    /// of a cache and its namespaces together; those of a namespace are its own. The others are always a cache's own.
-    pub bytes: u64,
-    /// The budget; of a namespace its bound, or the cache's budget if it has none.
-    pub max_bytes: u64,
-    /// Bytes of live entries: headers, keys and values.
-    pub live_bytes: u64,
-    /// Bytes of segments in use that hold nothing alive: dead entries, and room not written yet.
-    pub dead_bytes: u64,
-    /// Bytes of the index.
-    pub index_bytes: u64,
-    /// Bytes of the budget that are free: never committed, or free segments.
-    pub free_bytes: u64,
-    /// Bytes of tables, counters and policies.
-    pub bookkeeping_bytes: u64,
-    /// Bytes that the system agreed to back with huge pages.
-    pub huge_page_bytes: u64,
-    /// Bytes of entries written by sets, appended or in place.
-    pub appended_bytes: u64,
-    /// Bytes of entries appended again by drains.
-    pub copied_bytes: u64,
-    /// Events that found their queue full.
-    pub dropped_events: u64,
-    /// Bytes that this cache itself holds, without its namespaces: index, bookkeeping of its own, segments.
-    pub own_bytes: u64,
-    /// Namespaces that it has.
-    pub namespaces: u64,
-}
 
 /// What all users of an open cache share. Lives until the cache is closed and the last view of it is released.
 pub struct Shared {
@@ -168,25 +49,22 @@ pub struct Shared {
     pub entries: AtomicU64,
     /// Where the policy's counter of hits stops.
     pub hit_max: u8,
-    default_ttl: Option<u64>,
+    /// In milliseconds.
+    pub(crate) default_ttl: Option<u64>,
     /// In 65,536ths.
-    jitter: u64,
-    sliding: bool,
+    pub(crate) jitter: u64,
+    /// Whether all deadlines slide.
+    pub(crate) sliding: bool,
     /// Tags that were invalidated.
     pub invalidations: Invalidations,
-    counters: Counters,
+    pub(crate) counters: Counters,
     pub(crate) rejections: AtomicU64,
-    index_huge: bool,
+    pub(crate) index_huge: bool,
     /// What an empty cache takes.
     fixed_bytes: u64,
     /// The stripes' number is two to this power.
     pub stripe_bits: u32,
 }
-
-/// How often a reader looks anew, while writers move or overwrite what it looks at, before it waits for them.
-pub(crate) const PATIENCE: usize = 64;
-/// As [`PATIENCE`], on the fast door: then it gives up.
-pub(crate) const FAST_PATIENCE: usize = 16;
 
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
 
@@ -196,7 +74,7 @@ impl Shared {
         if !(MIN_BUDGET..=MAX_BUDGET).contains(&max) {
             return Err(Error::InvalidOptions("max_bytes must be between 256 KiB and 256 GiB"));
         }
-        let count = options.stripes(segment_bytes(max))?;
+        let count = options.stripe_count(segment_bytes(max))?;
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let hasher = options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed);
         let shared = Shared::build(options, Share::whole(space, count), count, hasher, Arc::new(Family::new()), false)?;
@@ -226,7 +104,7 @@ impl Shared {
             events: Reasons::default(),
         };
         let segment = parent.space.segment_size();
-        let count = options.stripes(segment)?;
+        let count = options.stripe_count(segment)?;
         if bound != UNBOUNDED && bound < least_segments(count as u64) * segment {
             return Err(Error::InvalidOptions(
                 "a namespace's max_bytes has room for less than 2 * stripes + 6 segments",
@@ -411,167 +289,11 @@ impl Shared {
         self.counters.line(guard)
     }
 
-    /// Notes a hit: for the policy, and for a deadline that slides.
-    #[inline]
-    pub(crate) fn mark(&self, entry: Entry<'_>, header: Header) {
-        self.mark_hit_only(entry, header);
-        if header.extra() & extra::SLIDING != 0 {
-            freshness::slide(entry, header, self.clock.now());
-        }
-    }
-
-    /// Notes a hit for the policy.
-    #[inline]
-    pub(crate) fn mark_hit_only(&self, entry: Entry<'_>, header: Header) {
-        entry.mark_hit(header, self.hit_max);
-    }
-
     /// Counts a hit or a miss.
     pub(crate) fn count(&self, hit: bool) {
         let guard = epoch::pin();
         let line = self.line(&guard);
         if hit { line.hit(1) } else { line.miss(1) }
-    }
-
-    /// The entry of a key that a get may return.
-    #[inline(always)]
-    pub(crate) fn lookup<'g>(
-        &'g self,
-        guard: &'g Guard,
-        hash: u64,
-        key: &[u8],
-    ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
-        let found = self.lookup_any(guard, hash, key)?;
-        Ok(found.filter(|&(entry, header)| self.may_return(guard, entry, header)))
-    }
-
-    /// Whether an entry that hasn't expired is neither negative nor invalidated.
-    #[inline(always)]
-    fn may_return(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> bool {
-        !header.has_extra()
-            || header.extra() & extra::ABSENT == 0 && self.judge(guard, entry, header) != Judged::Invalid
-    }
-
-    /// Whether an entry hasn't expired.
-    #[inline(always)]
-    fn is_alive(&self, entry: Entry<'_>, header: Header) -> bool {
-        entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)
-    }
-
-    /// The entry that a slot points at.
-    ///
-    /// # Safety
-    /// The slot was read from this cache's index since the guard was pinned.
-    #[inline(always)]
-    pub(crate) unsafe fn entry_at<'g>(&'g self, _guard: &'g Guard, slot: Slot) -> Entry<'g> {
-        // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
-        // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
-        unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) }
-    }
-
-    /// The entry that a slot points at, if it has this key.
-    ///
-    /// # Safety
-    /// As [`Shared::entry_at`].
-    #[inline(always)]
-    unsafe fn entry_of<'g>(&'g self, guard: &'g Guard, slot: Slot, key: &[u8]) -> Option<Entry<'g>> {
-        // SAFETY: passed on to the caller.
-        let entry = unsafe { self.entry_at(guard, slot) };
-        bytes::equal(entry.key(entry.header()), key).then_some(entry)
-    }
-
-    /// The entry of a key that has not expired. It may be absent or invalidated.
-    #[inline(always)]
-    fn lookup_any<'g>(
-        &'g self,
-        guard: &'g Guard,
-        hash: u64,
-        key: &[u8],
-    ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
-        // SAFETY: `find` reads the index now.
-        let matching = |slot| unsafe { self.entry_of(guard, slot, key) };
-        // SAFETY: as above.
-        let further = |slot| unsafe { self.entry_of(guard, slot, key) };
-        let found = self.stripe(hash).index.find(hash, matching, further)?;
-        // The header is read again rather than returned: what the closure returns then fits two registers, where the pair
-        // came through memory, written in halves and read whole, which cost a hit of a small set 12 ns of 74.
-        let found = found.map(|entry| (entry, entry.header()));
-        Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
-    }
-
-    /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
-    /// moved, or the value overwritten, so what
-    /// `f` took is worth nothing.
-    #[inline(always)]
-    pub(crate) fn try_find<'g, const ANY: bool, T>(
-        &'g self,
-        guard: &'g Guard,
-        hash: u64,
-        key: &[u8],
-        f: impl FnOnce(Entry<'g>, Header) -> T,
-    ) -> Result<Option<(T, Entry<'g>, Header)>, Moving> {
-        let sequence = self.sequences.of(hash);
-        let number = sequence.number();
-        let found = if ANY { self.lookup_any(guard, hash, key) } else { self.lookup(guard, hash, key) };
-        let Some((entry, header)) = found? else { return Ok(None) };
-        let taken = f(entry, header);
-        if header.may_change() && !sequence.is_still(number) {
-            return Err(Moving);
-        }
-        Ok(Some((taken, entry, header)))
-    }
-
-    /// As [`Shared::try_find`], for an entry that the index had under this hash since the guard was pinned: has `f` take its
-    /// value, if it has this key, may be returned, and wasn't overwritten meanwhile. None says nothing about the key. (If
-    /// the entry was replaced since, its value was the key's just before that, so during the call.)
-    #[inline(always)]
-    pub(crate) fn try_take<'g, T>(
-        &'g self,
-        guard: &'g Guard,
-        hash: u64,
-        key: &[u8],
-        entry: Entry<'g>,
-        f: impl FnOnce(Entry<'g>, Header) -> T,
-    ) -> Option<(T, Header)> {
-        let sequence = self.sequences.of(hash);
-        let number = sequence.number();
-        let header = entry.header();
-        if !bytes::equal(entry.key(header), key)
-            || !self.is_alive(entry, header)
-            || !self.may_return(guard, entry, header)
-        {
-            return None;
-        }
-        let taken = f(entry, header);
-        (!header.may_change() || sequence.is_still(number)).then_some((taken, header))
-    }
-
-    /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).
-    #[inline]
-    pub(crate) fn deadline(&self, ttl: Ttl, hash: u64, sliding: bool) -> (Option<u64>, Option<u64>) {
-        let ttl = match ttl {
-            Ttl::Default => match self.default_ttl {
-                Some(ttl) => ttl,
-                None => return (None, None),
-            },
-            Ttl::Never => return (None, None),
-            Ttl::Millis(ttl) => ttl,
-        };
-        let now = self.clock.now();
-        let ttl = self.jittered(ttl, hash, now);
-        (Some(now.saturating_add(ttl)), (sliding || self.sliding).then_some(ttl))
-    }
-
-    /// A time to live, shortened at random.
-    #[inline]
-    pub(crate) fn jittered(&self, ttl: u64, hash: u64, now: u64) -> u64 {
-        if self.jitter == 0 {
-            return ttl;
-        }
-        // The hash differs among what is stored together, the time for what is stored again.
-        let random = (hash ^ now.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 48;
-        let cut = ((u128::from(ttl) * u128::from(self.jitter) * u128::from(random)) >> 32) as u64;
-        (ttl - cut.min(ttl)).max(1)
     }
 
     pub(crate) fn check_lengths(&self, key: usize, value: usize) -> Result<(), Error> {
@@ -596,86 +318,11 @@ impl Shared {
             f(stripe, &mut stripe.state.lock());
         }
     }
-
-    fn stats(&self) -> Stats {
-        let (hits, misses) = self.counters.sum();
-        let mut sum = Tally::default();
-        let (mut entries, mut live, mut footprint, mut dropped_events) = (0, 0, 0, 0);
-        self.each_stripe(|stripe, state| {
-            let tally = &state.core.tally;
-            sum.sets += tally.sets;
-            sum.deletes += tally.deletes;
-            sum.evictions += tally.evictions;
-            sum.expirations += tally.expirations;
-            sum.invalidations += tally.invalidations;
-            sum.appended += tally.appended;
-            sum.copied += tally.copied;
-            dropped_events += state.core.events.dropped();
-            entries += state.core.index.entries() as u64;
-            live += state.core.logs.iter().map(|log| log.live).sum::<u64>();
-            footprint += stripe.footprint.load(Ordering::Relaxed);
-        });
-        let usage = self.space.usage();
-        let index_huge = if self.index_huge { usage.index } else { 0 };
-        let committed = usage.committed.saturating_sub(usage.free);
-        let free = self.space.max().saturating_sub(committed);
-        let max_bytes = self.space.max().min(self.space.bound());
-        let own_bytes = self.space.held();
-        let (own_index, own_bookkeeping) = self.space.held_beside();
-        let of = |family: u64, own: u64| if self.is_namespace { own } else { family };
-        let bytes = of(committed, own_bytes);
-        Stats {
-            hits,
-            misses,
-            sets: sum.sets,
-            deletes: sum.deletes,
-            evictions: sum.evictions,
-            expirations: sum.expirations,
-            invalidations: sum.invalidations,
-            rejections: self.rejections.load(Ordering::Relaxed),
-            entries,
-            bytes,
-            max_bytes,
-            live_bytes: live,
-            dead_bytes: footprint.saturating_sub(live),
-            index_bytes: of(usage.index, own_index),
-            free_bytes: free.min(max_bytes.saturating_sub(bytes)),
-            bookkeeping_bytes: of(usage.bookkeeping, own_bookkeeping),
-            huge_page_bytes: of(usage.huge + index_huge, 0),
-            appended_bytes: sum.appended,
-            copied_bytes: sum.copied,
-            dropped_events,
-            own_bytes,
-            namespaces: of(self.family.len() as u64, 0),
-        }
-    }
 }
 
 /// Segments without which hardly an entry stays: two open ones to a stripe, and some to move.
 fn least_segments(stripes: u64) -> u64 {
     2 * stripes + 6
-}
-
-/// How long an entry may live.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ttl {
-    /// As the cache's options say.
-    Default,
-    /// Until it is evicted.
-    Never,
-    /// So many milliseconds.
-    Millis(u64),
-}
-
-impl From<Duration> for Ttl {
-    fn from(ttl: Duration) -> Ttl {
-        Ttl::Millis(millis(ttl))
-    }
-}
-
-/// Whole milliseconds, rounded up.
-pub(crate) fn millis(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// What one call has done so far to get room, so that it comes to an end.
@@ -760,186 +407,6 @@ impl Cache {
     pub(crate) fn with<T>(&self, f: impl FnOnce(&Shared) -> T) -> Result<T, Error> {
         let guard = epoch::pin();
         Ok(f(self.shared(&guard)?))
-    }
-
-    /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not call the cache. It counts
-    /// as a hit unless `f` fails to take the value.
-    ///
-    /// `f` is called again if the value was overwritten while it ran: what the last call did is what counts.
-    #[inline]
-    pub(crate) fn read<T, E>(
-        &self,
-        key: &[u8],
-        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, Error> {
-        let guard = epoch::pin();
-        let shared = self.shared(&guard)?;
-        let hash = shared.hasher.hash(key);
-        let line = shared.line(&guard);
-        let mut tries = 0;
-        loop {
-            // Who has been overtaken so often waits for the writers, and keeps them out.
-            let _alone = (tries >= PATIENCE).then(|| shared.stripe(hash).state.lock());
-            match shared.try_find::<false, _>(&guard, hash, key, |entry, header| f(entry.value(header))) {
-                Ok(Some((taken, entry, header))) => {
-                    if taken.is_ok() {
-                        shared.mark(entry, header);
-                        line.hit(1);
-                    }
-                    return Ok(Some(taken));
-                }
-                Ok(None) => {
-                    line.miss(1);
-                    return Ok(None);
-                }
-                Err(Moving) => tries += 1,
-            }
-        }
-    }
-
-    /// As [`Cache::read`], for negative entries too, and tells of the entry; takes its lease if `lease` says so and it is free.
-    pub(crate) fn read_any<T, E>(
-        &self,
-        key: &[u8],
-        lease: bool,
-        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Told<T, E>, Error> {
-        let guard = epoch::pin();
-        let shared = self.shared(&guard)?;
-        let hash = shared.hasher.hash(key);
-        let line = shared.line(&guard);
-        let mut tries = 0;
-        loop {
-            // Who has been overtaken so often waits for the writers, and keeps them out.
-            let _alone = (tries >= PATIENCE).then(|| shared.stripe(hash).state.lock());
-            let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
-                let judged = shared.judge(&guard, entry, header);
-                (judged != Judged::Invalid).then(|| (judged, f(entry.value(header))))
-            });
-            match found {
-                Ok(Some((Some((judged, taken)), entry, header))) => {
-                    let lease = lease && taken.is_ok();
-                    let info = inform(entry, header, shared.clock.now(), lease, judged == Judged::Stale);
-                    if taken.is_ok() {
-                        shared.mark(entry, header);
-                        line.hit(1);
-                    }
-                    return Ok(Some((taken, info)));
-                }
-                Ok(_) => {
-                    line.miss(1);
-                    return Ok(None);
-                }
-                Err(Moving) => tries += 1,
-            }
-        }
-    }
-
-    /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
-    /// `most` bytes. This is what the fast door runs.
-    #[inline]
-    pub(crate) fn try_read<T, E>(
-        &self,
-        key: &[u8],
-        most: usize,
-        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
-        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
-        let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
-        let hash = shared.hasher.hash(key);
-        for _ in 0..FAST_PATIENCE {
-            let found = shared.try_find::<false, _>(&guard, hash, key, |entry, header| {
-                let value = entry.value(header);
-                if value.len() > most { Err(None) } else { f(value).map_err(Some) }
-            });
-            match found {
-                Ok(Some((taken, entry, header))) => {
-                    let taken = match taken {
-                        Ok(taken) => {
-                            shared.mark(entry, header);
-                            line.hit(1);
-                            Ok(taken)
-                        }
-                        Err(None) => return Err(TryError::Busy),
-                        Err(Some(error)) => Err(error),
-                    };
-                    return Ok(Some(taken));
-                }
-                Ok(None) => {
-                    line.miss(1);
-                    return Ok(None);
-                }
-                Err(Moving) => std::hint::spin_loop(),
-            }
-        }
-        Err(TryError::Busy)
-    }
-
-    /// As [`Cache::try_read`], for negative entries too, and takes a free lease. `tell` is told how fresh the entry is.
-    #[inline]
-    pub(crate) fn try_read_with<T, E>(
-        &self,
-        key: &[u8],
-        most: usize,
-        tell: &mut impl FnMut(State),
-        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
-        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
-        let line = shared.counters.line(&guard).ok_or(TryError::Busy)?;
-        let hash = shared.hasher.hash(key);
-        for _ in 0..FAST_PATIENCE {
-            let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
-                let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
-                let value = entry.value(header);
-                let taken = match judged {
-                    Judged::Invalid => None,
-                    _ if value.len() > most => Some(Err(None)),
-                    _ => Some(f(value).map_err(Some)),
-                };
-                (judged, taken)
-            });
-            match found {
-                Ok(Some(((judged, Some(taken)), entry, header))) => {
-                    return match taken {
-                        Ok(taken) => {
-                            if header.has_extra() {
-                                tell(inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state);
-                            }
-                            shared.mark(entry, header);
-                            line.hit(1);
-                            Ok(Some(Ok(taken)))
-                        }
-                        Err(None) => Err(TryError::Busy),
-                        Err(Some(error)) => Ok(Some(Err(error))),
-                    };
-                }
-                Ok(_) => {
-                    line.miss(1);
-                    return Ok(None);
-                }
-                Err(Moving) => std::hint::spin_loop(),
-            }
-        }
-        Err(TryError::Busy)
-    }
-
-    /// A copy of the value of a key. A closed cache has none.
-    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        self.get_into(key, &mut out).then_some(out)
-    }
-
-    /// Appends the value of a key to `out`. False if there is none.
-    pub fn get_into(&self, key: &[u8], out: &mut Vec<u8>) -> bool {
-        let len = out.len();
-        self.read(key, |value| {
-            out.truncate(len);
-            value.append_to(out);
-            Ok::<_, Infallible>(())
-        })
-        .is_ok_and(|found| found.is_some())
     }
 
     /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their share, or from the

@@ -6,12 +6,13 @@
 //!
 //! All of it takes the stripe's lock, except a [`Cache::get_with`] without a version.
 
-use crate::cache::{Cache, Ttl};
+use crate::cache::Cache;
 use crate::entry::{Entry, Header, Value};
 use crate::error::Error;
 use crate::freshness::{self, State};
 use crate::store::{Attempt, SetOptions};
 use crate::stripe::{Condition, Store, Stored};
+use crate::ttl::Ttl;
 use std::convert::Infallible;
 
 /// What [`Cache::get_with`] tells of an entry.

@@ -4,11 +4,12 @@
 //! buckets are asked for first, then all entries that look right, and only then is anything compared and copied: the
 //! memory answers up to a dozen requests at once, so a group waits about as long as one key alone.
 
-use crate::cache::{Cache, FAST_PATIENCE, Shared, TryError};
+use crate::cache::{Cache, Shared, TryError};
 use crate::entry::{Entry, Value, prefetch};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::index::{Moving, candidate};
+use crate::read::briefly;
 use std::ops::Range;
 
 /// Keys in a group. The memory system has 12 to 24 requests in flight per core; more than 16 keys gain nothing.
@@ -101,16 +102,10 @@ impl Cache {
                 let (taken, header) = shared.try_take(&guard, hash, key, entry, &mut take)?;
                 Some((taken, entry, header))
             });
-            let mut tries = 0;
             let found = match found {
                 Some(found) => Ok(Some(found)),
                 // A miss, or the key is beyond its home bucket, or something was overtaken.
-                None => loop {
-                    match shared.try_find::<false, _>(&guard, hash, key, &mut take) {
-                        Err(Moving) if tries < FAST_PATIENCE => tries += 1,
-                        found => break found,
-                    }
-                },
+                None => briefly(|| shared.try_find::<false, _>(&guard, hash, key, &mut take)),
             };
             match found {
                 Ok(Some(((len, taken), entry, header))) => {

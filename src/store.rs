@@ -4,7 +4,7 @@
 //! (perhaps in another stripe), and it is tried again: `Cache::write` is that loop, and everything that stores by the slow
 //! door goes through it.
 
-use crate::cache::{Cache, Effort, Shared, Ttl, millis};
+use crate::cache::{Cache, Effort, Shared};
 use crate::epoch;
 use crate::error::Error;
 use crate::events::Reason;
@@ -14,6 +14,7 @@ use crate::maintenance;
 use crate::policy::{AnyPolicy, Placement};
 use crate::stripe::{Condition, Store, Stored, Writer};
 use crate::sync::Ordering;
+use crate::ttl::{Ttl, millis};
 use std::time::Duration;
 
 /// What can be said of a value when it is stored.

@@ -5,7 +5,7 @@
 //! the budget, and small values in it are not overwritten in place (`sequence`). Taking and releasing a view costs two atomic increments each on lines that others may share, so for small
 //! values a copy is cheaper.
 
-use crate::cache::{Cache, PATIENCE, Shared};
+use crate::cache::{Cache, Shared};
 use crate::epoch;
 use crate::error::Error;
 use crate::index::Moving;
@@ -72,20 +72,9 @@ impl Cache {
         let hash = shared.hasher.hash(key);
         let sequence = shared.sequences.of(hash);
         let line = shared.line(&guard);
-        let mut tries = 0;
-        loop {
-            // Who has been overtaken so often waits for the writers, and keeps them out.
-            let _alone = (tries >= PATIENCE).then(|| shared.stripe(hash).state.lock());
-            tries += 1;
+        let found = shared.patiently(hash, || {
             let number = sequence.number();
-            let (entry, header) = match shared.lookup(&guard, hash, key) {
-                Ok(Some(found)) => found,
-                Ok(None) => {
-                    line.miss(1);
-                    return Ok(None);
-                }
-                Err(Moving) => continue,
-            };
+            let Some((entry, header)) = shared.lookup(&guard, hash, key)? else { return Ok(None) };
             let segment = entry.run(header).unwrap_or_else(|| {
                 let offset = entry.address() as usize - shared.space.base() as usize;
                 shared.space.segment_at(offset as u64)
@@ -95,20 +84,25 @@ impl Cache {
             pins.fetch_add(1, Ordering::SeqCst);
             if header.may_change() && !sequence.is_still_pinned(number) {
                 pins.fetch_sub(1, Ordering::Release);
-                continue;
+                return Err(Moving);
             }
-            // SAFETY: larger values never change. Others don't while the segment is pinned: the sequence says that no writer
-            // had begun to overwrite it, and one that begins now sees the pin.
-            let value = unsafe { entry.value_bytes(header) };
-            // SAFETY: `shared` is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
-            // pinned that has seen it open.
-            let owner = unsafe {
-                Arc::increment_strong_count(shared);
-                Arc::from_raw(shared)
-            };
-            shared.mark(entry, header);
-            line.hit(1);
-            return Ok(Some(View { data: value.as_ptr(), len: value.len(), segment, shared: owner }));
-        }
+            Ok(Some((segment, entry, header)))
+        });
+        let Some((segment, entry, header)) = found else {
+            line.miss(1);
+            return Ok(None);
+        };
+        // SAFETY: larger values never change. Others don't while the segment is pinned: the sequence says that no writer
+        // had begun to overwrite it, and one that begins now sees the pin.
+        let value = unsafe { entry.value_bytes(header) };
+        // SAFETY: `shared` is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
+        // pinned that has seen it open.
+        let owner = unsafe {
+            Arc::increment_strong_count(shared);
+            Arc::from_raw(shared)
+        };
+        shared.mark(entry, header);
+        line.hit(1);
+        Ok(Some(View { data: value.as_ptr(), len: value.len(), segment, shared: owner }))
     }
 }

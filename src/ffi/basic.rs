@@ -5,8 +5,9 @@ use super::{
     LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary, handle, into_handle,
     key_bytes, value_bytes,
 };
-use crate::cache::{Cache, Ttl};
+use crate::cache::Cache;
 use crate::iterate::Cursor;
+use crate::ttl::Ttl;
 use crate::view::View;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;

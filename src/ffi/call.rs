@@ -9,9 +9,9 @@ use super::basic::ttl_from;
 use super::conditional::{state_number, with_options};
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
 use super::{LARDER_CALL_STATE, LARDER_FRESH};
-use crate::cache::Ttl;
 use crate::conditional::Ask;
 use crate::entry::{MAX_KEY, Value};
+use crate::ttl::Ttl;
 
 /// Copies a value into a call's buffer.
 ///

@@ -6,12 +6,12 @@ use super::{
     LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache, LarderEntryInfo, LarderSetOptions,
     Out, Status, boundary, handle, key_bytes, value_bytes,
 };
-use crate::cache::Ttl;
 use crate::conditional::Ask;
 use crate::extra::MAX_TAGS;
 use crate::freshness::State;
 use crate::many::Keys;
 use crate::store::SetOptions;
+use crate::ttl::Ttl;
 use std::mem::size_of;
 use std::time::Duration;
 

@@ -5,9 +5,10 @@
 
 use super::basic::ttl_from;
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderMany, Status, boundary, handle};
-use crate::cache::{Cache, TryError, Ttl};
+use crate::cache::{Cache, TryError};
 use crate::entry::{MAX_KEY, MAX_VALUE, Value};
 use crate::many::{Answers, GROUP, Keys};
+use crate::ttl::Ttl;
 use std::ops::Range;
 
 /// The arguments as slices.

@@ -1,11 +1,13 @@
 //! What crosses the boundary: statuses and structs.
 
 use super::LarderCache;
-use crate::cache::{Options, Stats, TryError};
+use crate::cache::TryError;
 use crate::error::Error;
 use crate::events::{Reason, Reasons};
 use crate::family::NamespaceOptions;
+use crate::options::Options;
 use crate::policy::Kind;
+use crate::stats::Stats;
 use std::time::Duration;
 
 /// What came of a call.
