@@ -125,8 +125,8 @@ func slice(all []byte, ends []uint32, i int) []byte {
 }
 
 // GetMany looks up all keys of the batch, in place of whatever values it had, and
-// returns how many it found; b.Value has the values. The keys are looked up one after
-// the other, not at one moment.
+// returns how many it found; b.Value has the values. Each key is looked up at a moment of
+// its own during the call, in no particular order.
 func (c *Cache) GetMany(b *Batch) int {
 	m := b.call(c)
 	b.values = b.values[:0]

@@ -75,8 +75,9 @@ impl Shared {
 }
 
 impl Cache {
-    /// Gets the keys of a range (at most [`GROUP`]), on the fast door, in turn, until a value isn't taken. Returns how many were
-    /// done. Fails only before the first.
+    /// Gets the keys of a range (at most [`GROUP`]), on the fast door, until a value isn't taken. Returns how many were done.
+    /// Fails only before the first. Each key is looked up at a moment of its own: of two that are the same, the second may
+    /// get the older value.
     #[inline]
     pub(crate) fn try_read_many(
         &self,

@@ -104,8 +104,7 @@ impl Shared {
     }
 
     /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
-    /// moved, or the value overwritten, so what
-    /// `f` took is worth nothing.
+    /// moved, or the value overwritten, so what `f` took is worth nothing.
     #[inline(always)]
     pub(crate) fn try_find<'g, const ANY: bool, T>(
         &'g self,
