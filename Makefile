@@ -124,12 +124,19 @@ test-go-race: lib ## Go tests under the race detector
 include tests/c/c.mk
 
 ## Longer runs by hand
-.PHONY: soak-memory tsan asan
+.PHONY: soak-memory fuzz tsan asan
 SOAK_BUDGETS ?= 1MiB 64MiB 1GiB
 soak-memory: ## Drive shifting loads and compare resident memory with the budget (SOAK_BUDGETS=, ARGS=)
 	@for budget in $(SOAK_BUDGETS); do \
 	    $(CARGO) run --quiet --release --manifest-path tests/soak/Cargo.toml --target-dir $(TARGET)/tools -- \
 	        --budget $$budget $(ARGS) || exit 1; echo; done
+
+FUZZ_TIME ?= 60s
+FUZZ_CASES ?= 2000
+fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --test model
+	@cd go/httpcache && for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' *_test.go); do \
+	    $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) . || exit 1; done
 
 tsan: test-c-tsan ## Data races, from C and from Rust (needs a nightly toolchain)
 	@scripts/tsan.sh

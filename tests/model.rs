@@ -604,8 +604,13 @@ fn policies() -> impl Strategy<Value = Policy> {
     prop_oneof![Just(Policy::Lru), Just(Policy::S3Fifo), Just(Policy::Cellar)]
 }
 
+/// Enough for every run of the tests; `make fuzz` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     /// Nothing is ever evicted, so every answer is known.
     #[test]

@@ -18,6 +18,7 @@ func TestRangeOfStoredResponse(t *testing.T) {
 		"suffix":             get(nil, l("Range: bytes=-2"), "206 89", "Content-Range: bytes 8-9/10"),
 		"beyond the end":     get(nil, l("Range: bytes=8-99"), "206 89"),
 		"unsatisfiable":      get(nil, l("Range: bytes=10-"), "416", "Content-Range: bytes */10"),
+		"far beyond":         get(nil, l("Range: bytes=9227000000000000000-"), "416", "Content-Range: bytes */10"),
 		"several":            get(nil, l("Range: bytes=0-1,3-4"), "200 0123456789", "!Content-Range"),
 		"malformed":          get(nil, l("Range: bytes=x"), "200 0123456789"),
 		"other unit":         get(nil, l("Range: lines=1-2"), "200 0123456789"),
