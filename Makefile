@@ -133,10 +133,12 @@ soak-memory: ## Drive shifting loads and compare resident memory with the budget
 
 FUZZ_TIME ?= 60s
 FUZZ_CASES ?= 2000
-fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
+fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache and the gateway (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --test model
-	@cd go/httpcache && for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' *_test.go); do \
-	    $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) . || exit 1; done
+	@for package in go/httpcache examples/gateway/internal/fields; do \
+	    for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$package/*_test.go); do \
+	        (cd $$package && $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s .) || exit 1; \
+	    done; done
 
 tsan: test-c-tsan ## Data races, from C and from Rust (needs a nightly toolchain)
 	@scripts/tsan.sh

@@ -20,6 +20,7 @@ func TestProject(t *testing.T) {
 		{"a.b", `{"a":7}`, `{"a":7}`},
 		{"a", `"text"`, `"text"`},
 		{"a\\u0062", `{"a\u0062":1}`, `{}`},
+		{"a", strings.Repeat("[", 1<<17) + strings.Repeat("]", 1<<17), strings.Repeat("[", 1<<17) + strings.Repeat("]", 1<<17)}, // in linear time
 		{"ab", `{"a\u0062":1}`, `{"a\u0062":1}`},
 	} {
 		s, err := Parse(c.selection)

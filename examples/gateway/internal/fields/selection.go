@@ -22,6 +22,10 @@ const (
 	maxPaths = 64
 	maxDepth = 8
 	maxText  = 2048
+	// maxNesting is how deep arrays and objects are looked into; what lies deeper stays as
+	// it is. Each level reads its text anew, so without a bound the work would be quadratic:
+	// a second for 20 KB of brackets.
+	maxNesting = 64
 )
 
 // ErrSelection means that a selection is not one.
@@ -90,12 +94,14 @@ func (s Selection) Project(dst, text []byte) (out []byte, ok bool) {
 	if !gjson.ValidBytes(text) {
 		return dst, false
 	}
-	return s.project(dst, gjson.ParseBytes(text)), true
+	return s.project(dst, gjson.ParseBytes(text), 0), true
 }
 
-func (s Selection) project(dst []byte, value gjson.Result) []byte {
+func (s Selection) project(dst []byte, value gjson.Result, depth int) []byte {
 	open, end := byte('{'), byte('}')
 	switch {
+	case depth > maxNesting:
+		return append(dst, value.Raw...)
 	case value.IsArray():
 		open, end = '[', ']'
 	case !value.IsObject():
@@ -123,7 +129,7 @@ func (s Selection) project(dst []byte, value gjson.Result) []byte {
 		if sub == nil {
 			dst = append(dst, member.Raw...)
 		} else {
-			dst = sub.project(dst, member)
+			dst = sub.project(dst, member, depth+1)
 		}
 		return true
 	})
