@@ -23,6 +23,7 @@ type Cache struct {
 	opt    Options
 	store  store
 	shared *shared
+	lends  viewer // store, if it is one
 
 	ours          map[string]bool // response fields for this cache only
 	impliedFilter uint64          // nameBit of every name in opt.ImpliedVary
@@ -31,13 +32,15 @@ type Cache struct {
 
 // shared is what all Caches on one set of responses have in common.
 type shared struct {
-	purges  *purges
-	flights flights
-	busy    busyTable
-	loans   loans
-	epoch   atomic.Uint64 // of vary indexes
-	seed    maphash.Seed
-	stripes [256]stripe
+	purges   *purges
+	flights  flights
+	busy     busyTable
+	loans    loans
+	prepared preparedTable
+	clock    wallClock
+	epoch    atomic.Uint64 // of vary indexes
+	seed     maphash.Seed
+	stripes  [256]stripe
 
 	backgroundMu sync.Mutex // for closed and running, and background.Add
 	closed       bool
@@ -75,6 +78,7 @@ func newCache(st store, o Options) *Cache {
 
 func configure(st store, s *shared, o Options) *Cache {
 	c := &Cache{opt: o.withDefaults(), store: st, shared: s, ours: map[string]bool{}}
+	c.lends, _ = st.(viewer)
 	for _, name := range c.opt.TagFields {
 		c.ours[name] = true
 	}
@@ -105,7 +109,12 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-func (c *Cache) now() int64 { return c.opt.Now().UnixMilli() }
+func (c *Cache) now() int64 {
+	if c.opt.Now == nil {
+		return c.shared.clock.now()
+	}
+	return c.opt.Now().UnixMilli()
+}
 
 func (s *shared) stripe(primary []byte) *stripe {
 	return &s.stripes[maphash.Bytes(s.seed, primary)%uint64(len(s.stripes))]

@@ -93,7 +93,7 @@ func (h *handler) deliverStored(w http.ResponseWriter, r *http.Request, t *txn, 
 	if !leader {
 		rep.collapsed = true
 	}
-	ev := h.c.answer(w, r, &t.info, f.base, now, rep)
+	ev := h.c.answer(w, r, &t.info, f.base, nil, now, &rep)
 	ev.Outcome = Revalidated
 	if rep.hit {
 		ev.Outcome = Stale

@@ -79,7 +79,7 @@ func (h *handler) hit(w http.ResponseWriter, r *http.Request, t *txn, o Outcome)
 	if t.lent {
 		defer t.dropView() // a ResponseWriter may panic
 	}
-	ev := h.c.answer(w, r, &t.info, &t.e, t.now, rep)
+	ev := h.c.answer(w, r, &t.info, &t.e, h.c.shared.prepared.get(&t.e), t.now, &rep)
 	if h.c.opt.Observe != nil {
 		ev.Outcome = o
 		h.c.opt.Observe(r, ev)
