@@ -1,7 +1,6 @@
 package httpcache
 
 import (
-	"hash/maphash"
 	"sync/atomic"
 
 	larder "github.com/larder-cache/larder/go"
@@ -54,7 +53,7 @@ func (t *txn) fetch(buf, key []byte) (kept, envelope []byte, ok bool) {
 		return buf, buf, ok
 	}
 	l := &t.c.shared.loans
-	slot, mark := l.slot(maphash.Bytes(t.c.shared.seed, key))
+	slot, mark := l.slot(t.c.shared.hash(key))
 	if slot.Load() == mark && l.take() {
 		if t.view, ok = t.c.lends.View(key); !ok {
 			l.out.Add(-1)

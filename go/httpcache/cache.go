@@ -40,7 +40,7 @@ type shared struct {
 	clock    wallClock
 	epoch    atomic.Uint64 // of vary indexes
 	seed     maphash.Seed
-	stripes  [256]stripe
+	stripes  [stripes]stripe
 
 	backgroundMu sync.Mutex // for closed and running, and background.Add
 	closed       bool
@@ -48,14 +48,6 @@ type shared struct {
 	background   sync.WaitGroup
 	ctx          context.Context
 	stop         context.CancelFunc
-}
-
-// stripe serialises changes of the entries of one URI and counts its
-// invalidations, so that a response that was requested before one is not
-// stored after it.
-type stripe struct {
-	mu  sync.Mutex
-	gen uint64
 }
 
 // New returns an HTTP cache that keeps its responses in cache. It does not own
@@ -114,18 +106,6 @@ func (c *Cache) now() int64 {
 		return c.shared.clock.now()
 	}
 	return c.opt.Now().UnixMilli()
-}
-
-func (s *shared) stripe(primary []byte) *stripe {
-	return &s.stripes[maphash.Bytes(s.seed, primary)%uint64(len(s.stripes))]
-}
-
-// generation returns the count that save compares with.
-func (s *shared) generation(primary []byte) uint64 {
-	st := s.stripe(primary)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.gen
 }
 
 // Handler returns a handler that answers from the cache and asks next for the

@@ -2,7 +2,6 @@ package httpcache
 
 import (
 	"bufio"
-	"hash/maphash"
 	"io"
 	"net"
 	"net/http"
@@ -97,7 +96,7 @@ func (p *passWriter) peek(header http.Header) {
 		request: p.r.Header, origin: origin(t.key), status: p.status, header: header, requestTime: t.now, responseTime: now,
 	}
 	if v := c.judge(&x); v.reuse {
-		c.shared.busy.clear(maphash.Bytes(c.shared.seed, t.key))
+		c.shared.busy.clear(c.shared.hash(t.key))
 	}
 }
 
