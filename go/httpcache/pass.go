@@ -55,7 +55,9 @@ func (p *passWriter) reportError(err error) {
 
 func (p *passWriter) WriteHeader(status int) {
 	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
-		p.ResponseWriter.WriteHeader(status)
+		if p.r.ProtoMajor != 1 || p.r.ProtoMinor != 0 {
+			p.ResponseWriter.WriteHeader(status)
+		}
 		return
 	}
 	if p.status == 0 {
