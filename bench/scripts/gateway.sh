@@ -67,15 +67,17 @@ open_loop() {
     "$load" open -rounds "${OPEN_ROUNDS:-5}" -for "${OPEN_FOR:-5s}" "$@" http://127.0.0.1:9101/static/1024 http://127.0.0.1:9101/1024/x http://127.0.0.1:9103/1024/x
 }
 
-# The same while entries fill the budget, expire and are replaced. The filling takes
-# processor time of its own, which the static handler suffers from as well.
+# The same while the budget is full and entries expire, as many a second as are stored: a
+# million in the time it takes, in the same process.
 expiring() {
-    "$load" fill -n "${FILL:-1000000}" -ttl "${FILL_TTL:-20}" -again "${FILL_FOR:-60s}" >"$work/fill" &
-    filling=$!
-    sleep "${FILL_AHEAD:-15}"
-    open_loop -rate "${RATE:-3000}"
-    wait $filling
-    cat "$work/fill"
+    start churn "$load" serve -listen 127.0.0.1:9102 -max-bytes "${CHURN_BYTES:-25165824}" -churn "${CHURN:-50000}" -churn-ttl "${CHURN_TTL:-2s}"
+    churn_pid=$pid
+    wait_for http://127.0.0.1:9102
+    sleep "${CHURN_AHEAD:-5}"
+    "$load" open -rounds "${OPEN_ROUNDS:-41}" -for "${OPEN_FOR:-500ms}" -rate "${RATE:-3000}" \
+        http://127.0.0.1:9102/static/1024 http://127.0.0.1:9102/1024/x
+    kill $churn_pid
+    grep churn: "$work/churn.log" || true
 }
 
 crowds() {
