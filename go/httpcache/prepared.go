@@ -19,12 +19,12 @@ import (
 // without another one of the same slot between, so that those which are asked
 // for once do not displace those which are not.
 //
-// It spares a hit of 1 KiB one of two allocations and the taking apart of the stored
-// text: 90 to 130 ns of 560.
+// It spares a hit one of two allocations and the taking apart of the stored text:
+// 650 ns instead of 910 on a loaded machine, for a body of 1 KiB.
 
 const (
 	preparedSlots = 1024
-	// Larger headers are not kept, so that the table stays below some 2 MiB.
+	// Larger headers are not kept, so that the table stays below 3 MiB.
 	maxPreparedText   = 1 << 10
 	maxPreparedFields = 32
 )
