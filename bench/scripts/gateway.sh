@@ -40,6 +40,7 @@ median() { sort -n | awk '{a[NR] = $1} END {print a[int((NR + 1) / 2)]}'; }
 start origin "$load" origin
 wait_for http://127.0.0.1:9100
 start serve "$load" serve -max-bytes "${SERVE_BYTES:-67108864}"
+serve_pid=$pid
 wait_for http://127.0.0.1:9101
 start gateway "$gateway" -listen 127.0.0.1:9103 -upstream http://127.0.0.1:9100 -max-bytes 64MiB -access-log off
 gateway_pid=$pid
@@ -60,6 +61,14 @@ throughput() {
             printf '%6d B  %-10s %8.0f/s  x%.3f\n' $size $name "$(median <"$work/rps.$name")" \
                 "$(paste "$work/rps.$name" "$work/rps.static" | awk '{print $1 / $2}' | median)"
         done
+    done
+}
+
+# What a request costs the server: much steadier than how many there are in a second.
+cpu() {
+    for size in 1024 16384; do
+        "$load" cpu -rounds "${CPU_ROUNDS:-120}" "$serve_pid=http://127.0.0.1:9101/static/$size" \
+            "$serve_pid=http://127.0.0.1:9101/$size/x" "$gateway_pid=http://127.0.0.1:9103/$size/x"
     done
 }
 
@@ -153,11 +162,11 @@ hot() {
 
 for part in "${@:-bench}"; do
     case $part in
-    bench) throughput; open_loop; expiring ;;
+    bench) throughput; cpu; open_loop; expiring ;;
     soak) crowds; "$load" hold -pid $gateway_pid -url http://127.0.0.1:9103/1024/held ;;
     nginx) beside_nginx ;;
     zipf) beside_nginx zipf ;;
-    throughput | open_loop | expiring | crowds) $part ;;
+    throughput | cpu | open_loop | expiring | crowds) $part ;;
     *) echo "no part $part" >&2; exit 2 ;;
     esac
 done
