@@ -21,6 +21,7 @@ var commands = []struct {
 	{"origin", "an upstream: /SIZE/NAME answers SIZE bytes of JSON, fresh for ?ttl= seconds, after ?delay= ms", origin},
 	{"serve", "a net/http server: /static/SIZE from memory, the rest from httpcache in front of the origin", serve},
 	{"open", "an open loop at one rate against several URLs in turns: percentiles", open},
+	{"cpu", "several PID=URL in turns of some milliseconds: processor time of the server for a request", cpu},
 	{"crowd", "many clients ask for one cold URL at once: requests that reach the origin", crowd},
 	{"hold", "many connections, each asking now and then, for a minute: errors, and memory of the server", hold},
 	{"zipf", "closed loop over many URLs, some asked for more often: throughput, percentiles, hit ratio", zipf},

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
 	_ "net/http/pprof" // on the default mux, which has an address of its own
 	"os"
 	"strconv"
+	"time"
 
 	larder "github.com/larder-cache/larder/go"
 	"github.com/larder-cache/larder/go/httpcache"
@@ -19,6 +21,9 @@ func serve(args []string) error {
 	listen := flags.String("listen", "127.0.0.1:9101", "`address`")
 	profile := flags.String("pprof", "", "`address` of net/http/pprof")
 	maxBytes := flags.Int64("max-bytes", 64<<20, "budget of the cache in `bytes`")
+	rate := flags.Int("churn", 0, "entries a `second` that are stored beside what is asked for")
+	ttl := flags.Duration("churn-ttl", 5*time.Second, "`time` for which each of them lives")
+	size := flags.Int("churn-size", 256, "`bytes` of each")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -27,6 +32,11 @@ func serve(args []string) error {
 		return err
 	}
 	defer cache.Close()
+	if *rate > 0 {
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		go churn(ctx, cache, *rate, *ttl, *size)
+	}
 	if *profile != "" {
 		go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(*profile, nil)) }()
 	}

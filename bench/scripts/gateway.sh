@@ -40,6 +40,7 @@ median() { sort -n | awk '{a[NR] = $1} END {print a[int((NR + 1) / 2)]}'; }
 start origin "$load" origin
 wait_for http://127.0.0.1:9100
 start serve "$load" serve -max-bytes "${SERVE_BYTES:-67108864}"
+serve_pid=$pid
 wait_for http://127.0.0.1:9101
 start gateway "$gateway" -listen 127.0.0.1:9103 -upstream http://127.0.0.1:9100 -max-bytes 64MiB -access-log off
 gateway_pid=$pid
@@ -63,19 +64,29 @@ throughput() {
     done
 }
 
+# What a request costs the server: much steadier than how many there are in a second.
+cpu() {
+    for size in 1024 16384; do
+        "$load" cpu -rounds "${CPU_ROUNDS:-120}" "$serve_pid=http://127.0.0.1:9101/static/$size" \
+            "$serve_pid=http://127.0.0.1:9101/$size/x" "$gateway_pid=http://127.0.0.1:9103/$size/x"
+    done
+}
+
 open_loop() {
     "$load" open -rounds "${OPEN_ROUNDS:-5}" -for "${OPEN_FOR:-5s}" "$@" http://127.0.0.1:9101/static/1024 http://127.0.0.1:9101/1024/x http://127.0.0.1:9103/1024/x
 }
 
-# The same while entries fill the budget, expire and are replaced. The filling takes
-# processor time of its own, which the static handler suffers from as well.
+# The same while the budget is full and entries expire, as many a second as are stored: a
+# million in the time it takes, in the same process.
 expiring() {
-    "$load" fill -n "${FILL:-1000000}" -ttl "${FILL_TTL:-20}" -again "${FILL_FOR:-60s}" >"$work/fill" &
-    filling=$!
-    sleep "${FILL_AHEAD:-15}"
-    open_loop -rate "${RATE:-3000}"
-    wait $filling
-    cat "$work/fill"
+    start churn "$load" serve -listen 127.0.0.1:9102 -max-bytes "${CHURN_BYTES:-25165824}" -churn "${CHURN:-50000}" -churn-ttl "${CHURN_TTL:-2s}"
+    churn_pid=$pid
+    wait_for http://127.0.0.1:9102
+    sleep "${CHURN_AHEAD:-5}"
+    "$load" open -rounds "${OPEN_ROUNDS:-41}" -for "${OPEN_FOR:-500ms}" -rate "${RATE:-3000}" \
+        http://127.0.0.1:9102/static/1024 http://127.0.0.1:9102/1024/x
+    kill $churn_pid
+    grep churn: "$work/churn.log" || true
 }
 
 crowds() {
@@ -151,11 +162,11 @@ hot() {
 
 for part in "${@:-bench}"; do
     case $part in
-    bench) throughput; open_loop; expiring ;;
+    bench) throughput; cpu; open_loop; expiring ;;
     soak) crowds; "$load" hold -pid $gateway_pid -url http://127.0.0.1:9103/1024/held ;;
     nginx) beside_nginx ;;
     zipf) beside_nginx zipf ;;
-    throughput | open_loop | expiring | crowds) $part ;;
+    throughput | cpu | open_loop | expiring | crowds) $part ;;
     *) echo "no part $part" >&2; exit 2 ;;
     esac
 done

@@ -15,7 +15,7 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	if !s.enterBackground(h.c.opt.MaxBackground) {
 		return
 	}
-	f, rd, leader := s.flights.join(t.flightKey(r.Header), s.present(t.key))
+	f, rd, leader := s.join(t.flightKey(r.Header), t.key)
 	f.mu.Lock()
 	f.pinned = f.pinned || leader
 	f.mu.Unlock()

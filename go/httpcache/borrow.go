@@ -1,7 +1,6 @@
 package httpcache
 
 import (
-	"hash/maphash"
 	"sync/atomic"
 
 	larder "github.com/larder-cache/larder/go"
@@ -46,16 +45,17 @@ func (l *loans) slot(hash uint64) (slot *atomic.Uint32, mark uint32) {
 // fetch returns the envelope under a key: in buf, or borrowed until the next
 // fetch or dropView.
 func (t *txn) fetch(buf, key []byte) (kept, envelope []byte, ok bool) {
-	t.dropView()
-	v, lends := t.c.store.(viewer)
-	if !lends {
+	if t.lent {
+		t.dropView()
+	}
+	if t.c.lends == nil {
 		buf, ok = t.c.store.Get(buf[:0], key)
 		return buf, buf, ok
 	}
 	l := &t.c.shared.loans
-	slot, mark := l.slot(maphash.Bytes(t.c.shared.seed, key))
+	slot, mark := l.slot(t.c.shared.hash(key))
 	if slot.Load() == mark && l.take() {
-		if t.view, ok = v.View(key); !ok {
+		if t.view, ok = t.c.lends.View(key); !ok {
 			l.out.Add(-1)
 			return buf, nil, false
 		}

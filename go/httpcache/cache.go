@@ -23,6 +23,7 @@ type Cache struct {
 	opt    Options
 	store  store
 	shared *shared
+	lends  viewer // store, if it is one
 
 	ours          map[string]bool // response fields for this cache only
 	impliedFilter uint64          // nameBit of every name in opt.ImpliedVary
@@ -31,13 +32,15 @@ type Cache struct {
 
 // shared is what all Caches on one set of responses have in common.
 type shared struct {
-	purges  *purges
-	flights flights
-	busy    busyTable
-	loans   loans
-	epoch   atomic.Uint64 // of vary indexes
-	seed    maphash.Seed
-	stripes [256]stripe
+	purges   *purges
+	flights  flights
+	busy     busyTable
+	loans    loans
+	prepared preparedTable
+	clock    wallClock
+	epoch    atomic.Uint64 // of vary indexes
+	seed     maphash.Seed
+	stripes  [stripes]stripe
 
 	backgroundMu sync.Mutex // for closed and running, and background.Add
 	closed       bool
@@ -45,14 +48,6 @@ type shared struct {
 	background   sync.WaitGroup
 	ctx          context.Context
 	stop         context.CancelFunc
-}
-
-// stripe serialises changes of the entries of one URI and counts its
-// invalidations, so that a response that was requested before one is not
-// stored after it.
-type stripe struct {
-	mu  sync.Mutex
-	gen uint64
 }
 
 // New returns an HTTP cache that keeps its responses in cache. It does not own
@@ -75,6 +70,7 @@ func newCache(st store, o Options) *Cache {
 
 func configure(st store, s *shared, o Options) *Cache {
 	c := &Cache{opt: o.withDefaults(), store: st, shared: s, ours: map[string]bool{}}
+	c.lends, _ = st.(viewer)
 	for _, name := range c.opt.TagFields {
 		c.ours[name] = true
 	}
@@ -105,18 +101,11 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-func (c *Cache) now() int64 { return c.opt.Now().UnixMilli() }
-
-func (s *shared) stripe(primary []byte) *stripe {
-	return &s.stripes[maphash.Bytes(s.seed, primary)%uint64(len(s.stripes))]
-}
-
-// generation returns the count that save compares with.
-func (s *shared) generation(primary []byte) uint64 {
-	st := s.stripe(primary)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.gen
+func (c *Cache) now() int64 {
+	if c.opt.Now == nil {
+		return c.shared.clock.now()
+	}
+	return c.opt.Now().UnixMilli()
 }
 
 // Handler returns a handler that answers from the cache and asks next for the

@@ -22,7 +22,7 @@ func (h *handler) deliver(w http.ResponseWriter, r *http.Request, t *txn, f *fli
 			i := f.interim[seen]
 			seen++
 			f.mu.Unlock()
-			sendInterim(w, i)
+			sendInterim(w, r, i)
 			f.mu.Lock()
 			continue
 		}
@@ -75,7 +75,12 @@ func (h *handler) abort(w http.ResponseWriter, failure any, leader bool) {
 	panic(http.ErrAbortHandler)
 }
 
-func sendInterim(w http.ResponseWriter, i interim) {
+// sendInterim passes a 1xx on, but not to a client of HTTP/1.0, which would take it
+// for the answer (RFC 9110, 15.2).
+func sendInterim(w http.ResponseWriter, r *http.Request, i interim) {
+	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+		return
+	}
 	h := w.Header()
 	before := maps.Clone(h)
 	maps.Copy(h, i.header)
@@ -93,7 +98,7 @@ func (h *handler) deliverStored(w http.ResponseWriter, r *http.Request, t *txn, 
 	if !leader {
 		rep.collapsed = true
 	}
-	ev := h.c.answer(w, r, &t.info, f.base, now, rep)
+	ev := h.c.answer(w, r, &t.info, f.base, nil, now, &rep)
 	ev.Outcome = Revalidated
 	if rep.hit {
 		ev.Outcome = Stale

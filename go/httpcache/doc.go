@@ -36,7 +36,8 @@
 // # Memory
 //
 // Responses are bounded by the larder.Cache. Beside them the package keeps, per
-// New: fixed tables of about 140 KiB, the flights in progress (each holds one
-// response of at most Options.MaxBodyBytes), and what purges of tags leave
-// behind, at most 1.8 MiB however many there are.
+// New: fixed tables of about 200 KiB, the headers of responses that are asked
+// for again and again, at most 3 MiB of them, the flights in progress (each
+// holds one response of at most Options.MaxBodyBytes), and what purges of tags
+// leave behind, at most 1.8 MiB however many there are.
 package httpcache

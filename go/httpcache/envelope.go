@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // The envelope is the form in which a response lies in the cache: a fixed
@@ -33,7 +34,8 @@ import (
 //	80      8     complete length of the representation; -1 unknown
 //	88      2+2   index of the ETag line in the field table +1 (0: none), unused
 //	92      4     bytes of field text x
-//	96      4n    per field line: length of name, length of value, 2 bytes each
+//	96      8     id: no other envelope of the process has it
+//	104     4n    per field line: length of name, length of value, 2 bytes each
 //	...     8t    tags, hashed
 //	...     x     names and values, in the order of the table, sorted by name
 //	...           body
@@ -45,7 +47,7 @@ const (
 	kindIndex    = 2
 	kindAlias    = 3
 
-	fixedSize = 96
+	fixedSize = 104
 	noTime    = math.MinInt64
 
 	maxFields     = 256
@@ -63,6 +65,9 @@ const (
 )
 
 var errEnvelope = errors.New("httpcache: not an envelope")
+
+// envelopes numbers the envelopes. See hot.go for what that is good for.
+var envelopes atomic.Uint64
 
 // meta is the fixed record of an envelope.
 type meta struct {
@@ -89,6 +94,7 @@ type entry struct {
 	tags   []byte
 	text   []byte
 	body   []byte
+	id     uint64
 	etagAt int // index in the field table, -1 without an ETag
 }
 
@@ -126,6 +132,7 @@ func appendEnvelope(dst []byte, m *meta, fields []field, tags []uint64) []byte {
 	dst = le.AppendUint16(dst, uint16(etag))
 	dst = append(dst, 0, 0)
 	dst = le.AppendUint32(dst, uint32(textLen))
+	dst = le.AppendUint64(dst, envelopes.Add(1))
 	for _, f := range fields {
 		dst = le.AppendUint16(dst, uint16(len(f.name)))
 		dst = le.AppendUint16(dst, uint16(len(f.value)))
@@ -171,6 +178,7 @@ func (e *entry) decode(raw []byte) error {
 	e.first = int64(le.Uint64(raw[72:]))
 	e.total = int64(le.Uint64(raw[80:]))
 	e.etagAt = int(le.Uint16(raw[88:])) - 1
+	e.id = le.Uint64(raw[96:])
 	e.fields = raw[fixedSize:tagsAt]
 	e.tags = raw[tagsAt:textAt]
 	e.text = raw[textAt:bodyAt]

@@ -69,13 +69,24 @@ func (c *Cache) storedFields(h http.Header, unstored []string) (fields []field, 
 	return fields, true
 }
 
+// describesStored names the fields that say how the stored bytes are to be read.
+// Those of a 304 cannot be about them, for it brings none: some servers compute
+// them from the content that they leave out. (storedFields sees to it that the
+// length stays that of the stored body, too.)
+func describesStored(name string) bool {
+	switch name {
+	case "Content-Encoding", "Content-Range", "Content-Md5", "Content-Digest":
+		return true
+	}
+	return false
+}
+
 // update replaces the stored fields by those of a 304, or of a response to
-// HEAD (section 3.2), received now. (storedFields sees to it that the length stays
-// that of the stored body.)
+// HEAD (section 3.2), received now.
 func update(stored, fresh http.Header, now int64) {
 	drop := connectionOptions(fresh)
 	for name, values := range fresh {
-		if hopByHop[name] || strings.HasPrefix(name, http.TrailerPrefix) || slices.Contains(drop, name) {
+		if hopByHop[name] || describesStored(name) || strings.HasPrefix(name, http.TrailerPrefix) || slices.Contains(drop, name) {
 			continue
 		}
 		stored[name] = values

@@ -86,19 +86,6 @@ const window = 256 << 10
 // finishes, as net/http does too.
 const visibleAt = 4 << 10
 
-// moment tells what has been invalidated and purged until a request was sent.
-// Requests that come after an invalidation must not get a response that was
-// requested before it.
-type moment struct {
-	gen uint64 // of the primary key's stripe
-	seq uint64 // of purges
-}
-
-// present returns the current moment, for a primary key.
-func (s *shared) present(primary []byte) moment {
-	return moment{gen: s.generation(primary), seq: s.purges.seq.Load()}
-}
-
 func newFlight(key string, since moment) *flight {
 	return &flight{key: key, since: since, wake: make(chan struct{})}
 }
@@ -165,16 +152,18 @@ func (t *flights) shard(key string) *flightShard {
 }
 
 // join returns the flight of the key and a new reader of it. leader is true if
-// there was none that began at the present moment: then the caller must start
-// the new one.
-func (t *flights) join(key string, present moment) (f *flight, r *reader, leader bool) {
-	s := t.shard(key)
+// there was none, or only one that something has overtaken: then the caller must
+// start the new one.
+func (sh *shared) join(key string, primary []byte) (f *flight, r *reader, leader bool) {
+	present := sh.present(primary)
+	s := sh.flights.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r = new(reader)
 	if f = s.m[key]; f != nil {
+		current := sh.current(primary, f.since)
 		f.mu.Lock()
-		alive := !f.dead && f.since == present
+		alive := !f.dead && current
 		if alive {
 			f.readers = append(f.readers, r)
 		}

@@ -3,7 +3,6 @@ package httpcache
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"net/http"
 )
 
@@ -79,7 +78,7 @@ func (h *handler) hit(w http.ResponseWriter, r *http.Request, t *txn, o Outcome)
 	if t.lent {
 		defer t.dropView() // a ResponseWriter may panic
 	}
-	ev := h.c.answer(w, r, &t.info, &t.e, t.now, rep)
+	ev := h.c.answer(w, r, &t.info, &t.e, h.c.shared.prepared.get(&t.e), t.now, &rep)
 	if h.c.opt.Observe != nil {
 		ev.Outcome = o
 		h.c.opt.Observe(r, ev)
@@ -128,7 +127,7 @@ func (t *txn) mayCollapse() bool {
 // fetch answers from the next hop, with others if possible. It releases t.
 func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *txn) {
 	c := h.c
-	if c.shared.busy.isBusy(maphash.Bytes(c.shared.seed, t.key), t.now) || !t.mayCollapse() {
+	if c.shared.busy.isBusy(c.shared.hash(t.key), t.now) || !t.mayCollapse() {
 		if !t.found && t.info.has&hasRange == 0 && t.mayCollapse() {
 			h.pass(w, r, t, t.forwardReason())
 			t.release()
@@ -139,7 +138,7 @@ func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *txn) {
 	}
 	key := t.flightKey(r.Header)
 	for {
-		f, rd, leader := c.shared.flights.join(key, c.shared.present(t.key))
+		f, rd, leader := c.shared.join(key, t.key)
 		if leader {
 			// The response may have been stored between lookup and join.
 			t.now = c.now()

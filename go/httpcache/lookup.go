@@ -46,17 +46,15 @@ func (c *Cache) begin() *txn {
 func (t *txn) keyed() bool { return len(t.key) > 0 }
 
 func (t *txn) release() {
-	t.dropView()
-	if cap(t.buf) > maxPooled {
-		t.buf = nil
+	if t.lent {
+		t.dropView()
 	}
-	if cap(t.vbuf) > maxPooled {
-		t.vbuf = nil
+	if cap(t.buf) > maxPooled || cap(t.vbuf) > maxPooled {
+		t.buf, t.vbuf = nil, nil
+		t.e, t.x = entry{}, index{}
 	}
+	// What else is left points into the txn's own buffers, or to what was lent.
 	t.c = nil
-	t.e = entry{}
-	t.entryKey = nil
-	t.x = index{}
 	t.found, t.soft, t.indexed = false, false, false
 	txns.Put(t)
 }

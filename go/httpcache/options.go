@@ -190,9 +190,6 @@ func (o Options) withDefaults() Options {
 	if o.MaxBackground <= 0 {
 		o.MaxBackground = defaultBackground
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	return o
 }
 

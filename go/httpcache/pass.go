@@ -2,7 +2,6 @@ package httpcache
 
 import (
 	"bufio"
-	"hash/maphash"
 	"io"
 	"net"
 	"net/http"
@@ -56,7 +55,9 @@ func (p *passWriter) reportError(err error) {
 
 func (p *passWriter) WriteHeader(status int) {
 	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
-		p.ResponseWriter.WriteHeader(status)
+		if p.r.ProtoMajor != 1 || p.r.ProtoMinor != 0 {
+			p.ResponseWriter.WriteHeader(status)
+		}
 		return
 	}
 	if p.status == 0 {
@@ -97,7 +98,7 @@ func (p *passWriter) peek(header http.Header) {
 		request: p.r.Header, origin: origin(t.key), status: p.status, header: header, requestTime: t.now, responseTime: now,
 	}
 	if v := c.judge(&x); v.reuse {
-		c.shared.busy.clear(maphash.Bytes(c.shared.seed, t.key))
+		c.shared.busy.clear(c.shared.hash(t.key))
 	}
 }
 

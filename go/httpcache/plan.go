@@ -3,7 +3,6 @@ package httpcache
 import (
 	"context"
 	"encoding/binary"
-	"hash/maphash"
 	"net/http"
 	"time"
 )
@@ -37,7 +36,7 @@ func (t *txn) plan(r *http.Request, since moment) *plan {
 		since:   since,
 		sentAt:  t.now,
 		primary: append([]byte(nil), t.key...),
-		hash:    maphash.Bytes(t.c.shared.seed, t.key),
+		hash:    t.c.shared.hash(t.key),
 	}
 	// The flight may outlive the request and whoever handles it.
 	p.req = r.Clone(r.Context())
@@ -104,10 +103,10 @@ func (p *plan) withContext() context.CancelFunc {
 // the URI has been invalidated since the request was sent. It reports whether
 // it did.
 func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bool {
-	st := c.shared.stripe(p.primary)
+	st := c.shared.stripe(p.hash)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.gen != p.since.gen {
+	if st.overtaken(p.hash, p.since.gen) {
 		return false
 	}
 	part := v.flags&flagPart != 0
@@ -171,20 +170,22 @@ func (c *Cache) indexFor(p *plan, v *verdict, set []byte, impliedOnly bool) inde
 
 // invalidate removes the responses of a URI, and those being fetched.
 func (c *Cache) invalidate(primary []byte) {
-	st := c.shared.stripe(primary)
+	hash := c.shared.hash(primary)
+	st := c.shared.stripe(hash)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.gen++
+	st.note(hash)
 	c.store.Delete(primary)
 	c.store.Delete(partKey(nil, primary))
 }
 
 // soften marks the responses of a URI as stale.
 func (c *Cache) soften(primary []byte) {
-	st := c.shared.stripe(primary)
+	hash := c.shared.hash(primary)
+	st := c.shared.stripe(hash)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.gen++
+	st.note(hash)
 	c.store.Delete(partKey(nil, primary))
 	raw, ok := c.store.Get(nil, primary)
 	if !ok {

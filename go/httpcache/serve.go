@@ -9,17 +9,18 @@ import (
 // RFC 9111, 4 Constructing Responses from Caches.
 
 // answer writes a stored response to the client: as it is, as a 304 if the
-// client's conditions say so, or as the range the client asks for.
-func (c *Cache) answer(w http.ResponseWriter, r *http.Request, info *requestInfo, e *entry, now int64, rep report) Event {
+// client's conditions say so, or as the range the client asks for. pre is what
+// has been prepared for the report of a hit, or nil.
+func (c *Cache) answer(w http.ResponseWriter, r *http.Request, info *requestInfo, e *entry, pre *prepared, now int64, rep *report) Event {
 	ev := Event{Status: e.status}
 	if info.conditional() && notModified(e, info, r.Header, now) {
 		ev.Status = http.StatusNotModified
-		c.emit(w.Header(), e, emission{now: now, length: -1, notModified: true}, &rep)
+		c.emit(w.Header(), e, emission{now: now, length: -1, notModified: true, pre: pre}, rep)
 		w.WriteHeader(http.StatusNotModified)
 		return ev
 	}
 	body := e.body
-	em := emission{now: now, length: int64(len(body))}
+	em := emission{now: now, length: int64(len(body)), pre: pre}
 	if info.has&hasRange != 0 {
 		switch br, result := selectRange(e, info, r, now); result {
 		case rangeOK:
@@ -30,15 +31,15 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, info *requestInfo
 				total = int64(len(e.body))
 			}
 			em.contentRange = formatContentRange(br, total)
-			em.length = br.length()
+			em.length, em.pre = br.length(), nil
 		case rangeUnsatisfiable:
-			return c.unsatisfiable(w, e, now, &rep)
+			return c.unsatisfiable(w, e, now, rep)
 		}
 	}
 	if !allowsBody(ev.Status) {
 		em.length = -1
 	}
-	c.emit(w.Header(), e, em, &rep)
+	c.emit(w.Header(), e, em, rep)
 	w.WriteHeader(ev.Status)
 	if r.Method != http.MethodHead && len(body) > 0 {
 		n, _ := w.Write(body) // the client is gone: nothing to do about it
@@ -66,12 +67,17 @@ type emission struct {
 	length       int64 // of the content; -1: without Content-Length
 	contentRange string
 	notModified  bool // leave out what describes the content, which a 304 does not have
+	pre          *prepared
 }
 
 // emit sets the stored fields, Age, Content-Length and Cache-Status in h. All
 // text goes into one string, all values into one slice: two allocations
 // however many fields there are.
 func (c *Cache) emit(h http.Header, e *entry, em emission, rep *report) {
+	if em.pre != nil {
+		c.emitPrepared(h, em.pre, e, em.now, em.notModified)
+		return
+	}
 	var space [160]byte
 	status := rep.append(space[:0], c.id)
 	ageAt := len(status)

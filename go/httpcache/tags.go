@@ -14,7 +14,8 @@ import (
 // whatever it selects, takes effect before it returns, and also covers
 // responses that were on their way while it happened.
 //
-// When the core has tags, this file is what moves there.
+// The core has tags too, and cannot take this over: see ARCHITECTURE.md, "Why
+// the HTTP cache has flights and tags of its own".
 
 const (
 	purgeBuckets    = 8192

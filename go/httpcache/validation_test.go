@@ -124,6 +124,12 @@ func TestUpdateBy304(t *testing.T) {
 			{after: 2 * sec, origin: reply(304, "", fresh, etag, "Content-Length: 10"), want: "200 one", has: []string{"Content-Length: 3"}},
 			{after: sec, want: "200 one", has: []string{"Content-Length: 3"}},
 		}},
+		"not what describes the stored bytes": {steps: []step{
+			{origin: reply(200, "one", "Cache-Control: max-age=1", etag, "Content-Encoding: gzip", "Content-Md5: 1")},
+			{after: 2 * sec, origin: reply(304, "", fresh, etag, "Content-Encoding: br", "Content-Md5: 2", "Content-Digest: 2", "Content-Range: bytes 0-2/9"),
+				want: "200 one", has: []string{"Content-Encoding: gzip", "Content-Md5: 1", "!Content-Digest", "!Content-Range"}},
+			{after: sec, want: "200 one", has: []string{"Content-Encoding: gzip", "Content-Md5: 1", "!Content-Digest", "!Content-Range", "Cache-Control: max-age=60"}},
+		}},
 		"not fields of the connection": {steps: []step{
 			{origin: reply(200, "one", "Cache-Control: max-age=1", etag, "A: 1")},
 			{after: 2 * sec, origin: reply(304, "", fresh, "Connection: a", "A: 2", "Keep-Alive: x"), want: "200 one", has: []string{"A: 1", "!Keep-Alive"}},

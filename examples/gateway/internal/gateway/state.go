@@ -40,7 +40,7 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 		}
 	}
 	s.http = g.http.WithOptions(cacheOptions(c))
-	s.handler = g.withAdmin(c, newRoutes(g, s))
+	s.handler = g.withAdmin(c, guard(newRoutes(g, s)))
 	return s, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -28,7 +29,8 @@ type ProxyOptions struct {
 // Proxy returns a handler that passes requests on to next. It does a proxy's
 // duties and no more: hop-by-hop fields stay behind, Via and X-Forwarded-For,
 // -Host and -Proto are set; informational responses, trailers, upgrades and
-// aborts pass through.
+// aborts pass through. Of upgrades only WebSocket's: an upstream that accepts h2c
+// would then be spoken to past the routes, and with whatever fields a client likes.
 func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport:  next,
@@ -48,12 +50,27 @@ func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
 				r.Out.Host = ""
 				r.Out.Header.Del("X-Forwarded-Host")
 			}
+			if u := r.Out.Header["Upgrade"]; len(u) > 0 && !(len(u) == 1 && strings.EqualFold(u[0], "websocket")) {
+				delete(r.Out.Header, "Upgrade")
+				delete(r.Out.Header, "Connection")
+			}
+			forwardOnce(r.Out.Header, r.In.Method)
 			r.Out.Header.Add("Via", protocol(r.In)+" larder-gateway")
 		},
 		ModifyResponse: o.Modify,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			fail(w, r, o.Log, err)
 		},
+	}
+}
+
+// forwardOnce counts Max-Forwards down, where it counts (RFC 9110, 7.6.2).
+func forwardOnce(h http.Header, method string) {
+	if method != http.MethodOptions {
+		return
+	}
+	if n, err := strconv.ParseUint(h.Get("Max-Forwards"), 10, 32); err == nil && n > 0 {
+		h.Set("Max-Forwards", strconv.FormatUint(n-1, 10))
 	}
 }
 
@@ -85,6 +102,11 @@ func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 		// The client has gone: nobody reads this, but a cache in between must not
 		// take it for an answer.
 		panic(http.ErrAbortHandler)
+	}
+	if errors.Is(err, errClientBody) {
+		log.Debug("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		Problem(w, http.StatusBadRequest, errClientBody.Error())
+		return
 	}
 	status := http.StatusBadGateway
 	var timeout net.Error

@@ -35,8 +35,8 @@ func newTarget(text string, base *url.URL, b *config.Breaker, changed func(name,
 			MaxRequests: uint32(b.Probes),
 			Timeout:     b.Open,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(b.Failures) },
-			// A client that leaves says nothing about the target.
-			IsExcluded:    func(err error) bool { return errors.Is(err, context.Canceled) },
+			// A client that leaves, or sends nonsense, says nothing about the target.
+			IsExcluded:    func(err error) bool { return errors.Is(err, context.Canceled) || errors.Is(err, errClientBody) },
 			OnStateChange: func(name string, from, to gobreaker.State) { changed(name, from.String(), to.String()) },
 		})
 	}
@@ -75,11 +75,16 @@ func (t *target) roundTrip(r *http.Request, transport http.RoundTripper, preserv
 	}
 	t.requests.Add(1)
 	t.inFlight.Add(1)
-	resp, err := transport.RoundTrip(t.address(r, preserveHost))
+	out := t.address(r, preserveHost)
+	body := watchBody(out)
+	resp, err := transport.RoundTrip(out)
+	err = body.blame(err)
 	switch {
 	case err != nil:
 		t.inFlight.Add(-1)
-		t.failures.Add(1)
+		if !errors.Is(err, errClientBody) {
+			t.failures.Add(1)
+		}
 		done(err)
 		return nil, fmt.Errorf("%s: %w", t.name, err)
 	case resp.StatusCode >= http.StatusInternalServerError:
