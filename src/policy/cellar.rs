@@ -66,6 +66,9 @@ pub struct Cellar {
     target: f64,
     /// How far back the cold ghost is believed, in caches.
     reach: f64,
+    /// The same in steps of that ghost, and a tenth of a cache.
+    reach_steps: u64,
+    young_steps: u64,
     /// Inserts since the last drain. Many: the stripe is filling up.
     calm: u64,
     /// Entries kept since the last insert.
@@ -98,13 +101,15 @@ impl Cellar {
     /// For a stripe of about so many entries.
     pub fn new(entries: u64) -> Cellar {
         let entries = entries.max(1);
-        Cellar {
+        let mut cellar = Cellar {
             cold_ghost: DatedGhost::new(part(entries, COLD_GHOST)),
             hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
             entries,
             clock: 0,
             target: TARGET,
             reach: COLD_GHOST,
+            reach_steps: 0,
+            young_steps: 0,
             calm: u64::MAX / 2,
             run: 0,
             patience: MAX_RUN,
@@ -114,7 +119,15 @@ impl Cellar {
             watch: Watch { misses: 0, hits: None, since: 0, length: WATCH },
             random: 0,
             mean: 0.0,
-        }
+        };
+        cellar.measure();
+        cellar
+    }
+
+    /// Tells reach and youth in steps of the cold ghost.
+    fn measure(&mut self) {
+        self.reach_steps = self.cold_ghost.steps(part(self.entries, self.reach));
+        self.young_steps = self.cold_ghost.steps(part(self.entries, HOT_GHOST));
     }
 
     /// No drain for a while: there is room, and hot takes everything, so that a cache starts with the first keys that fill it,
@@ -135,6 +148,7 @@ impl Cellar {
         if bits & OLD != 0 {
             let change = if bits & HITS > 0 { 1.0 } else { -1.0 } / self.entries as f64;
             self.reach = (self.reach + change).clamp(COLD_GHOST_MIN, COLD_GHOST);
+            self.measure();
         }
     }
 
@@ -258,10 +272,10 @@ impl Policy for Cellar {
             return Placement { log: HOT, bits: 0 };
         }
         self.watch();
-        let reach = self.cold_ghost.steps(part(self.entries, self.reach));
+        let reach = self.reach_steps;
         if let Some(found) = self.cold_ghost.take(hash, reach) {
             if self.fits(size, sizes) && self.beats_tail(found.stamp, tails) {
-                if found.age <= self.cold_ghost.steps(part(self.entries, HOT_GHOST)) {
+                if found.age <= self.young_steps {
                     self.step(1.0);
                 }
                 return Placement { log: HOT, bits: if 2 * found.age > reach { OLD } else { 0 } };
@@ -323,6 +337,7 @@ impl Policy for Cellar {
         self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
         self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
         self.entries = entries;
+        self.measure();
         self.watch.misses = 0;
     }
 
