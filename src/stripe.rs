@@ -1010,7 +1010,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 self.core.debt -= header.size() as i64;
                 continue;
             }
-            let hash = self.shared.hasher.hash(entry.key(header));
+            let ahead = self.core.logs[log & 1].ahead;
+            let hash = if ahead.0 == offset { ahead.1 } else { self.shared.hasher.hash(entry.key(header)) };
             if let Some(cause) = self.gone(entry, header) {
                 self.pass(log, header, entry);
                 self.unindex(hash, offset);
@@ -1133,22 +1134,26 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
-    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more.
-    fn look_ahead<P: Policy>(&self, policy: &P) {
-        for log in &self.core.logs {
-            if log.tail == NONE {
+    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more. The hash that it takes
+    /// is kept for the drain, and each entry is looked at once.
+    fn look_ahead<P: Policy>(&mut self, policy: &P) {
+        for log in 0..2 {
+            let (tail, cursor) = (self.core.logs[log].tail, self.core.logs[log].cursor);
+            if tail == NONE {
                 continue;
             }
-            let segment = self.shared.space.segment(log.tail);
-            if log.cursor + 8 >= segment.used.load(Ordering::Relaxed) {
+            let segment = self.shared.space.segment(tail);
+            let offset = segment.start() + cursor;
+            if offset == self.core.logs[log].ahead.0 || cursor + 8 >= segment.used.load(Ordering::Relaxed) {
                 continue;
             }
-            let entry = self.entry(segment.start() + log.cursor);
+            let entry = self.entry(offset);
             let header = entry.header();
             entry::prefetch(entry.address().wrapping_add(header.size()));
             entry::prefetch(entry.address().wrapping_add(header.size() + 64));
             if !header.is_dead() {
                 let hash = self.shared.hasher.hash(entry.key(header));
+                self.core.logs[log].ahead = (offset, hash);
                 self.stripe.index.prefetch(hash);
                 policy.prefetch(hash);
             }
