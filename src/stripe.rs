@@ -703,8 +703,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         if self.shared.must_drain() {
             self.core.last = offset;
-            if !FAST && self.core.debt > MAX_OWED {
-                self.pay(policy);
+            if !FAST {
+                if self.core.debt > MAX_OWED {
+                    self.pay(policy);
+                }
+                self.choose();
             }
             self.look_ahead(policy);
         } else {
