@@ -233,6 +233,7 @@ pub struct Space {
     run_bytes: AtomicU64,
     huge_bytes: AtomicU64,
     free_len: AtomicUsize,
+    limbo_len: AtomicUsize,
     /// Set when the last attempt to take memory failed: stripes begin to drain.
     pressure: AtomicBool,
     /// Set when few faulted segments are left and the budget has room for more.
@@ -298,6 +299,7 @@ impl Space {
             run_bytes: AtomicU64::new(0),
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
+            limbo_len: AtomicUsize::new(0),
             pressure: AtomicBool::new(false),
             wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
@@ -623,16 +625,34 @@ impl Space {
         let mut pool = self.pool.lock();
         let stamp = epoch::retire();
         pool.limbo.push_back((stamp, id));
+        self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
+    }
+
+    /// Whether the next segment would have to come out of limbo: then [`Space::reclaim`] is better called before a stripe is
+    /// locked. It makes every running thread pass a barrier, some microseconds, while which others would wait for the lock.
+    #[inline]
+    pub fn wants_reclaim(&self) -> bool {
+        // As many at once as stripes are ahead with: a barrier for each segment would be four times as many.
+        self.free_len.load(Ordering::Relaxed) as u64 <= self.spare
+            && self.limbo_len.load(Ordering::Relaxed) as u64 >= slack(self.stripes.load(Ordering::Relaxed))
     }
 
     /// Makes segments free whose grace period has passed. Returns how many are still waiting.
     pub fn reclaim(&self) -> usize {
+        // Not under the lock. What is retired from here on isn't below it.
+        let safe = epoch::safe_before();
         let mut pool = self.pool.lock();
-        self.reclaim_locked(&mut pool);
+        self.reclaim_before(&mut pool, safe);
         pool.limbo.len()
     }
 
     fn reclaim_locked(&self, pool: &mut Pool) {
+        // Stamp 0 is never given.
+        let safe = if pool.limbo.is_empty() { 0 } else { epoch::safe_before() };
+        self.reclaim_before(pool, safe);
+    }
+
+    fn reclaim_before(&self, pool: &mut Pool, safe: u64) {
         let mut i = 0;
         while i < pool.pinned.len() {
             if self.segment(pool.pinned[i]).pins.load(Ordering::Acquire) == 0 {
@@ -645,7 +665,6 @@ impl Space {
         if pool.limbo.is_empty() {
             return;
         }
-        let safe = epoch::safe_before();
         while pool.limbo.front().is_some_and(|&(stamp, _)| stamp < safe) {
             let (_, id) = pool.limbo.pop_front().expect("looked at above");
             // Nobody can find the segment any more, so no new pin can come.
@@ -655,6 +674,7 @@ impl Space {
                 pool.pinned.push(id);
             }
         }
+        self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
         self.weigh(pool);
     }
 
