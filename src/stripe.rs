@@ -59,49 +59,58 @@ pub struct Stripe {
     pub footprint: AtomicU64,
 }
 
-/// What the lock protects.
+/// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
+#[repr(C)]
 pub struct State {
-    /// Decides.
-    pub policy: AnyPolicy,
     /// Does.
     pub core: Core,
+    /// Decides.
+    pub policy: AnyPolicy,
 }
 
 /// Counts of what a stripe did. Only ever grow.
 #[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
 pub struct Tally {
     /// Values stored.
     pub sets: u64,
-    /// Entries deleted by the caller.
-    pub deletes: u64,
-    /// Entries dropped to make room.
-    pub evictions: u64,
-    /// Entries removed because their time had come.
-    pub expirations: u64,
     /// Bytes that the caller's sets appended.
     pub appended: u64,
+    /// Entries dropped to make room.
+    pub evictions: u64,
+    /// Entries deleted by the caller.
+    pub deletes: u64,
+    /// Entries removed because their time had come.
+    pub expirations: u64,
     /// Bytes that drains appended again.
     pub copied: u64,
     /// Entries removed because a tag of theirs was invalidated.
     pub invalidations: u64,
 }
 
-/// The stripe without its policy.
+/// The stripe without its policy. In this order, so that overwriting in place touches two lines of it and writes to one: when
+/// several cores write, each line that it touches has to come from another core's cache.
+#[repr(C)]
 pub struct Core {
-    /// The writers' side of the index.
-    pub index: IndexState,
-    /// At most two logs.
-    pub logs: [Log; 2],
-    /// Counts.
-    pub tally: Tally,
-    /// What became of entries, where somebody wants to hear of it.
-    pub events: Queue,
     /// Bytes appended but not drained since memory became short.
     pub debt: i64,
-    /// The segment that is being compacted, and how far; NONE when the drain evicts.
-    pub source: (u32, u64),
     /// Dead entries that the drain may still pass before it stops for this time.
     pub patience: usize,
+    deferred_len: usize,
+    /// Counts.
+    pub tally: Tally,
+    /// The writers' side of the index.
+    pub index: IndexState,
+    /// An entry that the policy keeps, but the fast door found no room for.
+    pub ruled: Option<Ruling>,
+    /// Loads that are under way.
+    pub loads: Loads,
+    /// What became of entries, where somebody wants to hear of it.
+    pub events: Queue,
+    /// At most two logs.
+    pub logs: [Log; 2],
+    /// The segment that is being compacted, and how far; NONE when the drain evicts.
+    pub source: (u32, u64),
     /// Whether it is time to choose between compacting and evicting.
     pub choose: bool,
     /// What the policy was last told it may hold.
@@ -114,20 +123,15 @@ pub struct Core {
     pub newest: u64,
     /// The last entry that was appended by a set.
     last: u64,
+    /// What the policy said about a hash before the fast door found no room for it.
+    said: Option<(u64, Placement)>,
     policy_bytes: u64,
     /// Where the maintenance thread goes on.
     pub sweep: Sweep,
     /// Segments without live entries that the fast door left to be given up.
     deferred: [u32; DEFERRED],
-    deferred_len: usize,
-    /// What the policy said about a hash before the fast door found no room for it.
-    said: Option<(u64, Placement)>,
-    /// Loads that are under way.
-    pub loads: Loads,
     /// The last version given.
     pub versions: u64,
-    /// An entry that the policy keeps, but the fast door found no room for.
-    pub ruled: Option<Ruling>,
 }
 
 /// What came of an attempt to store.
