@@ -82,6 +82,10 @@ impl Shared {
         if shared.space.committed() > max / 4 {
             return Err(TOO_MANY_STRIPES);
         }
+        shared.space.prepare();
+        if shared.index_huge {
+            shared.index_space.fault_ahead();
+        }
         Ok(shared)
     }
 

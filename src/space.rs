@@ -30,9 +30,11 @@ pub const MIN_BUDGET: u64 = 256 << 10;
 const LOCATION_LIMIT: u64 = 512 << 30;
 /// Budgets from here on use huge pages.
 const HUGE_FROM: u64 = 64 << 20;
-/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: at a million sets of 100 bytes a
-/// second, 70 ms worth.
+/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: a 32nd of the budget, but at least so many
+/// (at a million sets of 100 bytes a second 70 ms worth: on a busy machine the background thread may not run for as long) ...
 const AHEAD: u64 = 8 << 20;
+/// ... and at most so many.
+const MOST_AHEAD: u64 = 64 << 20;
 /// What a run costs beside its pages: its line in the table, and its place in the maps of free address space.
 const RUN_BOOKKEEPING: u64 = 192;
 
@@ -214,6 +216,11 @@ pub struct Space {
     segments: u32,
     run_slots: u32,
     huge: bool,
+    /// The system agreed to huge pages. It is asked once for all address space: to be asked for each 2 MiB it would have to change
+    /// its map of the process, and whoever has a page fault meanwhile waits for that.
+    advised: bool,
+    /// Free bytes that are kept ready while the cache fills.
+    ahead: u64,
     /// Segments that only drains may take.
     spare: u64,
     /// Stripes of all caches that share the space. Half of them is the slack: free segments beyond the spare ones below
@@ -271,6 +278,7 @@ impl Space {
         let run_slots = (limit / PAGE as u64) as u32;
         let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
         let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
+        let advised = max >= HUGE_FROM && region.advise_huge(0, limit as usize);
         Ok(Space {
             geometry: Geometry {
                 base: region.start(),
@@ -286,6 +294,8 @@ impl Space {
             segments,
             run_slots,
             huge: max >= HUGE_FROM,
+            advised,
+            ahead: (max / 32).clamp(AHEAD, MOST_AHEAD),
             spare: if max / segment >= 64 { 2 } else { 1 },
             stripes: AtomicU64::new(stripes as u64),
             in_use: AtomicU64::new(0),
@@ -448,7 +458,7 @@ impl Space {
         let id = if self.available(&pool) > leave { self.pop_free(&mut pool) } else { None };
         self.weigh(&pool);
         if self.huge
-            && (pool.free.len() as u64) << self.segment_shift < AHEAD / 2
+            && (pool.free.len() as u64) << self.segment_shift < self.ahead / 2
             && self.committed() + HUGE as u64 <= self.max()
         {
             self.wants_ahead.store(true, Ordering::Relaxed);
@@ -508,6 +518,11 @@ impl Space {
             return if self.reserve(size) { pool.holes.pop() } else { None };
         }
         if pool.fresh < self.segments && self.reserve_with_table(size, pool.fresh, 1) {
+            let start = u64::from(pool.fresh) << self.segment_shift;
+            if self.huge && start.is_multiple_of(HUGE as u64) {
+                // One segment is paid for, not all that a huge page holds.
+                self.region.advise_small(start as usize, HUGE);
+            }
             pool.fresh += 1;
             return Some(pool.fresh - 1);
         }
@@ -526,7 +541,7 @@ impl Space {
             return None;
         }
         pool.fresh += count;
-        if self.region.advise_huge((u64::from(first) << self.segment_shift) as usize, HUGE) {
+        if self.advised {
             self.huge_bytes.fetch_add(HUGE as u64, Ordering::Relaxed);
         }
         Some(first..first + count)
@@ -541,17 +556,27 @@ impl Space {
     /// Commits and touches segments until enough are free. For the background thread.
     pub fn fault_ahead(&self) {
         while self.wants_ahead.swap(false, Ordering::Relaxed) {
-            let mut pool = self.pool.lock();
-            let Some(chunk) = self.commit_chunk(&mut pool) else { return };
-            drop(pool);
-            self.region.populate((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
-            let mut pool = self.pool.lock();
-            // Behind what is free already: those may still be in the CPU's caches.
-            pool.free.splice(0..0, chunk.rev());
-            self.free_len.store(pool.free.len(), Ordering::Relaxed);
-            let enough = (pool.free.len() as u64) << self.segment_shift >= AHEAD;
-            self.wants_ahead.store(!enough, Ordering::Relaxed);
+            let Some(free) = self.add_chunk() else { return };
+            self.wants_ahead.store(free < self.ahead, Ordering::Relaxed);
         }
+    }
+
+    /// Commits and touches what the first sets of a large cache will take, a segment for each stripe: the background thread
+    /// could not be so fast.
+    pub fn prepare(&self) {
+        let wanted = self.stripes.load(Ordering::Relaxed) * self.segment_size();
+        while self.huge && self.add_chunk().is_some_and(|free| free < wanted) {}
+    }
+
+    /// Commits and touches 2 MiB of segments. Returns the bytes of all that are free, or None if the budget has no room.
+    fn add_chunk(&self) -> Option<u64> {
+        let chunk = self.commit_chunk(&mut self.pool.lock())?;
+        self.region.populate((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
+        let mut pool = self.pool.lock();
+        // Behind what is free already: those may still be in the CPU's caches.
+        pool.free.splice(0..0, chunk.rev());
+        self.free_len.store(pool.free.len(), Ordering::Relaxed);
+        Some((pool.free.len() as u64) << self.segment_shift)
     }
 
     /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
