@@ -22,7 +22,7 @@ use crate::freshness;
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
-use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict};
+use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict, each};
 use crate::ruling::Ruling;
 use crate::space::NONE;
 use crate::sweep::Sweep;
@@ -374,6 +374,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         unsafe { Entry::at(self.shared.space.base().add(offset as usize)) }
     }
 
+    /// The offset of an entry.
+    #[inline]
+    fn offset(&self, entry: Entry<'a>) -> u64 {
+        entry.address() as u64 - self.shared.space.base() as u64
+    }
+
     /// The value of an entry.
     #[inline]
     pub(crate) fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
@@ -381,6 +387,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         unsafe { entry.value_bytes(header) }
     }
 
+    #[inline(always)]
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
         let mut found = None;
         let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
@@ -459,41 +466,65 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
-    pub fn try_set<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
+    ///
+    /// The policy is told apart only where it is asked: code for each policy is then small, and an overwrite in place meets none
+    /// of it.
+    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         debug_assert_eq!(store.condition, Condition::Always);
         let hash = store.hash;
         if self.core.loads.has(hash) {
             return false;
         }
-        self.pay_rest(policy);
+        if self.owes() {
+            each!(policy, policy => self.pay(policy));
+        }
         if self.core.deferred_len > 0 || self.core.ruled.is_some() {
             // That comes first, and only the slow door can do it.
             return false;
         }
-        let size = store.shape().size() as u64;
-        if let Some((place, offset, entry, header)) = self.find(hash, store.key) {
-            if self.expired(entry, header) {
-                return false;
-            }
-            if self.overwrite(store, offset, entry, header) {
-                return true;
-            }
-            if self.is_last(offset, entry, header) {
-                return false;
-            }
-            let to = self.placed_again(policy, offset, entry, header);
-            if !self.has_room(to.log, size, policy.clock()) {
-                return false;
-            }
-            let Some(new) = self.append(policy, to, store) else { return false };
-            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-            self.kill(offset, entry, header, Cause::Overwritten);
-            self.stored(policy, new, size);
-            return true;
+        let Some(found) = self.find(hash, store.key) else {
+            return each!(policy, policy => self.try_insert(policy, store));
+        };
+        let (place, offset, entry, header) = found;
+        if self.expired(entry, header) {
+            return false;
         }
+        self.overwrite(store, offset, entry, header)
+            || each!(policy, policy => self.try_replace(policy, store, (place, entry)))
+    }
+
+    /// Appends a new value of a key that was found.
+    #[inline(never)]
+    fn try_replace<P: Policy>(
+        &mut self,
+        policy: &mut P,
+        store: &Store<'_>,
+        (place, entry): (Place, Entry<'a>),
+    ) -> bool {
+        let (offset, header) = (self.offset(entry), entry.header());
+        let size = store.shape().size() as u64;
+        if self.is_last(offset, entry, header) {
+            return false;
+        }
+        let to = self.placed_again(policy, offset, entry, header);
+        if !self.has_room(to.log, size, policy.clock()) {
+            return false;
+        }
+        let Some(new) = self.append(policy, to, store) else { return false };
+        self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(store.hash), new));
+        self.kill(offset, entry, header, Cause::Overwritten);
+        self.stored(policy, new, size);
+        true
+    }
+
+    /// Stores the value of a key that wasn't found.
+    #[inline(never)]
+    fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
         if !self.make_place(policy) {
             return false;
         }
+        let hash = store.hash;
+        let size = store.shape().size() as u64;
         let to = match self.core.said.take() {
             Some((said_of, to)) if said_of == hash => to,
             _ => {
@@ -557,7 +588,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         {
             return Stored::NoRoom(placed);
         }
-        self.pay_rest(policy);
+        if self.owes() {
+            self.pay(policy);
+        }
         let mut found = self.find(hash, store.key);
         if let Some((place, offset, entry, header)) = found
             && let Some(cause) = self.gone(entry, header)
@@ -1129,12 +1162,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
-    /// Pays what the last set left, if that is wanted still.
+    /// Whether what the last set left is to be paid still.
     #[inline]
-    fn pay_rest<P: Policy>(&mut self, policy: &mut P) {
-        if self.core.debt > 0 && self.shared.must_drain() {
-            self.pay(policy);
-        }
+    fn owes(&self) -> bool {
+        self.core.debt > 0 && self.shared.must_drain()
     }
 
     /// Drains what is owed, a bounded number of entries.

@@ -62,6 +62,8 @@ pub struct Cellar {
     entries: u64,
     /// Ticks at each insert, move and hot eviction.
     clock: u32,
+    /// See [`Policy::clock`].
+    step_bits: u32,
     /// Share of cold in the capacity.
     target: f64,
     /// How far back the cold ghost is believed, in caches.
@@ -95,6 +97,8 @@ struct Watch {
     since: u64,
     /// In caches.
     length: f64,
+    /// The same in misses.
+    until: u64,
 }
 
 impl Cellar {
@@ -106,6 +110,7 @@ impl Cellar {
             hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
             entries,
             clock: 0,
+            step_bits: 0,
             target: TARGET,
             reach: COLD_GHOST,
             reach_steps: 0,
@@ -116,7 +121,7 @@ impl Cellar {
             cold_last: false,
             owed: 0,
             flush: 0,
-            watch: Watch { misses: 0, hits: None, since: 0, length: WATCH },
+            watch: Watch { misses: 0, hits: None, since: 0, length: WATCH, until: 0 },
             random: 0,
             mean: 0.0,
         };
@@ -124,8 +129,11 @@ impl Cellar {
         cellar
     }
 
-    /// Tells reach and youth in steps of the cold ghost.
+    /// Tells reach and youth in steps of the cold ghost, how long the hits are watched, and the clock's step.
     fn measure(&mut self) {
+        self.watch.until = (self.watch.length * self.entries as f64).ceil() as u64;
+        // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per cent.
+        self.step_bits = (self.entries / 64).max(1).ilog2();
         self.reach_steps = self.cold_ghost.steps(part(self.entries, self.reach));
         self.young_steps = self.cold_ghost.steps(part(self.entries, HOT_GHOST));
     }
@@ -198,7 +206,7 @@ impl Cellar {
     fn watch(&mut self) {
         let watch = &mut self.watch;
         watch.misses += 1;
-        if watch.misses as f64 >= watch.length * self.entries as f64 {
+        if watch.misses >= watch.until {
             if let Some(hits) = watch.hits {
                 if hits.saturating_sub(watch.since) * USELESS < watch.misses {
                     self.flush = self.entries;
@@ -209,6 +217,7 @@ impl Cellar {
                 watch.since = hits;
             }
             watch.misses = 0;
+            self.measure();
         }
     }
 
@@ -323,8 +332,7 @@ impl Policy for Cellar {
 
     #[inline]
     fn clock(&self) -> Clock {
-        // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per cent.
-        Clock { time: self.clock, step_bits: (self.entries / 64).max(1).ilog2() }
+        Clock { time: self.clock, step_bits: self.step_bits }
     }
 
     fn served(&mut self, hits: u64) {
