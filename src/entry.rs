@@ -456,12 +456,10 @@ impl<'g> Entry<'g> {
         }
     }
 
-    /// Marks the entry as gone from the index. Under the stripe's lock. A store, as it is cheaper than an exchange: all that can
-    /// be lost by it is a hit that is counted just now, of an entry that is dead.
+    /// Marks the entry as gone from the index. Under the stripe's lock.
     #[inline]
     pub fn mark_dead(&self) {
-        let word = self.word(0);
-        word.store(word.load(Ordering::Relaxed) | DEAD, Ordering::Relaxed);
+        self.word(0).fetch_or(DEAD, Ordering::Relaxed);
     }
 }
 

@@ -52,7 +52,7 @@ impl World {
 
     /// `Entry::mark_dead`.
     fn mark_dead(&self) {
-        self.word.store(self.word.load(Ordering::Relaxed) | DEAD, Ordering::Relaxed);
+        self.word.fetch_or(DEAD, Ordering::Relaxed);
     }
 
     /// `Entry::set_policy_bits`.
@@ -124,8 +124,9 @@ fn bits_keep_the_rest(fault: Fault) {
         let world = new(fault, 0);
         let killer = thread::spawn({
             let world = world.clone();
-            // Not a thing that happens, but a flag that a reader sets would be such a bit.
-            move || world.word.fetch_or(DEAD, Ordering::Relaxed)
+            // Not a thing that happens (both are under the stripe's lock), but a flag that a reader sets would be such
+            // a bit.
+            move || world.mark_dead()
         });
         world.set_policy_bits(0b100);
         killer.join().unwrap();
@@ -139,7 +140,7 @@ fn the_model_is_a_copy() {
         "entry.rs",
         &[
             "compare_exchange(header.word, raised, Ordering::Relaxed, Ordering::Relaxed)",
-            "word.store(word.load(Ordering::Relaxed) | DEAD, Ordering::Relaxed);",
+            "self.word(0).fetch_or(DEAD, Ordering::Relaxed);",
             "word.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed)",
             "const POLICY_SHIFT: u32 = 49;",
             "const POLICY_MASK: u64 = 0xf << POLICY_SHIFT;",
