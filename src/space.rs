@@ -564,7 +564,7 @@ impl Space {
     /// Commits and touches what the first sets of a large cache will take, a segment for each stripe: the background thread
     /// could not be so fast.
     pub fn prepare(&self) {
-        let wanted = self.stripes.load(Ordering::Relaxed) * self.segment_size();
+        let wanted = (self.stripes.load(Ordering::Relaxed) * self.segment_size()).min(self.ahead);
         while self.huge && self.add_chunk().is_some_and(|free| free < wanted) {}
     }
 
@@ -854,6 +854,21 @@ mod tests {
         assert_eq!(space.take_segment(true), None);
         space.segment(taken[5]).pins.store(0, Ordering::Relaxed);
         assert_eq!(space.take_segment(true), Some(taken[5]));
+    }
+
+    #[test]
+    fn the_first_segments_of_a_large_space_are_committed_before_they_are_taken() {
+        let space = Space::new(2 << 30, 8).unwrap();
+        space.prepare();
+        let committed = space.committed();
+        assert!(space.usage().free >= 8 * space.segment_size());
+        let taken: Vec<_> = (0..8).map(|_| space.take_segment(false).unwrap()).collect();
+        assert_eq!(space.committed(), committed);
+        assert_eq!(space.usage().free, committed - space.usage().bookkeeping - 8 * space.segment_size());
+        assert!(taken.iter().all(|&id| space.segment(id).start() < committed));
+        let small = Space::new(32 << 20, 8).unwrap();
+        small.prepare();
+        assert_eq!(small.committed(), 0);
     }
 
     #[test]
