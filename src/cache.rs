@@ -216,6 +216,12 @@ impl Shared {
         self.space.is_pressed() || self.space.under_pressure() && !self.space.may_take(|| self.segment_budget())
     }
 
+    /// Whether stripes that have had room so far should begin to drain.
+    #[inline]
+    pub fn is_nearly_full(&self) -> bool {
+        self.space.is_nearly_full() && !self.space.may_take(|| self.segment_budget())
+    }
+
     /// Evicts something: of this cache, if it is at its bound or holds its part of the memory (see `share`), else of the
     /// one that holds most. If nothing can be had there, of any: a set never fails because others are full.
     fn give_room(&self, hash: Option<u64>, bytes: u64, keeps: &mut usize) -> Given {

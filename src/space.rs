@@ -243,6 +243,8 @@ pub struct Space {
     limbo_len: AtomicUsize,
     /// Set when the last attempt to take memory failed: stripes begin to drain.
     pressure: AtomicBool,
+    /// Set when there are three segments a stripe left beyond that.
+    nearly_full: AtomicBool,
     /// Set when few faulted segments are left and the budget has room for more.
     wants_ahead: AtomicBool,
     pool: Mutex<Pool>,
@@ -311,6 +313,7 @@ impl Space {
             free_len: AtomicUsize::new(0),
             limbo_len: AtomicUsize::new(0),
             pressure: AtomicBool::new(false),
+            nearly_full: AtomicBool::new(false),
             wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
                 free: Vec::new(),
@@ -390,6 +393,12 @@ impl Space {
     #[inline]
     pub fn under_pressure(&self) -> bool {
         self.pressure.load(Ordering::Relaxed)
+    }
+
+    /// Whether it soon will be, if the cache goes on filling.
+    #[inline]
+    pub fn is_nearly_full(&self) -> bool {
+        self.nearly_full.load(Ordering::Relaxed)
     }
 
     /// Takes bytes from the budget. False if they don't fit.
@@ -482,7 +491,10 @@ impl Space {
     /// be hasty.
     fn weigh(&self, pool: &Pool) {
         let soon = self.available(pool) + pool.limbo.len() as u64;
-        self.pressure.store(soon <= self.spare + slack(self.stripes.load(Ordering::Relaxed)), Ordering::Relaxed);
+        let stripes = self.stripes.load(Ordering::Relaxed);
+        let few = self.spare + slack(stripes);
+        self.pressure.store(soon <= few, Ordering::Relaxed);
+        self.nearly_full.store(soon <= few + 3 * stripes, Ordering::Relaxed);
     }
 
     /// Segments that are free or could be committed.

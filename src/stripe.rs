@@ -41,6 +41,11 @@ const SPINS: usize = 32;
 /// Pauses between two looks: half a microsecond, so that the other does a few sets in a row. When the lock changes hands at each
 /// set, all that a set touches goes from one core's cache to the other's, which takes longer than the set.
 const PAUSES: usize = 24;
+/// Segments that a stripe has appended while there was room, after which it drains one more than it appends as soon as the
+/// cache is nearly full. A cache becomes full in all stripes at once; each then needs an open segment more, as what is new goes
+/// into another log from then on, and has a segment to drain before one is free. Without this there would not be so many free
+/// ones, and who finds none drains two thousand entries on the spot.
+const CALM: u64 = 4;
 /// Segments that the fast door may leave to be given up.
 const DEFERRED: usize = 16;
 /// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
@@ -123,6 +128,10 @@ pub struct Core {
     pub newest: u64,
     /// The last entry that was appended by a set.
     last: u64,
+    /// Bytes that had been appended when memory was nearly used up last.
+    pressed_at: u64,
+    /// The cache has become nearly full, and the stripe hasn't drained yet what it is to drain then.
+    entering: bool,
     /// What the policy said about a hash before the fast door found no room for it.
     said: Option<(u64, Placement)>,
     policy_bytes: u64,
@@ -298,6 +307,8 @@ impl Stripe {
                     served_at: 0,
                     newest: 0,
                     last: 0,
+                    pressed_at: 0,
+                    entering: false,
                     policy_bytes: 0,
                     sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
@@ -754,7 +765,17 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
             policy.served(self.shared.hits() >> self.shared.stripe_bits);
         }
-        if self.shared.must_drain() {
+        let pressed = self.shared.must_drain();
+        if pressed || self.shared.is_nearly_full() {
+            let segment = self.shared.space.segment_size();
+            if self.core.tally.appended.wrapping_sub(self.core.pressed_at) > CALM * segment {
+                self.core.entering = true;
+                self.core.debt = segment as i64;
+            }
+            self.core.pressed_at = self.core.tally.appended;
+        }
+        self.core.entering &= self.core.debt > 0;
+        if pressed || self.core.entering {
             self.core.last = offset;
             if !FAST {
                 if self.core.debt > MAX_OWED {
@@ -1165,7 +1186,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Whether what the last set left is to be paid still.
     #[inline]
     fn owes(&self) -> bool {
-        self.core.debt > 0 && self.shared.must_drain()
+        self.core.debt > 0 && (self.core.entering || self.shared.must_drain())
     }
 
     /// Drains what is owed, a bounded number of entries.
