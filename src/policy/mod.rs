@@ -140,6 +140,7 @@ macro_rules! each {
         }
     };
 }
+#[allow(unused_imports, reason = "bench/policysim has the policies without the cache")]
 pub(crate) use each;
 
 impl AnyPolicy {
