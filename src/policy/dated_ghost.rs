@@ -7,8 +7,8 @@
 //! steps or less.
 //!
 //! All words of a set, and of a line, are compared without a branch: what lies where is random, and a mispredicted branch costs as
-//! much as the rest of a question. A put and a question were 380 of 2,600 instructions of a set in a full cache, and are a
-//! third of that now.
+//! much as the rest of a question. A put and a question were 380 of 2,600 instructions of a set in a full cache, and are less
+//! than half of that now.
 //!
 //! Keys come in the order in which they entered the log that they fell out of, so the *stamp* that came with a key need not be kept with it:
 //! one stamp a step does, in a ring of 128.
