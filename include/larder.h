@@ -389,7 +389,8 @@ const char *larder_status_message(int32_t status);
 // Makes a cache and stores its handle in *out. Free it with larder_free.
 //
 // Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),
-// LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills.
+// LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills; with a budget of
+// 64 MiB or more, 4 to 18 MiB at once.
 //
 // # Safety
 // `options` and `out` are NULL or valid.

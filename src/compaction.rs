@@ -28,8 +28,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
             if FAST {
                 return Drained::Nothing;
             }
-            self.core.choose = false;
-            self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
+            self.choose();
         }
         if self.core.source.0 != NONE && !drop {
             match self.compact_one(policy.clock().step_bits) {
@@ -40,6 +39,16 @@ impl<const FAST: bool> Writer<'_, FAST> {
             }
         }
         self.drain_one(policy, drop)
+    }
+
+    /// Chooses between compacting and evicting, if a segment was given up since that was done last. The fast door can't, so
+    /// the slow one does before it leaves: else sets by the fast door could drain nothing until the slow one is needed
+    /// again, which then would have to drain for dozens of sets at once, with the lock held for 10 microseconds.
+    pub fn choose(&mut self) {
+        if self.core.choose && self.core.source.0 == NONE {
+            self.core.choose = false;
+            self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
+        }
     }
 
     /// The closed segment with the most dead bytes, if they are worth copying the others.

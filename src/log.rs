@@ -14,6 +14,8 @@ pub struct Log {
     head: u32,
     /// Where the drain stands in the tail: an offset within it.
     pub cursor: u64,
+    /// The offset in the space of the entry that was looked at ahead of the drain, or 0, and the hash of its key.
+    pub ahead: (u64, u64),
     /// Bytes of live entries.
     pub live: u64,
     /// Live entries.
@@ -25,7 +27,8 @@ pub struct Log {
 impl Log {
     /// An empty log.
     pub fn new() -> Log {
-        Log { open: NONE, filling: NONE, tail: NONE, head: NONE, cursor: 0, live: 0, entries: 0, footprint: 0 }
+        let (live, entries, footprint) = (0, 0, 0);
+        Log { open: NONE, filling: NONE, tail: NONE, head: NONE, cursor: 0, ahead: (0, 0), live, entries, footprint }
     }
 
     /// Whether a segment still takes entries.
@@ -69,6 +72,8 @@ impl Log {
         let older = segment.older.load(Ordering::Relaxed);
         let newer = segment.newer.load(Ordering::Relaxed);
         if older == NONE {
+            // Its memory will be used again, for other keys.
+            self.ahead = (0, 0);
             self.tail = newer;
             self.cursor = if newer == NONE { 0 } else { space.segment(newer).first() };
         } else {

@@ -30,9 +30,11 @@ pub const MIN_BUDGET: u64 = 256 << 10;
 const LOCATION_LIMIT: u64 = 512 << 30;
 /// Budgets from here on use huge pages.
 const HUGE_FROM: u64 = 64 << 20;
-/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: at a million sets of 100 bytes a
-/// second, 70 ms worth.
+/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: a 32nd of the budget, but at least so many
+/// (at a million sets of 100 bytes a second 70 ms worth: on a busy machine the background thread may not run for as long) ...
 const AHEAD: u64 = 8 << 20;
+/// ... and at most so many.
+const MOST_AHEAD: u64 = 64 << 20;
 /// What a run costs beside its pages: its line in the table, and its place in the maps of free address space.
 const RUN_BOOKKEEPING: u64 = 192;
 
@@ -214,6 +216,11 @@ pub struct Space {
     segments: u32,
     run_slots: u32,
     huge: bool,
+    /// The system agreed to huge pages. It is asked once for all address space: to be asked for each 2 MiB it would have to change
+    /// its map of the process, and whoever has a page fault meanwhile waits for that.
+    advised: bool,
+    /// Free bytes that are kept ready while the cache fills.
+    ahead: u64,
     /// Segments that only drains may take.
     spare: u64,
     /// Stripes of all caches that share the space. Half of them is the slack: free segments beyond the spare ones below
@@ -233,8 +240,11 @@ pub struct Space {
     run_bytes: AtomicU64,
     huge_bytes: AtomicU64,
     free_len: AtomicUsize,
+    limbo_len: AtomicUsize,
     /// Set when the last attempt to take memory failed: stripes begin to drain.
     pressure: AtomicBool,
+    /// Set when there are three segments a stripe left beyond that.
+    nearly_full: AtomicBool,
     /// Set when few faulted segments are left and the budget has room for more.
     wants_ahead: AtomicBool,
     pool: Mutex<Pool>,
@@ -270,6 +280,7 @@ impl Space {
         let run_slots = (limit / PAGE as u64) as u32;
         let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
         let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
+        let advised = max >= HUGE_FROM && region.advise_huge(0, limit as usize);
         Ok(Space {
             geometry: Geometry {
                 base: region.start(),
@@ -285,6 +296,8 @@ impl Space {
             segments,
             run_slots,
             huge: max >= HUGE_FROM,
+            advised,
+            ahead: (max / 32).clamp(AHEAD, MOST_AHEAD),
             spare: if max / segment >= 64 { 2 } else { 1 },
             stripes: AtomicU64::new(stripes as u64),
             in_use: AtomicU64::new(0),
@@ -298,7 +311,9 @@ impl Space {
             run_bytes: AtomicU64::new(0),
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
+            limbo_len: AtomicUsize::new(0),
             pressure: AtomicBool::new(false),
+            nearly_full: AtomicBool::new(false),
             wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
                 free: Vec::new(),
@@ -380,6 +395,12 @@ impl Space {
         self.pressure.load(Ordering::Relaxed)
     }
 
+    /// Whether it soon will be, if the cache goes on filling.
+    #[inline]
+    pub fn is_nearly_full(&self) -> bool {
+        self.nearly_full.load(Ordering::Relaxed)
+    }
+
     /// Takes bytes from the budget. False if they don't fit.
     fn reserve(&self, bytes: u64) -> bool {
         let max = || self.max.load(Ordering::SeqCst);
@@ -446,7 +467,7 @@ impl Space {
         let id = if self.available(&pool) > leave { self.pop_free(&mut pool) } else { None };
         self.weigh(&pool);
         if self.huge
-            && (pool.free.len() as u64) << self.segment_shift < AHEAD / 2
+            && (pool.free.len() as u64) << self.segment_shift < self.ahead / 2
             && self.committed() + HUGE as u64 <= self.max()
         {
             self.wants_ahead.store(true, Ordering::Relaxed);
@@ -470,7 +491,10 @@ impl Space {
     /// be hasty.
     fn weigh(&self, pool: &Pool) {
         let soon = self.available(pool) + pool.limbo.len() as u64;
-        self.pressure.store(soon <= self.spare + slack(self.stripes.load(Ordering::Relaxed)), Ordering::Relaxed);
+        let stripes = self.stripes.load(Ordering::Relaxed);
+        let few = self.spare + slack(stripes);
+        self.pressure.store(soon <= few, Ordering::Relaxed);
+        self.nearly_full.store(soon <= few + 3 * stripes, Ordering::Relaxed);
     }
 
     /// Segments that are free or could be committed.
@@ -506,6 +530,11 @@ impl Space {
             return if self.reserve(size) { pool.holes.pop() } else { None };
         }
         if pool.fresh < self.segments && self.reserve_with_table(size, pool.fresh, 1) {
+            let start = u64::from(pool.fresh) << self.segment_shift;
+            if self.huge && start.is_multiple_of(HUGE as u64) {
+                // One segment is paid for, not all that a huge page holds.
+                self.region.advise_small(start as usize, HUGE);
+            }
             pool.fresh += 1;
             return Some(pool.fresh - 1);
         }
@@ -524,7 +553,7 @@ impl Space {
             return None;
         }
         pool.fresh += count;
-        if self.region.advise_huge((u64::from(first) << self.segment_shift) as usize, HUGE) {
+        if self.advised {
             self.huge_bytes.fetch_add(HUGE as u64, Ordering::Relaxed);
         }
         Some(first..first + count)
@@ -539,17 +568,27 @@ impl Space {
     /// Commits and touches segments until enough are free. For the background thread.
     pub fn fault_ahead(&self) {
         while self.wants_ahead.swap(false, Ordering::Relaxed) {
-            let mut pool = self.pool.lock();
-            let Some(chunk) = self.commit_chunk(&mut pool) else { return };
-            drop(pool);
-            self.region.populate((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
-            let mut pool = self.pool.lock();
-            // Behind what is free already: those may still be in the CPU's caches.
-            pool.free.splice(0..0, chunk.rev());
-            self.free_len.store(pool.free.len(), Ordering::Relaxed);
-            let enough = (pool.free.len() as u64) << self.segment_shift >= AHEAD;
-            self.wants_ahead.store(!enough, Ordering::Relaxed);
+            let Some(free) = self.add_chunk() else { return };
+            self.wants_ahead.store(free < self.ahead, Ordering::Relaxed);
         }
+    }
+
+    /// Commits and touches what the first sets of a large cache will take, a segment for each stripe: the background thread
+    /// could not be so fast.
+    pub fn prepare(&self) {
+        let wanted = (self.stripes.load(Ordering::Relaxed) * self.segment_size()).min(self.ahead);
+        while self.huge && self.add_chunk().is_some_and(|free| free < wanted) {}
+    }
+
+    /// Commits and touches 2 MiB of segments. Returns the bytes of all that are free, or None if the budget has no room.
+    fn add_chunk(&self) -> Option<u64> {
+        let chunk = self.commit_chunk(&mut self.pool.lock())?;
+        self.region.populate((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
+        let mut pool = self.pool.lock();
+        // Behind what is free already: those may still be in the CPU's caches.
+        pool.free.splice(0..0, chunk.rev());
+        self.free_len.store(pool.free.len(), Ordering::Relaxed);
+        Some((pool.free.len() as u64) << self.segment_shift)
     }
 
     /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
@@ -623,16 +662,34 @@ impl Space {
         let mut pool = self.pool.lock();
         let stamp = epoch::retire();
         pool.limbo.push_back((stamp, id));
+        self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
+    }
+
+    /// Whether the next segment would have to come out of limbo: then [`Space::reclaim`] is better called before a stripe is
+    /// locked. It makes every running thread pass a barrier, some microseconds, while which others would wait for the lock.
+    #[inline]
+    pub fn wants_reclaim(&self) -> bool {
+        // As many at once as stripes are ahead with: a barrier for each segment would be four times as many.
+        self.free_len.load(Ordering::Relaxed) as u64 <= self.spare
+            && self.limbo_len.load(Ordering::Relaxed) as u64 >= slack(self.stripes.load(Ordering::Relaxed))
     }
 
     /// Makes segments free whose grace period has passed. Returns how many are still waiting.
     pub fn reclaim(&self) -> usize {
+        // Not under the lock. What is retired from here on isn't below it.
+        let safe = epoch::safe_before();
         let mut pool = self.pool.lock();
-        self.reclaim_locked(&mut pool);
+        self.reclaim_before(&mut pool, safe);
         pool.limbo.len()
     }
 
     fn reclaim_locked(&self, pool: &mut Pool) {
+        // Stamp 0 is never given.
+        let safe = if pool.limbo.is_empty() { 0 } else { epoch::safe_before() };
+        self.reclaim_before(pool, safe);
+    }
+
+    fn reclaim_before(&self, pool: &mut Pool, safe: u64) {
         let mut i = 0;
         while i < pool.pinned.len() {
             if self.segment(pool.pinned[i]).pins.load(Ordering::Acquire) == 0 {
@@ -645,7 +702,6 @@ impl Space {
         if pool.limbo.is_empty() {
             return;
         }
-        let safe = epoch::safe_before();
         while pool.limbo.front().is_some_and(|&(stamp, _)| stamp < safe) {
             let (_, id) = pool.limbo.pop_front().expect("looked at above");
             // Nobody can find the segment any more, so no new pin can come.
@@ -655,6 +711,7 @@ impl Space {
                 pool.pinned.push(id);
             }
         }
+        self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
         self.weigh(pool);
     }
 
@@ -809,6 +866,21 @@ mod tests {
         assert_eq!(space.take_segment(true), None);
         space.segment(taken[5]).pins.store(0, Ordering::Relaxed);
         assert_eq!(space.take_segment(true), Some(taken[5]));
+    }
+
+    #[test]
+    fn the_first_segments_of_a_large_space_are_committed_before_they_are_taken() {
+        let space = Space::new(2 << 30, 8).unwrap();
+        space.prepare();
+        let committed = space.committed();
+        assert!(space.usage().free >= 8 * space.segment_size());
+        let taken: Vec<_> = (0..8).map(|_| space.take_segment(false).unwrap()).collect();
+        assert_eq!(space.committed(), committed);
+        assert_eq!(space.usage().free, committed - space.usage().bookkeeping - 8 * space.segment_size());
+        assert!(taken.iter().all(|&id| space.segment(id).start() < committed));
+        let small = Space::new(32 << 20, 8).unwrap();
+        small.prepare();
+        assert_eq!(small.committed(), 0);
     }
 
     #[test]

@@ -123,7 +123,10 @@ impl Cache {
                 hash = shared.hasher.hash(key);
                 let stripe = shared.stripe(hash);
                 stripe.index.prefetch(hash);
-                let mut state = stripe.state.lock();
+                if shared.space.wants_reclaim() {
+                    shared.space.reclaim();
+                }
+                let mut state = stripe.lock();
                 let (mut writer, policy) = state.writer(shared, stripe);
                 if !informed {
                     // If there is no room for the policy's ghosts it is made once, and before the entry comes, which might

@@ -22,7 +22,7 @@ use crate::freshness;
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
-use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict};
+use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict, each};
 use crate::ruling::Ruling;
 use crate::space::NONE;
 use crate::sweep::Sweep;
@@ -36,9 +36,16 @@ const MAX_HOLD: usize = 1024;
 const MAX_FAST_DRAIN: usize = 16;
 /// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
 const MAX_OWED: i64 = 2 << 10;
-/// How often the fast door looks for a lock that another has, before it gives up: 1 to 3 microseconds, longer than a set takes,
-/// while giving up costs a crossing by cgo and perhaps a park.
-const SPINS: usize = 64;
+/// How often a set looks for a lock that another has, before it gives up (the fast door: a crossing by cgo) or parks.
+const SPINS: usize = 32;
+/// Pauses between two looks: half a microsecond, so that the other does a few sets in a row. When the lock changes hands at each
+/// set, all that a set touches goes from one core's cache to the other's, which takes longer than the set.
+const PAUSES: usize = 24;
+/// Segments that a stripe has appended while there was room, after which it drains one more than it appends as soon as the
+/// cache is nearly full. A cache becomes full in all stripes at once; each then needs an open segment more, as what is new goes
+/// into another log from then on, and has a segment to drain before one is free. Without this there would not be so many free
+/// ones, and who finds none drains two thousand entries on the spot.
+const CALM: u64 = 4;
 /// Segments that the fast door may leave to be given up.
 const DEFERRED: usize = 16;
 /// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
@@ -57,49 +64,58 @@ pub struct Stripe {
     pub footprint: AtomicU64,
 }
 
-/// What the lock protects.
+/// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
+#[repr(C)]
 pub struct State {
-    /// Decides.
-    pub policy: AnyPolicy,
     /// Does.
     pub core: Core,
+    /// Decides.
+    pub policy: AnyPolicy,
 }
 
 /// Counts of what a stripe did. Only ever grow.
 #[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
 pub struct Tally {
     /// Values stored.
     pub sets: u64,
-    /// Entries deleted by the caller.
-    pub deletes: u64,
-    /// Entries dropped to make room.
-    pub evictions: u64,
-    /// Entries removed because their time had come.
-    pub expirations: u64,
     /// Bytes that the caller's sets appended.
     pub appended: u64,
+    /// Entries dropped to make room.
+    pub evictions: u64,
+    /// Entries deleted by the caller.
+    pub deletes: u64,
+    /// Entries removed because their time had come.
+    pub expirations: u64,
     /// Bytes that drains appended again.
     pub copied: u64,
     /// Entries removed because a tag of theirs was invalidated.
     pub invalidations: u64,
 }
 
-/// The stripe without its policy.
+/// The stripe without its policy. In this order, so that overwriting in place touches two lines of it and writes to one: when
+/// several cores write, each line that it touches has to come from another core's cache.
+#[repr(C)]
 pub struct Core {
-    /// The writers' side of the index.
-    pub index: IndexState,
-    /// At most two logs.
-    pub logs: [Log; 2],
-    /// Counts.
-    pub tally: Tally,
-    /// What became of entries, where somebody wants to hear of it.
-    pub events: Queue,
     /// Bytes appended but not drained since memory became short.
     pub debt: i64,
-    /// The segment that is being compacted, and how far; NONE when the drain evicts.
-    pub source: (u32, u64),
     /// Dead entries that the drain may still pass before it stops for this time.
     pub patience: usize,
+    deferred_len: usize,
+    /// Counts.
+    pub tally: Tally,
+    /// The writers' side of the index.
+    pub index: IndexState,
+    /// An entry that the policy keeps, but the fast door found no room for.
+    pub ruled: Option<Ruling>,
+    /// Loads that are under way.
+    pub loads: Loads,
+    /// What became of entries, where somebody wants to hear of it.
+    pub events: Queue,
+    /// At most two logs.
+    pub logs: [Log; 2],
+    /// The segment that is being compacted, and how far; NONE when the drain evicts.
+    pub source: (u32, u64),
     /// Whether it is time to choose between compacting and evicting.
     pub choose: bool,
     /// What the policy was last told it may hold.
@@ -112,20 +128,19 @@ pub struct Core {
     pub newest: u64,
     /// The last entry that was appended by a set.
     last: u64,
+    /// Bytes that had been appended when memory was nearly used up last.
+    pressed_at: u64,
+    /// The cache has become nearly full, and the stripe hasn't drained yet what it is to drain then.
+    entering: bool,
+    /// What the policy said about a hash before the fast door found no room for it.
+    said: Option<(u64, Placement)>,
     policy_bytes: u64,
     /// Where the maintenance thread goes on.
     pub sweep: Sweep,
     /// Segments without live entries that the fast door left to be given up.
     deferred: [u32; DEFERRED],
-    deferred_len: usize,
-    /// What the policy said about a hash before the fast door found no room for it.
-    said: Option<(u64, Placement)>,
-    /// Loads that are under way.
-    pub loads: Loads,
     /// The last version given.
     pub versions: u64,
-    /// An entry that the policy keeps, but the fast door found no room for.
-    pub ruled: Option<Ruling>,
 }
 
 /// What came of an attempt to store.
@@ -292,6 +307,8 @@ impl Stripe {
                     served_at: 0,
                     newest: 0,
                     last: 0,
+                    pressed_at: 0,
+                    entering: false,
                     policy_bytes: 0,
                     sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
@@ -307,16 +324,32 @@ impl Stripe {
         }
     }
 
-    /// The lock for the fast door: None if another has it for longer than a set takes.
+    /// The lock, if nobody has it for much longer than a set takes: some 20 microseconds.
     #[inline]
     pub fn try_state(&self) -> Option<MutexGuard<'_, State>> {
-        for _ in 0..SPINS {
+        self.state.try_lock().or_else(|| self.contend(SPINS))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn contend(&self, spins: usize) -> Option<MutexGuard<'_, State>> {
+        for _ in 0..spins {
+            for _ in 0..PAUSES {
+                std::hint::spin_loop();
+            }
             if let Some(state) = self.state.try_lock() {
                 return Some(state);
             }
-            std::hint::spin_loop();
         }
         None
+    }
+
+    /// The lock. Spins a little before it parks; less than the fast door, which mostly was there before: if the lock's holder has
+    /// lost the CPU, spinning is in vain.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4));
+        state.unwrap_or_else(|| self.state.lock())
     }
 }
 
@@ -354,6 +387,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         unsafe { Entry::at(self.shared.space.base().add(offset as usize)) }
     }
 
+    /// The offset of an entry.
+    #[inline]
+    fn offset(&self, entry: Entry<'a>) -> u64 {
+        entry.address() as u64 - self.shared.space.base() as u64
+    }
+
     /// The value of an entry.
     #[inline]
     pub(crate) fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
@@ -361,6 +400,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         unsafe { entry.value_bytes(header) }
     }
 
+    #[inline(always)]
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
         let mut found = None;
         let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
@@ -439,41 +479,65 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
-    pub fn try_set<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
+    ///
+    /// The policy is told apart only where it is asked: code for each policy is then small, and an overwrite in place meets none
+    /// of it.
+    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         debug_assert_eq!(store.condition, Condition::Always);
         let hash = store.hash;
         if self.core.loads.has(hash) {
             return false;
         }
-        self.pay_rest(policy);
+        if self.owes() {
+            each!(policy, policy => self.pay(policy));
+        }
         if self.core.deferred_len > 0 || self.core.ruled.is_some() {
             // That comes first, and only the slow door can do it.
             return false;
         }
-        let size = store.shape().size() as u64;
-        if let Some((place, offset, entry, header)) = self.find(hash, store.key) {
-            if self.expired(entry, header) {
-                return false;
-            }
-            if self.overwrite(store, offset, entry, header) {
-                return true;
-            }
-            if self.is_last(offset, entry, header) {
-                return false;
-            }
-            let to = self.placed_again(policy, offset, entry, header);
-            if !self.has_room(to.log, size, policy.clock()) {
-                return false;
-            }
-            let Some(new) = self.append(policy, to, store) else { return false };
-            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-            self.kill(offset, entry, header, Cause::Overwritten);
-            self.stored(policy, new, size);
-            return true;
+        let Some(found) = self.find(hash, store.key) else {
+            return each!(policy, policy => self.try_insert(policy, store));
+        };
+        let (place, offset, entry, header) = found;
+        if self.expired(entry, header) {
+            return false;
         }
+        self.overwrite(store, offset, entry, header)
+            || each!(policy, policy => self.try_replace(policy, store, (place, entry)))
+    }
+
+    /// Appends a new value of a key that was found.
+    #[inline(never)]
+    fn try_replace<P: Policy>(
+        &mut self,
+        policy: &mut P,
+        store: &Store<'_>,
+        (place, entry): (Place, Entry<'a>),
+    ) -> bool {
+        let (offset, header) = (self.offset(entry), entry.header());
+        let size = store.shape().size() as u64;
+        if self.is_last(offset, entry, header) {
+            return false;
+        }
+        let to = self.placed_again(policy, offset, entry, header);
+        if !self.has_room(to.log, size, policy.clock()) {
+            return false;
+        }
+        let Some(new) = self.append(policy, to, store) else { return false };
+        self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(store.hash), new));
+        self.kill(offset, entry, header, Cause::Overwritten);
+        self.stored(policy, new, size);
+        true
+    }
+
+    /// Stores the value of a key that wasn't found.
+    #[inline(never)]
+    fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
         if !self.make_place(policy) {
             return false;
         }
+        let hash = store.hash;
+        let size = store.shape().size() as u64;
         let to = match self.core.said.take() {
             Some((said_of, to)) if said_of == hash => to,
             _ => {
@@ -537,7 +601,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         {
             return Stored::NoRoom(placed);
         }
-        self.pay_rest(policy);
+        if self.owes() {
+            self.pay(policy);
+        }
         let mut found = self.find(hash, store.key);
         if let Some((place, offset, entry, header)) = found
             && let Some(cause) = self.gone(entry, header)
@@ -701,10 +767,23 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
             policy.served(self.shared.hits() >> self.shared.stripe_bits);
         }
-        if self.shared.must_drain() {
+        let pressed = self.shared.must_drain();
+        if pressed || self.shared.is_nearly_full() {
+            let segment = self.shared.space.segment_size();
+            if self.core.tally.appended.wrapping_sub(self.core.pressed_at) > CALM * segment {
+                self.core.entering = true;
+                self.core.debt = segment as i64;
+            }
+            self.core.pressed_at = self.core.tally.appended;
+        }
+        self.core.entering &= self.core.debt > 0;
+        if pressed || self.core.entering {
             self.core.last = offset;
-            if !FAST && self.core.debt > MAX_OWED {
-                self.pay(policy);
+            if !FAST {
+                if self.core.debt > MAX_OWED {
+                    self.pay(policy);
+                }
+                self.choose();
             }
             self.look_ahead(policy);
         } else {
@@ -1010,7 +1089,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 self.core.debt -= header.size() as i64;
                 continue;
             }
-            let hash = self.shared.hasher.hash(entry.key(header));
+            let ahead = self.core.logs[log & 1].ahead;
+            let hash = if ahead.0 == offset { ahead.1 } else { self.shared.hasher.hash(entry.key(header)) };
             if let Some(cause) = self.gone(entry, header) {
                 self.pass(log, header, entry);
                 self.unindex(hash, offset);
@@ -1105,12 +1185,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
-    /// Pays what the last set left, if that is wanted still.
+    /// Whether what the last set left is to be paid still.
     #[inline]
-    fn pay_rest<P: Policy>(&mut self, policy: &mut P) {
-        if self.core.debt > 0 && self.shared.must_drain() {
-            self.pay(policy);
-        }
+    fn owes(&self) -> bool {
+        self.core.debt > 0 && (self.core.entering || self.shared.must_drain())
     }
 
     /// Drains what is owed, a bounded number of entries.
@@ -1133,22 +1211,26 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
-    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more.
-    fn look_ahead<P: Policy>(&self, policy: &P) {
-        for log in &self.core.logs {
-            if log.tail == NONE {
+    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more. The hash that it takes
+    /// is kept for the drain, and each entry is looked at once.
+    fn look_ahead<P: Policy>(&mut self, policy: &P) {
+        for log in 0..2 {
+            let (tail, cursor) = (self.core.logs[log].tail, self.core.logs[log].cursor);
+            if tail == NONE {
                 continue;
             }
-            let segment = self.shared.space.segment(log.tail);
-            if log.cursor + 8 >= segment.used.load(Ordering::Relaxed) {
+            let segment = self.shared.space.segment(tail);
+            let offset = segment.start() + cursor;
+            if offset == self.core.logs[log].ahead.0 || cursor + 8 >= segment.used.load(Ordering::Relaxed) {
                 continue;
             }
-            let entry = self.entry(segment.start() + log.cursor);
+            let entry = self.entry(offset);
             let header = entry.header();
             entry::prefetch(entry.address().wrapping_add(header.size()));
             entry::prefetch(entry.address().wrapping_add(header.size() + 64));
             if !header.is_dead() {
                 let hash = self.shared.hasher.hash(entry.key(header));
+                self.core.logs[log].ahead = (offset, hash);
                 self.stripe.index.prefetch(hash);
                 policy.prefetch(hash);
             }

@@ -62,10 +62,15 @@ pub struct Cellar {
     entries: u64,
     /// Ticks at each insert, move and hot eviction.
     clock: u32,
+    /// See [`Policy::clock`].
+    step_bits: u32,
     /// Share of cold in the capacity.
     target: f64,
     /// How far back the cold ghost is believed, in caches.
     reach: f64,
+    /// The same in steps of that ghost, and a tenth of a cache.
+    reach_steps: u64,
+    young_steps: u64,
     /// Inserts since the last drain. Many: the stripe is filling up.
     calm: u64,
     /// Entries kept since the last insert.
@@ -92,29 +97,45 @@ struct Watch {
     since: u64,
     /// In caches.
     length: f64,
+    /// The same in misses.
+    until: u64,
 }
 
 impl Cellar {
     /// For a stripe of about so many entries.
     pub fn new(entries: u64) -> Cellar {
         let entries = entries.max(1);
-        Cellar {
+        let mut cellar = Cellar {
             cold_ghost: DatedGhost::new(part(entries, COLD_GHOST)),
             hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
             entries,
             clock: 0,
+            step_bits: 0,
             target: TARGET,
             reach: COLD_GHOST,
+            reach_steps: 0,
+            young_steps: 0,
             calm: u64::MAX / 2,
             run: 0,
             patience: MAX_RUN,
             cold_last: false,
             owed: 0,
             flush: 0,
-            watch: Watch { misses: 0, hits: None, since: 0, length: WATCH },
+            watch: Watch { misses: 0, hits: None, since: 0, length: WATCH, until: 0 },
             random: 0,
             mean: 0.0,
-        }
+        };
+        cellar.measure();
+        cellar
+    }
+
+    /// Tells reach and youth in steps of the cold ghost, how long the hits are watched, and the clock's step.
+    fn measure(&mut self) {
+        self.watch.until = (self.watch.length * self.entries as f64).ceil() as u64;
+        // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per cent.
+        self.step_bits = (self.entries / 64).max(1).ilog2();
+        self.reach_steps = self.cold_ghost.steps(part(self.entries, self.reach));
+        self.young_steps = self.cold_ghost.steps(part(self.entries, HOT_GHOST));
     }
 
     /// No drain for a while: there is room, and hot takes everything, so that a cache starts with the first keys that fill it,
@@ -135,6 +156,7 @@ impl Cellar {
         if bits & OLD != 0 {
             let change = if bits & HITS > 0 { 1.0 } else { -1.0 } / self.entries as f64;
             self.reach = (self.reach + change).clamp(COLD_GHOST_MIN, COLD_GHOST);
+            self.measure();
         }
     }
 
@@ -184,7 +206,7 @@ impl Cellar {
     fn watch(&mut self) {
         let watch = &mut self.watch;
         watch.misses += 1;
-        if watch.misses as f64 >= watch.length * self.entries as f64 {
+        if watch.misses >= watch.until {
             if let Some(hits) = watch.hits {
                 if hits.saturating_sub(watch.since) * USELESS < watch.misses {
                     self.flush = self.entries;
@@ -195,6 +217,7 @@ impl Cellar {
                 watch.since = hits;
             }
             watch.misses = 0;
+            self.measure();
         }
     }
 
@@ -258,10 +281,10 @@ impl Policy for Cellar {
             return Placement { log: HOT, bits: 0 };
         }
         self.watch();
-        let reach = self.cold_ghost.steps(part(self.entries, self.reach));
+        let reach = self.reach_steps;
         if let Some(found) = self.cold_ghost.take(hash, reach) {
             if self.fits(size, sizes) && self.beats_tail(found.stamp, tails) {
-                if found.age <= self.cold_ghost.steps(part(self.entries, HOT_GHOST)) {
+                if found.age <= self.young_steps {
                     self.step(1.0);
                 }
                 return Placement { log: HOT, bits: if 2 * found.age > reach { OLD } else { 0 } };
@@ -309,8 +332,7 @@ impl Policy for Cellar {
 
     #[inline]
     fn clock(&self) -> Clock {
-        // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per cent.
-        Clock { time: self.clock, step_bits: (self.entries / 64).max(1).ilog2() }
+        Clock { time: self.clock, step_bits: self.step_bits }
     }
 
     fn served(&mut self, hits: u64) {
@@ -323,6 +345,7 @@ impl Policy for Cellar {
         self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
         self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
         self.entries = entries;
+        self.measure();
         self.watch.misses = 0;
     }
 

@@ -129,15 +129,19 @@ pub enum AnyPolicy {
     Cellar(Cellar),
 }
 
+/// Evaluates an expression with the policy that it is. Where much is asked of a policy, once around all of it rather than at each
+/// question: the code is then made for each policy, and what is asked is inlined.
 macro_rules! each {
     ($self:ident, $policy:ident => $call:expr) => {
         match $self {
-            AnyPolicy::Lru($policy) => $call,
-            AnyPolicy::S3Fifo($policy) => $call,
-            AnyPolicy::Cellar($policy) => $call,
+            $crate::policy::AnyPolicy::Lru($policy) => $call,
+            $crate::policy::AnyPolicy::S3Fifo($policy) => $call,
+            $crate::policy::AnyPolicy::Cellar($policy) => $call,
         }
     };
 }
+#[allow(unused_imports, reason = "bench/policysim has the policies without the cache")]
+pub(crate) use each;
 
 impl AnyPolicy {
     /// A policy for a stripe that may hold about so many entries.

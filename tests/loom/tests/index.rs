@@ -407,7 +407,7 @@ fn the_model_is_a_copy() {
             "self.version.store(version + 1, Ordering::Release);",
             "[hole.slot & (SLOTS - 1)].store(word, Ordering::Release);",
             "[hole.slot & (SLOTS - 1)].store(0, Ordering::Release);",
-            "word.store(slot.0, Ordering::Release);",
+            "slots[empty.trailing_zeros() as usize & (SLOTS - 1)].store(slot.0, Ordering::Release);",
             "self.hi.store(more, Ordering::Relaxed); self.split.store(TAG_END, Ordering::Relaxed);",
             "self.split.store(if growing { from } else { to }, Ordering::Relaxed);",
             "self.lo.store(hi, Ordering::Release);",
