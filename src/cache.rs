@@ -66,6 +66,10 @@ pub struct Shared {
     pub stripe_bits: u32,
 }
 
+/// Budgets from here on have huge pages for the index. The last one is full only in part, which counts: in a cache of 64 MiB
+/// it might be three bytes for each small entry.
+const INDEX_HUGE_FROM: u64 = 128 << 20;
+
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
 
 impl Shared {
@@ -139,8 +143,8 @@ impl Shared {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
-        // A huge page for each of many small tables would be more than is counted.
-        let index_huge = !is_namespace && space.is_huge() && index_space.use_huge();
+        // Nor for a namespace: a huge page for each of many small tables would be more than is counted.
+        let index_huge = !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
         if options.event_bytes > options.max_bytes / 8 {
@@ -429,6 +433,10 @@ impl Cache {
             let mut given = Given::More;
             while given == Given::More {
                 given = self.with(|shared| shared.give_room(hash, bytes, &mut effort.keeps))?;
+                // Mostly it was this thread's own pin that what it gave up had to wait for.
+                if given == Given::Waits && self.with(|shared| shared.space.reclaim())? == 0 {
+                    given = Given::More;
+                }
             }
             if given == Given::Some {
                 // With a fresh pin, else this thread would hold back what it has just given up.

@@ -6,10 +6,23 @@ use crate::space::NONE;
 use crate::stripe::{Cause, Drained, Writer};
 use crate::sync::Ordering;
 
-/// A segment is compacted when more than so many sixteenths of it are dead. Two keep nine tenths of the memory alive under
-/// overwrites all over (Rosenblum and Ousterhout 1992: cleaning segments that are 80 % alive holds a log at 90 %), for two
-/// to four bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
-const COMPACT_AT: u64 = 2;
+/// A segment is compacted when more than so many thirty-seconds of it are dead. Three keep nine tenths of the memory alive under
+/// overwrites all over (Rosenblum and Ousterhout 1992: who cleans the emptiest segments of a log that is 94 % alive finds them
+/// 88 % alive), for two to five bytes copied for each appended; where overwrites or deadlines cluster it is a fraction of one.
+/// What a segment's last entry left over isn't counted: whatever the others are moved to will have as much left over.
+const COMPACT_AT: u64 = 3;
+
+/// How badly room is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It is owed: a compaction that finds no segment to fill, because those that were given up wait for their grace period,
+    /// may be gone on with by a later set.
+    Later,
+    /// Somebody waits for it.
+    Now,
+    /// As `Now`, and enough has been kept: what comes next goes, whatever the policy says.
+    Drop,
+}
 
 /// What a step of a compaction came to.
 #[derive(PartialEq, Eq)]
@@ -21,8 +34,9 @@ enum Compacted {
 }
 
 impl<const FAST: bool> Writer<'_, FAST> {
-    /// Makes room, one entry's worth: compacts where enough is dead, else evicts. `drop`: without asking the policy.
-    pub fn make_some_room<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
+    /// Makes room, one entry's worth: compacts where enough is dead, else evicts.
+    pub fn make_some_room<P: Policy>(&mut self, policy: &mut P, need: Need) -> Drained {
+        let drop = need == Need::Drop;
         // One that is half compacted is finished first: what was passed of it has been counted as paid.
         if self.core.choose && self.core.source.0 == NONE && !drop {
             if FAST {
@@ -33,7 +47,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
         if self.core.source.0 != NONE && !drop {
             match self.compact_one(policy.clock().step_bits) {
                 Compacted::Some => return Drained::Kept,
-                Compacted::NoRoom if FAST => return Drained::Nothing,
+                Compacted::NoRoom if FAST || need == Need::Later => return Drained::Nothing,
+                Compacted::NoRoom if self.shared.space.is_waiting() => return Drained::Waits,
                 // There is no room to compact into: evict until the next choice.
                 Compacted::NoRoom => self.core.source = (NONE, 0),
             }
@@ -55,14 +70,15 @@ impl<const FAST: bool> Writer<'_, FAST> {
     fn sparsest(&self) -> Option<u32> {
         let space = &self.shared.space;
         let mut best = None;
-        let mut most = space.segment_size() * COMPACT_AT / 16;
+        let mut most = space.segment_size() * COMPACT_AT / 32;
         for log in &self.core.logs {
             for id in log.segments(space) {
                 // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.
                 if log.is_open(id) || id == log.tail || space.is_run(id) {
                     continue;
                 }
-                let dead = space.segment_size() - space.segment(id).live.load(Ordering::Relaxed);
+                let segment = space.segment(id);
+                let dead = segment.used.load(Ordering::Relaxed) - segment.live.load(Ordering::Relaxed);
                 if dead > most {
                     (best, most) = (Some(id), dead);
                 }
@@ -110,6 +126,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 let target = space.segment(fresh);
                 target.log.store(number as u32, Ordering::Relaxed);
                 target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
+                space.set_base(fresh, self.shared.clock.now());
                 self.core.logs[number & 1].insert_after(space, fresh, id);
                 self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
                 self.core.logs[number & 1].filling = fresh;

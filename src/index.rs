@@ -49,6 +49,8 @@ const NEAR: usize = 8;
 const MIN_BUCKETS: u32 = 16;
 /// Grow above 80 % of the slots (a hit looks at 1.05 buckets, a miss at 1.2), shrink below 56 %.
 const GROW_AT: u64 = 80;
+/// Say at 78 % how far that will reach, so that the memory can be touched ahead.
+const SAY_AT: u64 = 78;
 const SHRINK_AT: u64 = 56;
 /// Buckets moved for each insert or removal while the table grows or shrinks: with 4, a growth by an eighth is done before
 /// the part that waits is 83 % full.
@@ -131,6 +133,8 @@ pub struct IndexState {
     entries: usize,
     pages: usize,
     shrinking: bool,
+    /// How far the next growth will reach has been said.
+    said: bool,
     /// Shrinking failed when there were a third more entries than this: no use trying before.
     shrink_below: usize,
 }
@@ -141,7 +145,7 @@ pub struct IndexSpace {
     region: Region,
     stripes: usize,
     huge: AtomicBool,
-    /// Huge pages that the tables reach into, and that have been touched.
+    /// Huge pages that the tables reach into or are about to, and those that have been touched.
     reached: AtomicUsize,
     touched: AtomicUsize,
 }
@@ -155,7 +159,7 @@ impl IndexSpace {
             region: Region::reserve((limit / 2) as usize + HUGE)?,
             stripes,
             huge: AtomicBool::new(false),
-            reached: AtomicUsize::new(0),
+            reached: AtomicUsize::new(1),
             touched: AtomicUsize::new(0),
         })
     }
@@ -167,20 +171,18 @@ impl IndexSpace {
         agreed
     }
 
-    /// Notes that a table is going to reach to a huge page.
+    /// Notes that a table is going to reach into a huge page.
     fn reach(&self, round: usize) {
         self.reached.fetch_max(round + 1, Ordering::Relaxed);
     }
 
-    /// Whether [`IndexSpace::fault_ahead`] is due: the next huge page is touched as soon as a table reaches into the last
-    /// one that was.
+    /// Whether [`IndexSpace::fault_ahead`] is due: a table is about to reach into a huge page that hasn't been touched.
     #[inline]
     pub fn wants_ahead(&self) -> bool {
-        self.huge.load(Ordering::Relaxed)
-            && self.reached.load(Ordering::Relaxed) >= self.touched.load(Ordering::Relaxed)
+        self.huge.load(Ordering::Relaxed) && self.reached.load(Ordering::Relaxed) > self.touched.load(Ordering::Relaxed)
     }
 
-    /// Touches the huge pages that the tables reach into, and one more. For the background thread.
+    /// Touches them. For the background thread.
     pub fn fault_ahead(&self) {
         while self.wants_ahead() {
             let round = self.touched.fetch_add(1, Ordering::Relaxed);
@@ -210,9 +212,10 @@ impl IndexSpace {
             max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
         };
         let pages = Index::pages_for(MIN_BUCKETS);
-        space
-            .reserve_index((pages * PAGE) as u64)
-            .then_some((index, IndexState { entries: 0, pages, shrinking: false, shrink_below: usize::MAX }))
+        space.reserve_index((pages * PAGE) as u64).then_some((
+            index,
+            IndexState { entries: 0, pages, shrinking: false, said: false, shrink_below: usize::MAX },
+        ))
     }
 
     fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
@@ -587,7 +590,13 @@ impl Index {
     /// Whether there is resizing to begin or to go on with.
     #[inline]
     pub fn wants_steps(&self, state: &IndexState) -> bool {
-        self.resizing() || self.wants_growth(state) || self.wants_shrink(state)
+        self.resizing() || self.wants_to_say(state) || self.wants_growth(state) || self.wants_shrink(state)
+    }
+
+    /// Whether growth is near, and nobody knows.
+    #[inline]
+    fn wants_to_say(&self, state: &IndexState) -> bool {
+        !state.said && state.entries as u64 * 100 > u64::from(self.hi.load(Ordering::Relaxed)) * SLOTS as u64 * SAY_AT
     }
 
     #[inline]
@@ -605,6 +614,12 @@ impl Index {
         if !self.resizing() {
             if self.wants_growth(state) {
                 ok = self.begin_growth(state, space, memory);
+            } else if self.wants_to_say(state) {
+                state.said = true;
+                // A full cache may never get there, and what was touched for nothing is resident all the same.
+                if !space.under_pressure() {
+                    memory.reach((self.larger() as usize + REACH) >> self.extent_bits);
+                }
             } else if self.wants_shrink(state) {
                 let n = self.hi.load(Ordering::Relaxed);
                 let fewer = (n - n / 8).max(MIN_BUCKETS).min(n - 1);
@@ -613,6 +628,7 @@ impl Index {
                 self.split.store(0, Ordering::Relaxed);
                 self.end_move();
                 state.shrinking = true;
+                state.said = false;
             }
         }
         for _ in 0..STEPS {
@@ -631,9 +647,15 @@ impl Index {
         }
     }
 
+    /// Buckets after the next growth.
+    fn larger(&self) -> u32 {
+        let n = self.hi.load(Ordering::Relaxed);
+        (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets)
+    }
+
     fn begin_growth(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
         let n = self.hi.load(Ordering::Relaxed);
-        let more = (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets);
+        let more = self.larger();
         let pages = Self::pages_for(more);
         if more == n || !space.reserve_index(((pages - state.pages) * PAGE) as u64) {
             return false;
@@ -646,6 +668,7 @@ impl Index {
         self.split.store(TAG_END, Ordering::Relaxed);
         self.end_move();
         state.shrinking = false;
+        state.said = false;
         true
     }
 

@@ -174,6 +174,11 @@ impl Share {
         id
     }
 
+    /// Whether a segment that can't be had now can be after a grace period.
+    pub fn is_waiting(&self) -> bool {
+        self.held() + self.geometry.segment_size() <= self.bound() && self.space.is_waiting()
+    }
+
     /// As [`Space::take_run`], within the bound.
     pub fn take_run(&self, bytes: u64) -> Option<u32> {
         let size = bytes.next_multiple_of(crate::os::PAGE as u64);

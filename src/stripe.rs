@@ -15,6 +15,7 @@
 
 use crate::bytes;
 use crate::cache::Shared;
+use crate::compaction::Need;
 use crate::entry::{self, Entry, Header, Shape};
 use crate::events::{Queue, Reason};
 use crate::extra::{self, Extra};
@@ -24,7 +25,7 @@ use crate::loads::Loads;
 use crate::log::Log;
 use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict, each};
 use crate::ruling::Ruling;
-use crate::space::NONE;
+use crate::space::{NONE, PART};
 use crate::sweep::Sweep;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -32,6 +33,8 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 pub const MAX_DRAIN: usize = 64;
 /// Entries that are drained for each time the lock is taken when room is needed at once: some 100 microseconds.
 const MAX_HOLD: usize = 1024;
+/// Entries, of these, that it drains beyond what it owes (see `Space::lead`).
+const MAX_EXTRA: usize = 4;
 /// As [`MAX_DRAIN`], on the fast door.
 const MAX_FAST_DRAIN: usize = 16;
 /// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
@@ -218,6 +221,8 @@ pub enum Given {
     Some,
     /// Nothing yet: it takes more of the same.
     More,
+    /// Nothing yet: it takes a segment whose grace period isn't over.
+    Waits,
     /// Nothing: there is nothing left to drain.
     Nothing,
 }
@@ -231,6 +236,8 @@ pub enum Drained {
     Dropped,
     /// There was none.
     Nothing,
+    /// It is to be moved, to a segment whose grace period isn't over.
+    Waits,
 }
 
 /// An entry at the old end of a log.
@@ -787,7 +794,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             }
             self.look_ahead(policy);
         } else {
-            self.core.debt = 0;
+            self.core.debt = self.core.debt.min(0);
         }
     }
 
@@ -821,7 +828,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             }
             self.give_place_back();
             match self.drain_one(policy, keeps >= MAX_KEEPS) {
-                Drained::Nothing => return false,
+                Drained::Nothing | Drained::Waits => return false,
                 Drained::Kept => keeps += 1,
                 Drained::Dropped => {}
             }
@@ -945,7 +952,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             segment.min_deadline.store(deadline, Ordering::Relaxed);
         }
         if !self.shared.space.is_run(id) {
-            self.shared.space.part(id, at).note(deadline, at);
+            self.shared.space.part(id, at).note(segment.base.load(Ordering::Relaxed), deadline, at);
         }
         self.core.sweep.note(deadline);
         if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
@@ -957,6 +964,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let segment = self.shared.space.segment(id);
         segment.log.store(log as u32, Ordering::Relaxed);
         segment.stamp.store(stamp, Ordering::Relaxed);
+        self.shared.space.set_base(id, self.shared.clock.now());
         self.core.logs[log & 1].push(&self.shared.space, id);
         self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
     }
@@ -1188,7 +1196,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Whether what the last set left is to be paid still.
     #[inline]
     fn owes(&self) -> bool {
-        self.core.debt > 0 && (self.core.entering || self.shared.must_drain())
+        self.core.debt > -self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
     }
 
     /// Drains what is owed, a bounded number of entries.
@@ -1197,11 +1205,17 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.core.newest = self.core.last;
         let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
         self.core.patience = 4 * most;
+        let mut extra = MAX_EXTRA;
         for _ in 0..most {
-            if self.core.debt <= 0
-                || self.core.deferred_len > 0
+            if self.core.debt <= 0 {
+                if extra == 0 || self.core.debt <= -self.shared.space.lead() {
+                    break;
+                }
+                extra -= 1;
+            }
+            if self.core.deferred_len > 0
                 || self.core.patience == 0
-                || self.make_some_room(policy, false) == Drained::Nothing
+                || matches!(self.make_some_room(policy, Need::Later), Drained::Nothing | Drained::Waits)
             {
                 break;
             }
@@ -1244,9 +1258,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         // Enough to compact a few segments of small entries; then they go without being asked about.
         let most_keeps = (self.shared.space.segment_size() / 16) as usize;
         for _ in 0..MAX_HOLD {
-            match self.make_some_room(policy, *keeps > most_keeps) {
+            match self.make_some_room(policy, if *keeps > most_keeps { Need::Drop } else { Need::Now }) {
                 Drained::Kept => *keeps += 1,
                 Drained::Dropped => {}
+                Drained::Waits => return Given::Waits,
                 Drained::Nothing => {
                     // Only open segments are left, drained to their ends.
                     for log in 0..2 {
@@ -1374,10 +1389,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                     if let (false, false, Some(d)) =
                         (self.core.sweep.is_at(id), space.is_run(id), entry.deadline(header))
                     {
-                        let part = space.part(id, offset - segment.start()).get();
-                        assert!(
-                            part.is_some_and(|(earliest, first)| earliest <= d && first <= offset - segment.start())
-                        );
+                        let at = offset - segment.start();
+                        let part = space.part(id, at).get(segment.base.load(Ordering::Relaxed));
+                        assert!(part.is_some_and(|(earliest, first)| earliest <= d && first <= at % PART));
                     }
                 }
                 assert_eq!(live, segment.live.load(Ordering::Relaxed));
