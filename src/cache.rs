@@ -70,6 +70,12 @@ pub struct Shared {
 /// it might be three bytes for each small entry.
 const INDEX_HUGE_FROM: u64 = 128 << 20;
 
+/// How often a set that finds no room waits, 100 microseconds and more each time, for readers who are on their way out. They
+/// take a microsecond, unless the system takes the processor from them: on a crowded machine for tenths of a second.
+const READERS: u32 = 20_000;
+/// The same for views, which may be held for ever.
+const VIEWS: u32 = 2_000;
+
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
 
 impl Shared {
@@ -446,9 +452,10 @@ impl Cache {
         }
         // What was given up is still being read, or is held by views.
         effort.waits += 1;
+        let most = if self.with(|shared| shared.space.is_waiting())? { READERS } else { VIEWS };
         match effort.waits {
             0..32 => std::thread::yield_now(),
-            32..2_000 => std::thread::sleep(Duration::from_micros(100)),
+            waits if waits < most => std::thread::sleep(Duration::from_micros(100)),
             _ => return Err(Error::Full),
         }
         Ok(())
