@@ -16,9 +16,9 @@
 //!   at their first hot tail says if old ghosts are worth listening to.
 //! * Sizes: wherever an entry would go to hot or stay there, one larger than the mean gets its way with probability mean / size.
 //!   So a byte of memory earns as many hits in large entries as in small ones. (Not where the capacity is in entries.)
-//! * Nothing helps: if six caches of misses brought nearly no hit, although every fourth miss is of a key that was missing not
-//!   long before, hot is full of what nobody wants; for the time of a cache of drains each cold tail takes the place of a hot
-//!   one. (Misses of keys that never come again are a scan, which hot had better survive.)
+//! * Nothing helps: if six caches of misses brought nearly no hit, although every fourth of them was of a key that was missing
+//!   before among the six, hot is full of what nobody wants; for the time of a cache of drains each cold tail takes the place
+//!   of a hot one. (Misses of keys that don't come again are a scan, which hot had better survive.)
 //!
 //! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts, and two kilobytes.
 
@@ -246,6 +246,7 @@ impl Policy for Cellar {
         }
         if self.watch.miss(hash) {
             self.flush = self.entries;
+            self.reach = COLD_GHOST;
         }
         let reach = self.cold_ghost.steps(part(self.entries, self.reach));
         if let Some(found) = self.cold_ghost.take(hash, reach) {

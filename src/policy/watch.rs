@@ -3,19 +3,21 @@
 //! A log whose entries all have high counters makes room for nobody until somebody has won against them; and where a new loop
 //! is longer than the ghosts, nobody ever does. No rule about single keys sees that. What is seen is that no hits come.
 //! But none come during a scan either, and after a scan the old entries are wanted again: giving them up costs a cache of
-//! misses each time. What tells the two apart is whether the missing keys *return*, and for that a sample will do: of a few
-//! hashes in a cacheful (chosen by the hash, so that a key is always in the sample or never: SHARDS, Waldspurger et
-//! al., FAST 2015) the latest are kept as fingerprints in a table of one kilobyte, each in the place that its hash names, until
-//! another takes it. So a key is remembered for 16 caches of misses on the mean, four times in five over four caches and
-//! twice in five over 15.
+//! misses each time. Nor do any come for most of a loop of many caches of which hot holds a part. What tells these apart is
+//! whether the missing keys *return* while none of the entries is hit: then all of the loop was seen, and hot has nothing of it.
+//! For that a sample will do: of a few hashes in a cacheful (chosen by the hash, so that a key is always in the sample or
+//! never: SHARDS, Waldspurger et al., FAST 2015) fingerprints are kept in a table of one kilobyte, each in the place that its
+//! hash names, until another takes it, each with the number of the watch in which it was made. Returns from within a watch are the
+//! evidence; returns from an earlier one say that the loop is longer than the watch.
 
-/// Caches of misses that are watched before the verdict. It grows by half after each verdict in a row, up to [`LONGEST`].
+/// Caches of misses that are watched before the verdict. A watch without hits, but with returns, makes the next one half as
+/// long again, up to [`LONGEST`]: so that in the end it is longer than the loop, and so that verdicts that don't help are rare.
 const WATCH: f64 = 6.0;
 const LONGEST: f64 = 32.0;
 /// Useless: fewer hits than a misses' thirty-second.
 const USELESS: u64 = 32;
 /// Returns: at least one in so many sampled misses.
-const RETURNS: u32 = 4;
+const RETURNS: u32 = 6;
 
 /// Places in the table, and how many misses of a cacheful are sampled.
 const PLACES: usize = 512;
@@ -31,7 +33,10 @@ pub struct Watch {
     /// In caches.
     length: f64,
     sampled: u32,
-    returns: u32,
+    /// Returns of keys that were missing in this watch, and of all keys in the table.
+    returns: [u32; 2],
+    /// The number of the watch, of three bits: the low ones of a word.
+    number: u16,
     /// Fingerprints of sampled hashes that were missing; zero is none.
     seen: [u16; PLACES],
 }
@@ -40,7 +45,17 @@ impl Watch {
     /// For a stripe of about so many entries.
     pub fn new(entries: u64) -> Watch {
         let (hits, since) = (None, 0);
-        Watch { entries, misses: 0, hits, since, length: WATCH, sampled: 0, returns: 0, seen: [0; PLACES] }
+        Watch {
+            entries,
+            misses: 0,
+            hits,
+            since,
+            length: WATCH,
+            sampled: 0,
+            returns: [0; 2],
+            number: 0,
+            seen: [0; PLACES],
+        }
     }
 
     /// Counts a miss. True if a watch has ended by it, and the cache is stuck.
@@ -54,9 +69,9 @@ impl Watch {
         if let Some(hits) = self.hits {
             if hits.saturating_sub(self.since) * USELESS >= self.misses {
                 self.length = WATCH;
-            } else if self.returns * RETURNS >= self.sampled {
+            } else if self.returns[1] * RETURNS >= self.sampled {
                 self.length = (self.length * 1.5).min(LONGEST);
-                stuck = true;
+                stuck = self.returns[0] * RETURNS >= self.sampled;
             }
         }
         self.begin(self.hits);
@@ -73,10 +88,11 @@ impl Watch {
             return;
         }
         self.sampled += 1;
-        let fingerprint = (mixed >> 9) as u16 | 1;
+        let word = ((mixed >> 9) as u16 | 8) & !7 | self.number;
         let there = &mut self.seen[mixed as usize % PLACES];
-        self.returns += u32::from(*there == fingerprint);
-        *there = fingerprint;
+        self.returns[0] += u32::from(*there == word);
+        self.returns[1] += u32::from((*there ^ word) < 8);
+        *there = word;
     }
 
     /// How many hits the stripe has had.
@@ -93,13 +109,14 @@ impl Watch {
     pub fn begin(&mut self, hits: Option<u64>) {
         self.hits = hits;
         self.since = hits.unwrap_or(self.since);
-        (self.misses, self.sampled, self.returns) = (0, 0, 0);
+        self.number = (self.number + 1) & 7;
+        (self.misses, self.sampled, self.returns) = (0, 0, [0; 2]);
     }
 
     /// The stripe may now hold about so many entries.
     pub fn resize(&mut self, entries: u64) {
         self.entries = entries;
-        (self.misses, self.sampled, self.returns) = (0, 0, 0);
+        (self.misses, self.sampled, self.returns) = (0, 0, [0; 2]);
     }
 }
 
@@ -135,6 +152,26 @@ mod tests {
     #[test]
     fn a_loop_with_hits_is_left_alone() {
         assert_eq!(verdicts(1000, 20, (0..100_000).map(|i| i % 3000)), 0);
+    }
+
+    #[test]
+    fn a_loop_of_which_hot_has_a_part_is_left_alone() {
+        // Ten caches long, and a tenth of it hits, all at once.
+        let mut watch = Watch::new(1000);
+        let mut hits = 0;
+        for i in 0..300_000u64 {
+            if i % 10_000 < 1000 {
+                hits += 1;
+            } else {
+                watch.served(hits);
+                assert!(!watch.miss(hash(i % 10_000)), "{i}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_loop_longer_than_the_first_watch_is_noticed() {
+        assert!(verdicts(1000, 1000, (0..200_000).map(|i| i % 8000)) >= 1);
     }
 
     #[test]
