@@ -16,7 +16,7 @@
 //!   at their first hot tail says if old ghosts are worth listening to.
 //! * Sizes: wherever an entry would go to hot or stay there, one larger than the mean gets its way with probability mean / size.
 //!   So a byte of memory earns as many hits in large entries as in small ones. (Not where the capacity is in entries.)
-//! * Nothing helps: if six caches of misses brought nearly no hit, although every fourth of them was of a key that was missing
+//! * Nothing helps: if six caches of misses brought nearly no hit, although one in six of them was of a key that was missing
 //!   before among the six, hot is full of what nobody wants; for the time of a cache of drains each cold tail takes the place
 //!   of a hot one. (Misses of keys that don't come again are a scan, which hot had better survive.)
 //!
