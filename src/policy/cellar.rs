@@ -441,6 +441,13 @@ mod tests {
     }
 
     #[test]
+    fn a_loop_of_ten_caches_keeps_its_tenth() {
+        let mut model = Model::new(200);
+        let rate = model.rate(looped(2000, 25));
+        assert!(rate > 8.5, "{rate}");
+    }
+
+    #[test]
     fn a_loop_after_a_scan_is_not_stuck() {
         let mut model = Model::new(500);
         model.rate(1_000_000..1_010_000);
