@@ -247,6 +247,7 @@ impl Policy for Cellar {
         if self.watch.miss(hash) {
             self.flush = self.entries;
             self.reach = COLD_GHOST;
+            self.measure();
         }
         let reach = self.cold_ghost.steps(part(self.entries, self.reach));
         if let Some(found) = self.cold_ghost.take(hash, reach) {

@@ -32,6 +32,8 @@ pub struct Watch {
     since: u64,
     /// In caches.
     length: f64,
+    /// The same in misses.
+    until: u64,
     sampled: u32,
     /// Returns of keys that were missing in this watch, and of all keys in the table.
     returns: [u32; 2],
@@ -44,25 +46,27 @@ pub struct Watch {
 impl Watch {
     /// For a stripe of about so many entries.
     pub fn new(entries: u64) -> Watch {
-        let (hits, since) = (None, 0);
-        Watch {
+        let mut watch = Watch {
             entries,
             misses: 0,
-            hits,
-            since,
+            hits: None,
+            since: 0,
             length: WATCH,
+            until: 0,
             sampled: 0,
             returns: [0; 2],
             number: 0,
             seen: [0; PLACES],
-        }
+        };
+        watch.measure();
+        watch
     }
 
     /// Counts a miss. True if a watch has ended by it, and the cache is stuck.
     pub fn miss(&mut self, hash: u64) -> bool {
         self.misses += 1;
         self.sample(hash);
-        if (self.misses as f64) < self.length * self.entries as f64 {
+        if self.misses < self.until {
             return false;
         }
         let mut stuck = false;
@@ -111,11 +115,17 @@ impl Watch {
         self.since = hits.unwrap_or(self.since);
         self.number = (self.number + 1) & 7;
         (self.misses, self.sampled, self.returns) = (0, 0, [0; 2]);
+        self.measure();
+    }
+
+    fn measure(&mut self) {
+        self.until = (self.length * self.entries as f64).ceil() as u64;
     }
 
     /// The stripe may now hold about so many entries.
     pub fn resize(&mut self, entries: u64) {
         self.entries = entries;
+        self.measure();
         (self.misses, self.sampled, self.returns) = (0, 0, [0; 2]);
     }
 }
