@@ -14,7 +14,9 @@ import (
 
 // Traces with sizes are replayed by bytes, each cache in a process of its own so that its resident memory can be seen.
 // Two results: with the budget given to the cache as its limit; and with the limit chosen such that the resident memory
-// grows by the budget, which is what the cache costs the machine.
+// grows by the budget, which is what the cache costs the machine. Resident memory is the most that there was while the trace
+// was replayed, or what there is after it, or what is left of that when the garbage has been collected and given back
+// (which is kinder than any service is to caches on the Go heap).
 
 const bytesChild = "hitratio-bytes"
 
@@ -23,14 +25,21 @@ type bytesRequest struct {
 	Peer   string
 	Policy string
 	Bytes  int64
+	// FixedSizes: an object keeps the size that it had first. Else a value of another size is out of date, and a miss.
+	FixedSizes bool
+	// Measure is when the resident memory is read: one of residentMeasures.
+	Measure string
 }
+
+// residentMeasures are when resident memory can be read: see the head of the file.
+var residentMeasures = []string{"peak", "after", "settled"}
 
 type bytesReply struct {
 	Hits     int
 	HitBytes int64
 	Requests int
 	AllBytes int64
-	Resident int64 // the most that the resident memory grew
+	Resident int64 // by how much the resident memory grew
 	Wrong    int
 }
 
@@ -55,6 +64,9 @@ func replayBytes(q bytesRequest) (bytesReply, error) {
 	if err != nil {
 		return reply, err
 	}
+	if q.FixedSizes {
+		fixSizes(t)
+	}
 	p, err := peers.Find(q.Peer)
 	if err != nil {
 		return reply, err
@@ -72,8 +84,12 @@ func replayBytes(q bytesRequest) (bytesReply, error) {
 	}
 	// Where the kernel doesn't allow it, the peak includes reading the trace, which is small beside the budgets.
 	_ = measure.ResetPeak()
-	cache, err := p.New(peers.Config{Bytes: q.Bytes, EntrySize: mean + keySize, Policy: q.Policy, Synchronous: true,
-		LargeValues: true})
+	cfg := peers.Config{Bytes: q.Bytes, EntrySize: mean + keySize, Policy: q.Policy, Synchronous: true, LargeValues: true}
+	if !p.Weighs {
+		// All it knows is a number of entries.
+		cfg.Entries, cfg.Bytes = max(int(q.Bytes)/cfg.EntrySize, 2), 0
+	}
+	cache, err := p.New(cfg)
 	if err != nil {
 		return reply, err
 	}
@@ -86,13 +102,20 @@ func replayBytes(q bytesRequest) (bytesReply, error) {
 			reply.HitBytes += int64(size)
 		}
 	}
-	after, err := measure.ResidentMemory()
+	read := measure.ResidentMemory
+	if q.Measure == "settled" {
+		read = measure.SettledMemory
+	}
+	after, err := read()
 	if err != nil {
 		return reply, err
 	}
 	reply.Requests = len(t.Keys)
 	reply.Wrong = rep.wrong
-	reply.Resident = after.Peak - before.Now
+	reply.Resident = after.Now - before.Now
+	if q.Measure == "peak" {
+		reply.Resident = after.Peak - before.Now
+	}
 	runtime.KeepAlive(cache)
 	return reply, nil
 }
@@ -106,18 +129,27 @@ func sizeRange(t *trace.Trace) (largest, mean int) {
 	return largest, sum / len(t.Sizes)
 }
 
+// fixSizes gives each request the size of the first one for its object.
+func fixSizes(t *trace.Trace) {
+	first := make([]uint32, t.Distinct)
+	known := make([]bool, t.Distinct)
+	for i, k := range t.Keys {
+		if !known[k] {
+			first[k], known[k] = t.Sizes[i], true
+		}
+		t.Sizes[i] = first[k]
+	}
+}
+
 // runBytes replays a trace with a limit of bytes.
-func runBytes(c contestant, file string, t *trace.Trace, bytes int64) (row, error) {
+func runBytes(o options, c contestant, file string, t *trace.Trace, bytes int64) (row, error) {
 	r := row{Trace: t.Name, Capacity: bytes, Cache: c.name, HitRatio: -1}
 	if c.peer == "" {
 		return simulateBytes(r, t), nil
 	}
-	p, err := peers.Find(c.peer)
-	if err != nil || !p.Weighs {
-		return r, err
-	}
 	var reply bytesReply
-	if err := child.Once(bytesChild, bytesRequest{file, c.peer, c.policy, bytes}, &reply); err != nil {
+	request := bytesRequest{file, c.peer, c.policy, bytes, o.fixedSizes, o.resident}
+	if err := child.Once(bytesChild, request, &reply); err != nil {
 		return r, fmt.Errorf("%s with %d bytes: %w", c.name, bytes, err)
 	}
 	if reply.Wrong > 0 {
@@ -151,29 +183,41 @@ func simulateBytes(r row, t *trace.Trace) row {
 	return r
 }
 
-// residentTolerance is how far from the budget the resident memory may grow.
-const residentTolerance = 0.05
+// residentTolerance is how far over the budget the resident memory may grow: 1 %. It should not stay further than this
+// below it, either, and the search goes on until it doesn't or has made searchSteps replays.
+const (
+	residentTolerance = 0.01
+	searchSteps       = 12
+)
 
-// runResident looks for the limit with which the resident memory grows by the budget, and returns what the cache does
-// then.
-func runResident(c contestant, file string, t *trace.Trace, budget int64) (row, error) {
-	none := row{Trace: t.Name, Capacity: budget, Cache: c.name, HitRatio: -1}
-	best := none
-	limit := budget
-	for range 5 {
-		r, err := runBytes(c, file, t, limit)
-		if err != nil || r.HitRatio < 0 {
-			return none, err
+// runResident looks for the limit with which the resident memory grows by the budget, and returns the best hit ratio of
+// all limits tried with which it didn't grow by more. (Resident memory does not quite grow with the limit, and isn't the
+// same each time: so this favours caches that need many tries.)
+func runResident(o options, c contestant, file string, t *trace.Trace, budget int64) (row, error) {
+	best := row{Trace: t.Name, Capacity: budget, Cache: c.name, HitRatio: -1}
+	limit, low, high := float64(budget), 0.0, math.Inf(1) // low is under the budget, high over it
+	for range searchSteps {
+		r, err := runBytes(o, c, file, t, int64(limit))
+		if err != nil {
+			return best, err
 		}
 		ratio := float64(r.Resident) / float64(budget)
 		if ratio <= 1+residentTolerance && r.HitRatio > best.HitRatio {
 			r.Capacity = budget
 			best = r
 		}
-		if math.Abs(ratio-1) <= residentTolerance {
+		if math.Abs(ratio-1) <= residentTolerance || high-low < float64(budget)/500 {
 			break
 		}
-		limit = max(int64(float64(limit)/ratio), 1<<20)
+		if ratio < 1 {
+			low = max(low, limit)
+		} else {
+			high = min(high, limit)
+		}
+		limit /= ratio
+		if limit <= low || limit >= high {
+			limit = (low + min(high, 2*low+float64(budget))) / 2
+		}
 	}
 	return best, nil
 }

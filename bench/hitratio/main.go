@@ -28,6 +28,8 @@ type options struct {
 	sizes       []int
 	full        bool
 	phases      bool
+	fixedSizes  bool
+	resident    string
 	svg         string
 	json        string
 	contestants []contestant
@@ -96,6 +98,10 @@ func parse(args []string) (options, error) {
 	caches := f.String("caches", "", "comma-separated columns to print besides larder's and "+offline+" (default: all)")
 	f.BoolVar(&o.full, "full", false, "replay large traces, too")
 	f.BoolVar(&o.phases, "phases", false, "replay sequences of phases and shifting popularity instead")
+	f.BoolVar(&o.fixedSizes, "fixed-sizes", false, "traces with sizes: an object keeps the size it had first (else a change is a miss)")
+	f.StringVar(&o.resident, "resident", residentMeasures[0],
+		"traces with sizes: resident memory is its peak, or what there is after the replay, or that when settled: "+
+			strings.Join(residentMeasures, ", "))
 	f.StringVar(&o.svg, "svg", "", "draw the miss-ratio curves into this folder")
 	f.StringVar(&o.json, "json", "", "write all rows to this file")
 	if err := f.Parse(args); err != nil {
@@ -112,6 +118,9 @@ func parse(args []string) (options, error) {
 			}
 			o.sizes = append(o.sizes, n)
 		}
+	}
+	if !slices.Contains(residentMeasures, o.resident) {
+		return o, fmt.Errorf("-resident: %q is none of %s", o.resident, strings.Join(residentMeasures, ", "))
 	}
 	o.contestants = contestants(strings.Split(*policies, ","))
 	if *caches != "" {
@@ -182,6 +191,9 @@ func replayAllUnits(o options, t *trace.Trace) ([]row, error) {
 }
 
 func replayAllBytes(o options, file string, t *trace.Trace) (nominal, resident []row, err error) {
+	if o.fixedSizes {
+		fixSizes(t)
+	}
 	budgets := byteBudgets
 	if o.sizes != nil {
 		budgets = o.sizes
@@ -190,7 +202,7 @@ func replayAllBytes(o options, file string, t *trace.Trace) (nominal, resident [
 		for _, c := range o.contestants {
 			report.Progress("%s, %d MiB: %s", t.Name, mib, c.name)
 			budget := int64(mib) << 20
-			r, err := runBytes(c, file, t, budget)
+			r, err := runBytes(o, c, file, t, budget)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -198,7 +210,7 @@ func replayAllBytes(o options, file string, t *trace.Trace) (nominal, resident [
 			if c.peer == "" {
 				continue
 			}
-			if r, err = runResident(c, file, t, budget); err != nil {
+			if r, err = runResident(o, c, file, t, budget); err != nil {
 				return nil, nil, err
 			}
 			resident = append(resident, r)

@@ -63,7 +63,7 @@ func sequences(folder string) ([]sequence, error) {
 	shifting := synthetic.ShiftingZipf(0.9, 100_000, 100_000, 1_000_000)
 	return append(all,
 		sequence{"a loop of 1000 after a scan", []*trace.Trace{scan, loop}, []int{300, 512, 900}},
-		sequence{shifting.Name, []*trace.Trace{shifting}, []int{500, 2000, 10_000, 30_000}},
+		sequence{shifting.Name, []*trace.Trace{shifting}, []int{100, 500, 2000, 10_000, 20_000, 30_000}},
 	), nil
 }
 

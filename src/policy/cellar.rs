@@ -16,12 +16,14 @@
 //!   at their first hot tail says if old ghosts are worth listening to.
 //! * Sizes: wherever an entry would go to hot or stay there, one larger than the mean gets its way with probability mean / size.
 //!   So a byte of memory earns as many hits in large entries as in small ones. (Not where the capacity is in entries.)
-//! * Nothing helps: if eight caches of misses brought nearly no hit, hot is full of what nobody wants; for the time of
-//!   a cache of drains each cold tail takes the place of a hot one.
+//! * Nothing helps: if six caches of misses brought nearly no hit, although one in six of them was of a key that was missing
+//!   before among the six, hot is full of what nobody wants; for the time of a cache of drains each cold tail takes the place
+//!   of a hot one. (Misses of keys that don't come again are a scan, which hot had better survive.)
 //!
-//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts, and a kilobyte.
+//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts, and two kilobytes.
 
 use super::dated_ghost::DatedGhost;
+use super::watch::Watch;
 use super::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
 
 const COLD: usize = 0;
@@ -47,12 +49,6 @@ const TARGET_MAX: f64 = 0.9;
 const COLD_GHOST: f64 = 1.5;
 const COLD_GHOST_MIN: f64 = 0.6;
 const HOT_GHOST: f64 = 0.1;
-
-/// In caches of misses: how long the hits are watched, before hot is given up as useless; the time grows by half each time
-/// in a row, up to four times.
-const WATCH: f64 = 8.0;
-/// Useless: fewer hits than a misses' thirty-second.
-const USELESS: u64 = 32;
 
 /// The policy of one stripe.
 pub struct Cellar {
@@ -89,18 +85,6 @@ pub struct Cellar {
     mean: f64,
 }
 
-/// Looks whether hits come at all.
-struct Watch {
-    misses: u64,
-    /// Hits of the stripe, if anybody tells.
-    hits: Option<u64>,
-    since: u64,
-    /// In caches.
-    length: f64,
-    /// The same in misses.
-    until: u64,
-}
-
 impl Cellar {
     /// For a stripe of about so many entries.
     pub fn new(entries: u64) -> Cellar {
@@ -121,7 +105,7 @@ impl Cellar {
             cold_last: false,
             owed: 0,
             flush: 0,
-            watch: Watch { misses: 0, hits: None, since: 0, length: WATCH, until: 0 },
+            watch: Watch::new(entries),
             random: 0,
             mean: 0.0,
         };
@@ -129,9 +113,8 @@ impl Cellar {
         cellar
     }
 
-    /// Tells reach and youth in steps of the cold ghost, how long the hits are watched, and the clock's step.
+    /// Tells reach and youth in steps of the cold ghost, and the clock's step.
     fn measure(&mut self) {
-        self.watch.until = (self.watch.length * self.entries as f64).ceil() as u64;
         // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per cent.
         self.step_bits = (self.entries / 64).max(1).ilog2();
         self.reach_steps = self.cold_ghost.steps(part(self.entries, self.reach));
@@ -202,25 +185,6 @@ impl Cellar {
         false
     }
 
-    /// Counts a miss; every so often asks whether there were hits.
-    fn watch(&mut self) {
-        let watch = &mut self.watch;
-        watch.misses += 1;
-        if watch.misses >= watch.until {
-            if let Some(hits) = watch.hits {
-                if hits.saturating_sub(watch.since) * USELESS < watch.misses {
-                    self.flush = self.entries;
-                    watch.length = (watch.length * 1.5).min(4.0 * WATCH);
-                } else {
-                    watch.length = WATCH;
-                }
-                watch.since = hits;
-            }
-            watch.misses = 0;
-            self.measure();
-        }
-    }
-
     fn keep(&mut self, log: usize, bits: u8) -> Verdict {
         self.run += 1;
         self.clock = self.clock.wrapping_add(1);
@@ -280,7 +244,11 @@ impl Policy for Cellar {
         if self.filling() {
             return Placement { log: HOT, bits: 0 };
         }
-        self.watch();
+        if self.watch.miss(hash) {
+            self.flush = self.entries;
+            self.reach = COLD_GHOST;
+            self.measure();
+        }
         let reach = self.reach_steps;
         if let Some(found) = self.cold_ghost.take(hash, reach) {
             if self.fits(size, sizes) && self.beats_tail(found.stamp, tails) {
@@ -336,7 +304,7 @@ impl Policy for Cellar {
     }
 
     fn served(&mut self, hits: u64) {
-        self.watch.hits = Some(hits);
+        self.watch.served(hits);
     }
 
     fn resize(&mut self, entries: u64) {
@@ -346,14 +314,13 @@ impl Policy for Cellar {
         self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
         self.entries = entries;
         self.measure();
-        self.watch.misses = 0;
+        self.watch.resize(entries);
     }
 
     fn clear(&mut self) {
-        let hits = self.watch.hits;
+        let hits = self.watch.hits();
         *self = Cellar::new(self.entries);
-        self.watch.hits = hits;
-        self.watch.since = hits.unwrap_or(0);
+        self.watch.begin(hits);
     }
 
     fn bytes_for(&self, entries: u64) -> u64 {
@@ -476,6 +443,22 @@ mod tests {
     }
 
     #[test]
+    fn one_that_has_grown_measures_as_one_that_was_made_so() {
+        let made = Cellar::new(10_000);
+        let mut grown = Cellar::new(16);
+        grown.resize(10_000);
+        let measures = |it: &Cellar| (it.clock().step_bits, it.reach_steps, it.young_steps);
+        assert_eq!(measures(&grown), measures(&made));
+    }
+
+    #[test]
+    fn a_loop_of_ten_caches_keeps_its_tenth() {
+        let mut model = Model::new(200);
+        let rate = model.rate(looped(2000, 25));
+        assert!(rate > 8.5, "{rate}");
+    }
+
+    #[test]
     fn a_loop_after_a_scan_is_not_stuck() {
         let mut model = Model::new(500);
         model.rate(1_000_000..1_010_000);
@@ -491,6 +474,15 @@ mod tests {
         model.rate((0..2_000).map(|i| if i % 2 == 0 { 1_000_000 + i } else { i / 2 % 400 }));
         let rate = model.rate(looped(400, 1));
         assert!(rate > 95.0, "{rate}");
+    }
+
+    #[test]
+    fn a_long_scan_does_not_make_hot_look_useless() {
+        let mut model = Model::new(500);
+        model.rate(looped(400, 20));
+        model.rate(1_000_000..1_010_000);
+        let rate = model.rate(looped(400, 1));
+        assert!(rate > 90.0, "{rate}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod dated_ghost;
 mod ghost;
 mod lru;
 mod s3fifo;
+mod watch;
 
 use cellar::Cellar;
 use lru::Lru;

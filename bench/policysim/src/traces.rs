@@ -1,4 +1,5 @@
-//! Traces: the formats of bench/hitratio/trace but those with sizes, unpacked by the system's zstd, gzip and xz.
+//! Traces: the formats of bench/hitratio/trace but those with sizes, unpacked by the system's zstd, gzip and xz; and `.u32`,
+//! which is keys of four bytes, little-endian, and nothing else.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -21,6 +22,9 @@ pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
         } else if let Some(requests) = name.strip_prefix("scan:") {
             let requests: u64 = requests.parse().map_err(|_| format!("{name}: scan:REQUESTS is wanted"))?;
             (0..requests).for_each(|i| add(i.to_string()));
+        } else if name.ends_with(".u32") {
+            let bytes = std::fs::read(name).map_err(|error| format!("{name}: {error}"))?;
+            bytes.as_chunks::<4>().0.iter().for_each(|&key| add(u32::from_le_bytes(key).to_string()));
         } else {
             let text = unpack(name)?;
             let arc = name.contains(".lis");
