@@ -38,15 +38,13 @@ func (b *Batch) Reset() {
 // Add appends a copy of key, to get or to delete.
 func (b *Batch) Add(key []byte) {
 	b.keys = append(b.keys, key...)
-	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
-	b.changed()
+	b.added()
 }
 
 // AddString is Add with a key that is a string.
 func (b *Batch) AddString(key string) {
 	b.keys = append(b.keys, key...)
-	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
-	b.changed()
+	b.added()
 }
 
 // AddEntry appends copies of key and value, to set.
@@ -55,12 +53,12 @@ func (b *Batch) AddEntry(key, value []byte) {
 	b.values = append(b.values, value...)
 	b.valueEnds = append(b.valueEnds, end32(len(b.values)))
 	b.keys = append(b.keys, key...)
-	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
-	b.changed()
+	b.added()
 }
 
-// changed forgets the outcome of a call for other entries.
-func (b *Batch) changed() {
+// added ends a key that was appended, and forgets the outcome of a call for other entries.
+func (b *Batch) added() {
+	b.keyEnds = append(b.keyEnds, end32(len(b.keys)))
 	if len(b.statuses) > 0 {
 		b.statuses, b.errs = b.statuses[:0], nil
 	}
