@@ -234,36 +234,48 @@ func (c *Cache) board(t *task, dst, key []byte, why reason) (boarding, found, er
 	if s.closed {
 		return boarding{}, found{}, ErrClosed
 	}
-	token, stamp, st := c.loadBegin(key)
-	for st == statusOK {
-		if f := s.flights[flightID{token, string(key)}]; f != nil {
-			if why != refreshing {
-				f.waiters++
-			}
-			return boarding{flight: f, stamp: stamp}, found{}, nil
-		}
-		// The token is for another key with the same hash. As if that had been set.
-		c.loadCancel(key, token)
+	// The key may be set and deleted between the giving of the token and the lookup. Then what
+	// was looked up is not what the token is for: a flight with it would be overtaken before it
+	// began, and the next caller would begin another. So the token is asked for again, and
+	// if it is a new one, the key is looked up again.
+	var token, stamp uint64
+	for held := uint64(0); ; held = token {
+		var st status
 		token, stamp, st = c.loadBegin(key)
-	}
-	if st != statusNotFound {
-		return boarding{}, found{}, st.err()
-	}
-	var at found
-	at.value, at.state, at.ok = c.lookup(dst, unsafe.SliceData(key), len(key))
-	stale := at.ok && (at.state == Stale || at.state == Refresh)
-	needed := false
-	switch why {
-	case missing:
-		needed = !at.ok
-	case refreshing: // what was deleted meanwhile nobody asks for
-		needed = stale
-	case orStale:
-		needed = stale || !at.ok
-	}
-	if !needed {
-		c.loadCancel(key, token)
-		return boarding{}, at, nil
+		if st == statusOK && token == held {
+			break
+		}
+		if st == statusOK {
+			if f := s.flights[flightID{token, string(key)}]; f != nil {
+				if why != refreshing {
+					f.waiters++
+				}
+				return boarding{flight: f, stamp: stamp}, found{}, nil
+			}
+			// The token is for another key with the same hash. As if that had been set.
+			c.loadCancel(key, token)
+			token = 0 // none is held
+			continue
+		}
+		if st != statusNotFound {
+			return boarding{}, found{}, st.err()
+		}
+		var at found
+		at.value, at.state, at.ok = c.lookup(dst, unsafe.SliceData(key), len(key))
+		stale := at.ok && (at.state == Stale || at.state == Refresh)
+		needed := false
+		switch why {
+		case missing:
+			needed = !at.ok
+		case refreshing: // what was deleted meanwhile nobody asks for
+			needed = stale
+		case orStale:
+			needed = stale || !at.ok
+		}
+		if !needed {
+			c.loadCancel(key, token)
+			return boarding{}, at, nil
+		}
 	}
 	f := &flight{
 		id:    flightID{token, string(key)},
