@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::counters::{Counters, Handle};
+use crate::drain::Given;
 use crate::entry::{MAX_KEY, MAX_VALUE};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
@@ -16,7 +17,7 @@ use crate::sequence::Sequences;
 use crate::share::{Share, UNBOUNDED};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
 use crate::stats::Stats;
-use crate::stripe::{Condition, Given, Store, Stripe};
+use crate::stripe::{Condition, Store, Stripe};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::tags::Invalidations;
 use crate::ttl::{Ttl, millis};

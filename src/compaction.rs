@@ -1,9 +1,10 @@
 //! Compaction: making room by moving what lives out of segments that hold much that is dead.
 
+use crate::drain::Drained;
 use crate::index::{Slot, tag_of};
 use crate::policy::Policy;
 use crate::space::NONE;
-use crate::stripe::{Cause, Drained, Writer};
+use crate::stripe::{Cause, Writer};
 use crate::sync::Ordering;
 
 /// A segment is compacted when more than so many thirty-seconds of it are dead. Three keep nine tenths of the memory alive under

@@ -33,12 +33,15 @@
 
 #![allow(clippy::new_without_default, reason = "constructors here mean something")]
 
+mod append;
 mod bytes;
 mod cache;
+mod check;
 mod clock;
 mod compaction;
 mod conditional;
 mod counters;
+mod drain;
 mod entry;
 mod epoch;
 mod error;

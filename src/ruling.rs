@@ -13,8 +13,9 @@
 //! Everything here is under the stripe's lock. A ruling holds for the entry it was made about, if that is still the oldest
 //! of its log; what has changed in between makes it void, and the policy is asked anew.
 
+use crate::drain::Tail;
 use crate::policy::{Clock, Placement};
-use crate::stripe::{Tail, Writer};
+use crate::stripe::Writer;
 
 /// An entry that is to be kept.
 pub struct Ruling {

@@ -15,28 +15,20 @@
 
 use crate::bytes;
 use crate::cache::Shared;
-use crate::compaction::Need;
-use crate::entry::{self, Entry, Header, Shape};
+use crate::drain::{Drained, MAX_FAST_DRAIN, PolicyTails};
+use crate::entry::{Entry, Header, Shape};
 use crate::events::{Queue, Reason};
 use crate::extra::{self, Extra};
 use crate::freshness;
 use crate::index::{Index, IndexState, Place, Slot, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
-use crate::policy::{self, AnyPolicy, Clock, Placement, Policy, Sizes, Tails, Verdict, each};
+use crate::policy::{AnyPolicy, Clock, Placement, Policy, Sizes, each};
 use crate::ruling::Ruling;
-use crate::space::{NONE, PART};
+use crate::space::NONE;
 use crate::sweep::Sweep;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
-/// Entries that one call drains at most while it pays what it owes.
-pub const MAX_DRAIN: usize = 64;
-/// Entries that are drained for each time the lock is taken when room is needed at once: some 100 microseconds.
-const MAX_HOLD: usize = 1024;
-/// Entries, of these, that it drains beyond what it owes (see `Space::lead`).
-const MAX_EXTRA: usize = 4;
-/// As [`MAX_DRAIN`], on the fast door.
-const MAX_FAST_DRAIN: usize = 16;
 /// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
 const MAX_OWED: i64 = 2 << 10;
 /// How often a set looks for a lock that another has, before it gives up (the fast door: a crossing by cgo) or parks.
@@ -50,7 +42,7 @@ const PAUSES: usize = 24;
 /// ones, and who finds none drains two thousand entries on the spot.
 const CALM: u64 = 4;
 /// Segments that the fast door may leave to be given up.
-const DEFERRED: usize = 16;
+pub const DEFERRED: usize = 16;
 /// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
 const MAX_KEEPS: usize = 512;
 
@@ -104,7 +96,7 @@ pub struct Core {
     pub debt: i64,
     /// Dead entries that the drain may still pass before it stops for this time.
     pub patience: usize,
-    deferred_len: usize,
+    pub deferred_len: usize,
     /// Counts.
     pub tally: Tally,
     /// The writers' side of the index.
@@ -122,26 +114,26 @@ pub struct Core {
     /// Whether it is time to choose between compacting and evicting.
     pub choose: bool,
     /// What the policy was last told it may hold.
-    told_entries: u64,
+    pub told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
-    inform_at: u64,
+    pub inform_at: u64,
     /// Count of sets at which the policy is told of hits again.
-    served_at: u64,
+    pub served_at: u64,
     /// The entry that is being paid for: the drain stops before it.
     pub newest: u64,
     /// The last entry that was appended by a set.
-    last: u64,
+    pub last: u64,
     /// Bytes that had been appended when memory was nearly used up last.
-    pressed_at: u64,
+    pub pressed_at: u64,
     /// The cache has become nearly full, and the stripe hasn't drained yet what it is to drain then.
-    entering: bool,
+    pub entering: bool,
     /// What the policy said about a hash before the fast door found no room for it.
-    said: Option<(u64, Placement)>,
-    policy_bytes: u64,
+    pub said: Option<(u64, Placement)>,
+    pub policy_bytes: u64,
     /// Where the maintenance thread goes on.
     pub sweep: Sweep,
     /// Segments without live entries that the fast door left to be given up.
-    deferred: [u32; DEFERRED],
+    pub deferred: [u32; DEFERRED],
     /// The last version given.
     pub versions: u64,
 }
@@ -214,82 +206,10 @@ pub struct Writer<'a, const FAST: bool> {
     pub core: &'a mut Core,
 }
 
-/// What an attempt to give room came to.
-#[derive(PartialEq, Eq)]
-pub enum Given {
-    /// A segment, after a grace period.
-    Some,
-    /// Nothing yet: it takes more of the same.
-    More,
-    /// Nothing yet: it takes a segment whose grace period isn't over.
-    Waits,
-    /// Nothing: there is nothing left to drain.
-    Nothing,
-}
-
-/// What draining an entry came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Drained {
-    /// It stays.
-    Kept,
-    /// It is gone.
-    Dropped,
-    /// There was none.
-    Nothing,
-    /// It is to be moved, to a segment whose grace period isn't over.
-    Waits,
-}
-
-/// An entry at the old end of a log.
-#[derive(Clone, Copy)]
-pub struct Tail<'a> {
-    id: u32,
-    /// Where it lies.
-    pub offset: u64,
-    entry: Entry<'a>,
-    header: Header,
-    /// Of its key.
-    pub hash: u64,
-    /// When it was appended, by the policy's clock.
-    stamp: u32,
-    /// Its size in what the policy weighs by.
-    weight: u32,
-}
-
 impl<'a> Store<'a> {
-    fn shape(&self) -> Shape<'a> {
+    pub fn shape(&self) -> Shape<'a> {
         let extra = self.extra.filter(|extra| extra.word() != 0);
         Shape { key_len: self.key.len(), value_len: self.value.len(), deadline: self.deadline, run: None, extra }
-    }
-}
-
-impl Tail<'_> {
-    /// As the policy sees it.
-    fn seen(&self) -> policy::Entry {
-        policy::Entry { hash: self.hash, bits: self.header.policy_bits(), size: self.weight, stamp: self.stamp }
-    }
-}
-
-/// The old ends of the logs, as the policy sees them.
-struct PolicyTails<'w, 'a, const FAST: bool> {
-    writer: &'w mut Writer<'a, FAST>,
-    clock: Clock,
-}
-
-impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
-    fn peek(&mut self, log: usize) -> Option<policy::Entry> {
-        self.writer.tail(log, self.clock.step_bits).map(|tail| tail.seen())
-    }
-
-    fn rotate(&mut self, log: usize, bits: u8) -> bool {
-        match self.writer.tail(log, self.clock.step_bits) {
-            Some(tail) if FAST && !self.writer.has_room(log, tail.header.size() as u64, self.clock) => {
-                self.writer.leave(log, &tail, Placement { log, bits });
-                false
-            }
-            Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }),
-            None => false,
-        }
     }
 }
 
@@ -396,7 +316,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// The offset of an entry.
     #[inline]
-    fn offset(&self, entry: Entry<'a>) -> u64 {
+    pub fn offset(&self, entry: Entry<'a>) -> u64 {
         entry.address() as u64 - self.shared.space.base() as u64
     }
 
@@ -408,7 +328,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     #[inline(always)]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
         let mut found = None;
         let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
             let entry = self.entry(slot.offset());
@@ -423,7 +343,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         Some((place, slot.offset(), entry, header))
     }
 
-    fn segment_of(&self, offset: u64, entry: Entry<'_>, header: Header) -> u32 {
+    pub fn segment_of(&self, offset: u64, entry: Entry<'_>, header: Header) -> u32 {
         entry.run(header).unwrap_or_else(|| self.shared.space.segment_at(offset))
     }
 
@@ -445,12 +365,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// The size of an entry in what the policy weighs by: bytes, or entries under a bound on entries.
     #[inline]
-    fn weight(&self, size: usize) -> u32 {
+    pub fn weight(&self, size: usize) -> u32 {
         if self.shared.max_entries > 0 { 1 } else { size as u32 }
     }
 
     /// What the policy weighs by.
-    fn sizes(&self) -> Sizes {
+    pub fn sizes(&self) -> Sizes {
         let logs = &self.core.logs;
         let max_entries = self.shared.max_entries;
         if max_entries > 0 {
@@ -472,7 +392,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Whether an entry of this size can be appended without taking a segment.
     #[inline]
-    fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
+    pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
         !self.shared.space.wants_run(size) && self.takes(self.core.logs[log & 1].open, size, clock)
     }
 
@@ -835,449 +755,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    fn give_place_back(&self) {
+    pub fn give_place_back(&self) {
         if self.shared.max_entries > 0 {
             self.shared.entries.fetch_sub(1, Ordering::AcqRel);
         }
-    }
-
-    /// Writes an entry at the young end of a log. None if there is no room.
-    fn append<P: Policy>(&mut self, policy: &P, to: Placement, store: &Store<'_>) -> Option<u64> {
-        let clock = policy.clock();
-        let mut shape = store.shape();
-        let size = shape.size() as u64;
-        let id = if self.shared.space.wants_run(size) {
-            if FAST {
-                return None;
-            }
-            let id = self.shared.space.take_run(size + 8)?;
-            shape.run = Some(id);
-            self.adopt(id, to.log, clock.time);
-            id
-        } else {
-            self.room(clock, to.log, size, false)?
-        };
-        let steps = self.steps(id, clock);
-        let size = shape.size() as u64;
-        let start = self.start(id, size);
-        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
-        unsafe { entry::write(start, &shape, to.bits, steps, store.key, store.value) };
-        Some(self.account(id, size, shape.run.is_some(), shape.deadline))
-    }
-
-    /// Writes a copy of an entry, which is not a run, at the young end of a log. None if there is no room.
-    fn append_copy(&mut self, clock: Clock, to: Placement, entry: Entry<'_>, header: Header) -> Option<u64> {
-        let id = self.room(clock, to.log, header.size() as u64, true)?;
-        Some(self.copy_to(id, entry, header, to.bits, self.steps(id, clock)))
-    }
-
-    /// Writes a copy of an entry, which is not a run, behind what a segment holds, which must have room.
-    pub fn copy_to(&mut self, id: u32, entry: Entry<'_>, header: Header, bits: u8, steps: u32) -> u64 {
-        let size = header.size() as u64;
-        let start = self.start(id, size);
-        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
-        unsafe { entry::write_copy(start, entry, header, bits, steps) };
-        self.account(id, size, false, entry.deadline(header))
-    }
-
-    /// The segment at the young end of a log, with room for so many bytes.
-    fn room(&mut self, clock: Clock, log: usize, size: u64, for_keep: bool) -> Option<u32> {
-        let open = self.core.logs[log & 1].open;
-        if self.takes(open, size, clock) {
-            return Some(open);
-        }
-        if FAST {
-            return None;
-        }
-        let fresh = self.shared.space.take_segment(for_keep)?;
-        self.close(log);
-        self.adopt(fresh, log, clock.time);
-        self.core.logs[log & 1].open = fresh;
-        Some(fresh)
-    }
-
-    /// Steps of the policy's clock since a segment was opened.
-    #[inline]
-    fn steps(&self, id: u32, clock: Clock) -> u32 {
-        clock.time.wrapping_sub(self.shared.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
-    }
-
-    /// Whether an open segment has room for so many bytes, and isn't too old to say when they came.
-    #[inline]
-    fn takes(&self, id: u32, size: u64, clock: Clock) -> bool {
-        self.fits(id, size) && self.steps(id, clock) <= entry::MAX_STEPS
-    }
-
-    /// Whether so many bytes fit behind what a segment holds.
-    #[inline]
-    pub fn fits(&self, id: u32, size: u64) -> bool {
-        id != NONE && {
-            let segment = self.shared.space.segment(id);
-            segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
-        }
-    }
-
-    /// Where the next entry of a segment goes, which must have room for it.
-    #[inline]
-    fn start(&self, id: u32, size: u64) -> *mut u8 {
-        let space = &self.shared.space;
-        let segment = space.segment(id);
-        let used = segment.used.load(Ordering::Relaxed);
-        debug_assert!(used + size <= segment.capacity());
-        space.base().wrapping_add((segment.start() + used) as usize)
-    }
-
-    /// Accounts for an entry that was written where [`Writer::start`] said, and returns its offset.
-    #[inline]
-    fn account(&mut self, id: u32, size: u64, run: bool, deadline: Option<u64>) -> u64 {
-        let segment = self.shared.space.segment(id);
-        let used = segment.used.load(Ordering::Relaxed);
-        segment.used.store(used + size, Ordering::Relaxed);
-        segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
-        if let Some(deadline) = deadline {
-            self.due(id, used, deadline);
-        }
-        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
-        log.live += size;
-        log.entries += 1;
-        self.core.debt += if run { segment.capacity() as i64 } else { size as i64 };
-        segment.start() + used
-    }
-
-    /// Notes that the entry at a byte of a segment expires at a time.
-    #[inline]
-    fn due(&mut self, id: u32, at: u64, deadline: u64) {
-        let segment = self.shared.space.segment(id);
-        if deadline < segment.min_deadline.load(Ordering::Relaxed) {
-            segment.min_deadline.store(deadline, Ordering::Relaxed);
-        }
-        if !self.shared.space.is_run(id) {
-            self.shared.space.part(id, at).note(segment.base.load(Ordering::Relaxed), deadline, at);
-        }
-        self.core.sweep.note(deadline);
-        if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
-            self.stripe.next_deadline.store(deadline, Ordering::Release);
-        }
-    }
-
-    fn adopt(&mut self, id: u32, log: usize, stamp: u32) {
-        let segment = self.shared.space.segment(id);
-        segment.log.store(log as u32, Ordering::Relaxed);
-        segment.stamp.store(stamp, Ordering::Relaxed);
-        self.shared.space.set_base(id, self.shared.clock.now());
-        self.core.logs[log & 1].push(&self.shared.space, id);
-        self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
-    }
-
-    /// Closes the open segment of a log. What is left of it is lost until it is drained.
-    fn close(&mut self, log: usize) {
-        let id = std::mem::replace(&mut self.core.logs[log & 1].open, NONE);
-        self.closed(id);
-    }
-
-    /// As [`Writer::close`], for the segment that a compaction fills.
-    pub fn close_filling(&mut self, log: usize) {
-        let id = std::mem::replace(&mut self.core.logs[log & 1].filling, NONE);
-        self.closed(id);
-    }
-
-    fn closed(&mut self, id: u32) {
-        if id != NONE {
-            let segment = self.shared.space.segment(id);
-            if segment.live.load(Ordering::Relaxed) == 0 {
-                self.give_up(id);
-            } else {
-                self.core.debt += (segment.capacity() - segment.used.load(Ordering::Relaxed)) as i64;
-            }
-        }
-    }
-
-    /// Accounts for an entry that the index no longer points at (or never will again).
-    #[inline]
-    pub fn kill(&mut self, offset: u64, entry: Entry<'_>, header: Header, cause: Cause) {
-        let size = header.size() as u64;
-        let id = self.segment_of(offset, entry, header);
-        entry.mark_dead();
-        let segment = self.shared.space.segment(id);
-        let live = segment.live.load(Ordering::Relaxed) - size;
-        segment.live.store(live, Ordering::Relaxed);
-        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
-        log.live -= size;
-        log.entries -= 1;
-        let open = log.is_open(id);
-        let tally = &mut self.core.tally;
-        match cause {
-            Cause::Overwritten | Cause::Moved => {}
-            Cause::Deleted => tally.deletes += 1,
-            Cause::Expired => tally.expirations += 1,
-            Cause::Invalidated => tally.invalidations += 1,
-            Cause::Evicted => tally.evictions += 1,
-        }
-        if !matches!(cause, Cause::Overwritten | Cause::Moved) {
-            self.give_place_back();
-        }
-        if self.core.events.wants(cause as u8) {
-            self.tell(entry, header, cause);
-        }
-        if live == 0 && !open {
-            if FAST {
-                // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four.
-                debug_assert!(self.core.deferred_len < DEFERRED);
-                self.core.deferred[self.core.deferred_len % DEFERRED] = id;
-                self.core.deferred_len += 1;
-            } else {
-                self.give_up(id);
-            }
-        }
-    }
-
-    /// Notes what became of an entry, for whoever wants to hear of it. Apart, so that `kill` stays small enough to be inlined
-    /// in an overwriting set, where a call costs 49 instructions of 840.
-    #[cold]
-    #[inline(never)]
-    fn tell(&mut self, entry: Entry<'_>, header: Header, cause: Cause) {
-        self.core.events.push(cause as u8, entry.key(header), header.value_len());
-    }
-
-    /// Unlinks a segment without live entries: it is free after a grace period.
-    fn give_up(&mut self, id: u32) {
-        let segment = self.shared.space.segment(id);
-        debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
-        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
-        // What was passed of it has been counted, but for runs, whose size is the whole segment's.
-        let passed = if self.core.source.0 == id {
-            self.core.source.1
-        } else if log.tail == id && !self.shared.space.is_run(id) {
-            log.cursor
-        } else {
-            0
-        };
-        self.core.debt -= segment.capacity().saturating_sub(passed) as i64;
-        let newer = segment.newer.load(Ordering::Relaxed);
-        log.unlink(&self.shared.space, id);
-        if self.core.source.0 == id {
-            self.core.source = (NONE, 0);
-        }
-        self.core.choose = true;
-        self.core.sweep.leaves(id, newer);
-        self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
-        self.shared.space.retire(id);
-    }
-
-    /// The oldest live entry of a log. Dead ones before it are passed; expired ones are removed.
-    pub fn tail(&mut self, log: usize, step_bits: u32) -> Option<Tail<'a>> {
-        loop {
-            let id = self.core.logs[log & 1].tail;
-            if id == NONE {
-                return None;
-            }
-            if id == self.core.logs[log & 1].filling && !FAST {
-                self.close_filling(log);
-                continue;
-            }
-            let segment = self.shared.space.segment(id);
-            let cursor = self.core.logs[log & 1].cursor;
-            if cursor >= segment.used.load(Ordering::Relaxed) {
-                // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
-                debug_assert!(self.core.logs[log & 1].is_open(id) || FAST);
-                return None;
-            }
-            let offset = segment.start() + cursor;
-            if offset == self.core.newest {
-                return None;
-            }
-            let entry = self.entry(offset);
-            let header = entry.header();
-            if header.is_dead() {
-                if self.core.patience == 0 {
-                    return None;
-                }
-                self.core.patience -= 1;
-                self.core.logs[log & 1].cursor += header.size() as u64;
-                self.core.debt -= header.size() as i64;
-                continue;
-            }
-            let ahead = self.core.logs[log & 1].ahead;
-            let hash = if ahead.0 == offset { ahead.1 } else { self.shared.hasher.hash(entry.key(header)) };
-            if let Some(cause) = self.gone(entry, header) {
-                self.pass(log, header, entry);
-                self.unindex(hash, offset);
-                self.kill(offset, entry, header, cause);
-                continue;
-            }
-            let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
-            let weight = self.weight(header.size());
-            return Some(Tail { id, offset, entry, header, hash, stamp, weight });
-        }
-    }
-
-    /// Moves the drain past the entry it stands at.
-    fn pass(&mut self, log: usize, header: Header, entry: Entry<'_>) {
-        let log = &mut self.core.logs[log & 1];
-        log.cursor += header.size() as u64;
-        if entry.run(header).is_none() {
-            self.core.debt -= header.size() as i64;
-        }
-    }
-
-    pub fn unindex(&mut self, hash: u64, offset: u64) {
-        if let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset) {
-            self.stripe.index.remove(&mut self.core.index, place);
-        }
-    }
-
-    /// Drains one entry as the policy says, or drops it in any case.
-    pub fn drain_one<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
-        let sizes = self.sizes();
-        let first = policy.victim(&sizes);
-        let step_bits = policy.clock().step_bits;
-        let (log, tail) = match self.tail(first, step_bits) {
-            Some(tail) => (first, tail),
-            // There may be more behind the dead ones: the other log isn't to pay for it.
-            None if self.core.patience == 0 => return Drained::Nothing,
-            None => match self.tail(1 - first, step_bits) {
-                Some(tail) => (1 - first, tail),
-                None => return Drained::Nothing,
-            },
-        };
-        let size = tail.header.size() as u64;
-        let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(), &sizes) };
-        if let Verdict::Keep { log: to, bits } = verdict {
-            if FAST && !self.has_room(to, size, policy.clock()) {
-                self.leave(log, &tail, Placement { log: to, bits });
-                return Drained::Nothing;
-            }
-            if self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
-                return Drained::Kept;
-            }
-        }
-        self.pass(log, tail.header, tail.entry);
-        self.unindex(tail.hash, tail.offset);
-        self.kill(tail.offset, tail.entry, tail.header, Cause::Evicted);
-        Drained::Dropped
-    }
-
-    /// Moves the oldest entry of a log to the young end of one. False if there is no room for the copy.
-    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
-        let &Tail { id, offset, entry, header, hash, .. } = tail;
-        if header.is_run() {
-            // Nothing to copy: the run itself goes to the other end.
-            let space = &self.shared.space;
-            let size = header.size() as u64;
-            // Where it goes the sweep may have been.
-            self.core.sweep.leaves(id, space.segment(id).newer.load(Ordering::Relaxed));
-            self.core.sweep.note(space.segment(id).min_deadline.load(Ordering::Relaxed));
-            let from = &mut self.core.logs[log & 1];
-            from.unlink(space, id);
-            from.live -= size;
-            from.entries -= 1;
-            space.segment(id).log.store(to.log as u32, Ordering::Relaxed);
-            space.segment(id).stamp.store(clock.time, Ordering::Relaxed);
-            let target = &mut self.core.logs[to.log & 1];
-            target.push(space, id);
-            target.live += size;
-            target.entries += 1;
-            entry.set_policy_bits(to.bits);
-            return true;
-        }
-        let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
-        else {
-            // Lost from the index (see `Index::step`): it can only be dropped.
-            return false;
-        };
-        let Some(new) = self.append_copy(clock, to, entry, header) else { return false };
-        self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-        self.pass(log, header, entry);
-        self.core.tally.copied += header.size() as u64;
-        self.kill(offset, entry, header, Cause::Moved);
-        true
-    }
-
-    /// Whether what the last set left is to be paid still.
-    #[inline]
-    fn owes(&self) -> bool {
-        self.core.debt > -self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
-    }
-
-    /// Drains what is owed, a bounded number of entries.
-    #[inline(never)]
-    fn pay<P: Policy>(&mut self, policy: &mut P) {
-        self.core.newest = self.core.last;
-        let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
-        self.core.patience = 4 * most;
-        let mut extra = MAX_EXTRA;
-        for _ in 0..most {
-            if self.core.debt <= 0 {
-                if extra == 0 || self.core.debt <= -self.shared.space.lead() {
-                    break;
-                }
-                extra -= 1;
-            }
-            if self.core.deferred_len > 0
-                || self.core.patience == 0
-                || matches!(self.make_some_room(policy, Need::Later), Drained::Nothing | Drained::Waits)
-            {
-                break;
-            }
-        }
-        self.core.newest = 0;
-        self.core.patience = if FAST { 4 * MAX_FAST_DRAIN } else { usize::MAX };
-    }
-
-    /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
-    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more. The hash that it takes
-    /// is kept for the drain, and each entry is looked at once.
-    fn look_ahead<P: Policy>(&mut self, policy: &P) {
-        for log in 0..2 {
-            let (tail, cursor) = (self.core.logs[log].tail, self.core.logs[log].cursor);
-            if tail == NONE {
-                continue;
-            }
-            let segment = self.shared.space.segment(tail);
-            let offset = segment.start() + cursor;
-            if offset == self.core.logs[log].ahead.0 || cursor + 8 >= segment.used.load(Ordering::Relaxed) {
-                continue;
-            }
-            let entry = self.entry(offset);
-            let header = entry.header();
-            entry::prefetch(entry.address().wrapping_add(header.size()));
-            entry::prefetch(entry.address().wrapping_add(header.size() + 64));
-            if !header.is_dead() {
-                let hash = self.shared.hasher.hash(entry.key(header));
-                self.core.logs[log].ahead = (offset, hash);
-                self.stripe.index.prefetch(hash);
-                policy.prefetch(hash);
-            }
-        }
-    }
-
-    /// Drains until a segment has been given up, but not for long: the lock is wanted by others. `keeps` counts entries that
-    /// were kept instead, over the calls of one attempt.
-    pub fn give_room<P: Policy>(&mut self, policy: &mut P, keeps: &mut usize) -> Given {
-        let before = self.stripe.footprint.load(Ordering::Relaxed);
-        // Enough to compact a few segments of small entries; then they go without being asked about.
-        let most_keeps = (self.shared.space.segment_size() / 16) as usize;
-        for _ in 0..MAX_HOLD {
-            match self.make_some_room(policy, if *keeps > most_keeps { Need::Drop } else { Need::Now }) {
-                Drained::Kept => *keeps += 1,
-                Drained::Dropped => {}
-                Drained::Waits => return Given::Waits,
-                Drained::Nothing => {
-                    // Only open segments are left, drained to their ends.
-                    for log in 0..2 {
-                        self.close(log);
-                        self.close_filling(log);
-                    }
-                    let less = self.stripe.footprint.load(Ordering::Relaxed) < before;
-                    return if less { Given::Some } else { Given::Nothing };
-                }
-            }
-            if self.stripe.footprint.load(Ordering::Relaxed) < before {
-                self.core.debt = 0;
-                return Given::Some;
-            }
-        }
-        Given::More
     }
 
     /// Forgets everything.
@@ -1354,56 +835,5 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 visit(entry.key(header), self.value(entry, header));
             }
         })
-    }
-
-    /// Checks everything that should be true of the stripe. For tests.
-    pub fn check(&self) {
-        let space = &self.shared.space;
-        self.stripe.index.check(&self.core.index);
-        let (mut entries, mut footprint) = (0, 0);
-        for (number, log) in self.core.logs.iter().enumerate() {
-            let (mut live_entries, mut live_bytes, mut log_footprint) = (0, 0, 0);
-            for id in log.segments(space) {
-                let segment = space.segment(id);
-                assert_eq!(segment.log.load(Ordering::Relaxed) as usize, number);
-                assert!(segment.used.load(Ordering::Relaxed) <= segment.capacity());
-                log_footprint += segment.capacity();
-                let mut at = segment.first();
-                let mut live = 0;
-                while at < segment.used.load(Ordering::Relaxed) {
-                    let offset = segment.start() + at;
-                    let entry = self.entry(offset);
-                    let header = entry.header();
-                    at += header.size() as u64;
-                    if header.is_dead() {
-                        continue;
-                    }
-                    assert!(id != log.tail || at > log.cursor, "a live entry that the drain has passed");
-                    live += header.size() as u64;
-                    live_entries += 1;
-                    let key = entry.key(header);
-                    let found = self.find(self.shared.hasher.hash(key), key);
-                    assert!(found.is_some_and(|found| found.1 == offset), "a live entry that the index doesn't know");
-                    let earliest = segment.min_deadline.load(Ordering::Relaxed);
-                    assert!(self.core.sweep.is_at(id) || entry.deadline(header).is_none_or(|d| d >= earliest));
-                    if let (false, false, Some(d)) =
-                        (self.core.sweep.is_at(id), space.is_run(id), entry.deadline(header))
-                    {
-                        let at = offset - segment.start();
-                        let part = space.part(id, at).get(segment.base.load(Ordering::Relaxed));
-                        assert!(part.is_some_and(|(earliest, first)| earliest <= d && first <= at % PART));
-                    }
-                }
-                assert_eq!(live, segment.live.load(Ordering::Relaxed));
-                let deferred = self.core.deferred[..self.core.deferred_len].contains(&id);
-                assert!(live > 0 || log.is_open(id) || deferred, "a closed segment without live entries");
-                live_bytes += live;
-            }
-            assert_eq!((live_entries, live_bytes, log_footprint), (log.entries, log.live, log.footprint));
-            entries += live_entries;
-            footprint += log_footprint;
-        }
-        assert_eq!(entries, self.core.index.entries() as u64);
-        assert_eq!(footprint, self.stripe.footprint.load(Ordering::Relaxed));
     }
 }

@@ -1,0 +1,231 @@
+//! Appending: how entries get into segments, and what is accounted for when they come, and when they go.
+
+use crate::entry::{self, Entry, Header};
+use crate::policy::{Clock, Placement, Policy};
+use crate::space::NONE;
+use crate::stripe::{Cause, DEFERRED, Store, Writer};
+use crate::sync::Ordering;
+impl<'a, const FAST: bool> Writer<'a, FAST> {
+    /// Writes an entry at the young end of a log. None if there is no room.
+    pub fn append<P: Policy>(&mut self, policy: &P, to: Placement, store: &Store<'_>) -> Option<u64> {
+        let clock = policy.clock();
+        let mut shape = store.shape();
+        let size = shape.size() as u64;
+        let id = if self.shared.space.wants_run(size) {
+            if FAST {
+                return None;
+            }
+            let id = self.shared.space.take_run(size + 8)?;
+            shape.run = Some(id);
+            self.adopt(id, to.log, clock.time);
+            id
+        } else {
+            self.room(clock, to.log, size, false)?
+        };
+        let steps = self.steps(id, clock);
+        let size = shape.size() as u64;
+        let start = self.start(id, size);
+        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
+        unsafe { entry::write(start, &shape, to.bits, steps, store.key, store.value) };
+        Some(self.account(id, size, shape.run.is_some(), shape.deadline))
+    }
+
+    /// Writes a copy of an entry, which is not a run, at the young end of a log. None if there is no room.
+    pub fn append_copy(&mut self, clock: Clock, to: Placement, entry: Entry<'_>, header: Header) -> Option<u64> {
+        let id = self.room(clock, to.log, header.size() as u64, true)?;
+        Some(self.copy_to(id, entry, header, to.bits, self.steps(id, clock)))
+    }
+
+    /// Writes a copy of an entry, which is not a run, behind what a segment holds, which must have room.
+    pub fn copy_to(&mut self, id: u32, entry: Entry<'_>, header: Header, bits: u8, steps: u32) -> u64 {
+        let size = header.size() as u64;
+        let start = self.start(id, size);
+        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
+        unsafe { entry::write_copy(start, entry, header, bits, steps) };
+        self.account(id, size, false, entry.deadline(header))
+    }
+
+    /// The segment at the young end of a log, with room for so many bytes.
+    pub fn room(&mut self, clock: Clock, log: usize, size: u64, for_keep: bool) -> Option<u32> {
+        let open = self.core.logs[log & 1].open;
+        if self.takes(open, size, clock) {
+            return Some(open);
+        }
+        if FAST {
+            return None;
+        }
+        let fresh = self.shared.space.take_segment(for_keep)?;
+        self.close(log);
+        self.adopt(fresh, log, clock.time);
+        self.core.logs[log & 1].open = fresh;
+        Some(fresh)
+    }
+
+    /// Steps of the policy's clock since a segment was opened.
+    #[inline]
+    pub fn steps(&self, id: u32, clock: Clock) -> u32 {
+        clock.time.wrapping_sub(self.shared.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
+    }
+
+    /// Whether an open segment has room for so many bytes, and isn't too old to say when they came.
+    #[inline]
+    pub fn takes(&self, id: u32, size: u64, clock: Clock) -> bool {
+        self.fits(id, size) && self.steps(id, clock) <= entry::MAX_STEPS
+    }
+
+    /// Whether so many bytes fit behind what a segment holds.
+    #[inline]
+    pub fn fits(&self, id: u32, size: u64) -> bool {
+        id != NONE && {
+            let segment = self.shared.space.segment(id);
+            segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
+        }
+    }
+
+    /// Where the next entry of a segment goes, which must have room for it.
+    #[inline]
+    pub fn start(&self, id: u32, size: u64) -> *mut u8 {
+        let space = &self.shared.space;
+        let segment = space.segment(id);
+        let used = segment.used.load(Ordering::Relaxed);
+        debug_assert!(used + size <= segment.capacity());
+        space.base().wrapping_add((segment.start() + used) as usize)
+    }
+
+    /// Accounts for an entry that was written where [`Writer::start`] said, and returns its offset.
+    #[inline]
+    pub fn account(&mut self, id: u32, size: u64, run: bool, deadline: Option<u64>) -> u64 {
+        let segment = self.shared.space.segment(id);
+        let used = segment.used.load(Ordering::Relaxed);
+        segment.used.store(used + size, Ordering::Relaxed);
+        segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
+        if let Some(deadline) = deadline {
+            self.due(id, used, deadline);
+        }
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
+        log.live += size;
+        log.entries += 1;
+        self.core.debt += if run { segment.capacity() as i64 } else { size as i64 };
+        segment.start() + used
+    }
+
+    /// Notes that the entry at a byte of a segment expires at a time.
+    #[inline]
+    pub fn due(&mut self, id: u32, at: u64, deadline: u64) {
+        let segment = self.shared.space.segment(id);
+        if deadline < segment.min_deadline.load(Ordering::Relaxed) {
+            segment.min_deadline.store(deadline, Ordering::Relaxed);
+        }
+        if !self.shared.space.is_run(id) {
+            self.shared.space.part(id, at).note(segment.base.load(Ordering::Relaxed), deadline, at);
+        }
+        self.core.sweep.note(deadline);
+        if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
+            self.stripe.next_deadline.store(deadline, Ordering::Release);
+        }
+    }
+
+    pub fn adopt(&mut self, id: u32, log: usize, stamp: u32) {
+        let segment = self.shared.space.segment(id);
+        segment.log.store(log as u32, Ordering::Relaxed);
+        segment.stamp.store(stamp, Ordering::Relaxed);
+        self.shared.space.set_base(id, self.shared.clock.now());
+        self.core.logs[log & 1].push(&self.shared.space, id);
+        self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
+    }
+
+    /// Closes the open segment of a log. What is left of it is lost until it is drained.
+    pub fn close(&mut self, log: usize) {
+        let id = std::mem::replace(&mut self.core.logs[log & 1].open, NONE);
+        self.closed(id);
+    }
+
+    /// As [`Writer::close`], for the segment that a compaction fills.
+    pub fn close_filling(&mut self, log: usize) {
+        let id = std::mem::replace(&mut self.core.logs[log & 1].filling, NONE);
+        self.closed(id);
+    }
+
+    pub fn closed(&mut self, id: u32) {
+        if id != NONE {
+            let segment = self.shared.space.segment(id);
+            if segment.live.load(Ordering::Relaxed) == 0 {
+                self.give_up(id);
+            } else {
+                self.core.debt += (segment.capacity() - segment.used.load(Ordering::Relaxed)) as i64;
+            }
+        }
+    }
+
+    /// Accounts for an entry that the index no longer points at (or never will again).
+    #[inline]
+    pub fn kill(&mut self, offset: u64, entry: Entry<'_>, header: Header, cause: Cause) {
+        let size = header.size() as u64;
+        let id = self.segment_of(offset, entry, header);
+        entry.mark_dead();
+        let segment = self.shared.space.segment(id);
+        let live = segment.live.load(Ordering::Relaxed) - size;
+        segment.live.store(live, Ordering::Relaxed);
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
+        log.live -= size;
+        log.entries -= 1;
+        let open = log.is_open(id);
+        let tally = &mut self.core.tally;
+        match cause {
+            Cause::Overwritten | Cause::Moved => {}
+            Cause::Deleted => tally.deletes += 1,
+            Cause::Expired => tally.expirations += 1,
+            Cause::Invalidated => tally.invalidations += 1,
+            Cause::Evicted => tally.evictions += 1,
+        }
+        if !matches!(cause, Cause::Overwritten | Cause::Moved) {
+            self.give_place_back();
+        }
+        if self.core.events.wants(cause as u8) {
+            self.tell(entry, header, cause);
+        }
+        if live == 0 && !open {
+            if FAST {
+                // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four.
+                debug_assert!(self.core.deferred_len < DEFERRED);
+                self.core.deferred[self.core.deferred_len % DEFERRED] = id;
+                self.core.deferred_len += 1;
+            } else {
+                self.give_up(id);
+            }
+        }
+    }
+
+    /// Notes what became of an entry, for whoever wants to hear of it. Apart, so that `kill` stays small enough to be inlined
+    /// in an overwriting set, where a call costs 49 instructions of 840.
+    #[cold]
+    #[inline(never)]
+    pub fn tell(&mut self, entry: Entry<'_>, header: Header, cause: Cause) {
+        self.core.events.push(cause as u8, entry.key(header), header.value_len());
+    }
+
+    /// Unlinks a segment without live entries: it is free after a grace period.
+    pub fn give_up(&mut self, id: u32) {
+        let segment = self.shared.space.segment(id);
+        debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
+        let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
+        // What was passed of it has been counted, but for runs, whose size is the whole segment's.
+        let passed = if self.core.source.0 == id {
+            self.core.source.1
+        } else if log.tail == id && !self.shared.space.is_run(id) {
+            log.cursor
+        } else {
+            0
+        };
+        self.core.debt -= segment.capacity().saturating_sub(passed) as i64;
+        let newer = segment.newer.load(Ordering::Relaxed);
+        log.unlink(&self.shared.space, id);
+        if self.core.source.0 == id {
+            self.core.source = (NONE, 0);
+        }
+        self.core.choose = true;
+        self.core.sweep.leaves(id, newer);
+        self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
+        self.shared.space.retire(id);
+    }
+}
