@@ -28,6 +28,7 @@
 //! buckets that nothing overflowed from move nothing.
 
 use crate::os::{HUGE, PAGE, Region};
+use crate::pending::Marks;
 use crate::share::Share;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -121,6 +122,8 @@ pub struct Index {
     base: *mut u8,
     round: usize,
     max_buckets: u32,
+    /// Sets that wait to be put into the table: no business of it, but its line is the one that every reader looks at.
+    pub marks: Marks,
 }
 
 // SAFETY: `base` points into a mapping that outlives the index and is accessed as atomics only.
@@ -210,6 +213,7 @@ impl IndexSpace {
             round: HUGE,
             // Sixteen tags to a bucket keep them evenly filled.
             max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
+            marks: Marks::new(),
         };
         let pages = Index::pages_for(MIN_BUCKETS);
         space.reserve_index((pages * PAGE) as u64).then_some((

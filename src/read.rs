@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::extra;
 use crate::freshness::{self, State};
 use crate::index::{Moving, Slot};
+use crate::stripe::Stripe;
 use crate::tags::Judged;
 use std::convert::Infallible;
 
@@ -96,11 +97,23 @@ impl Shared {
         let matching = |slot| unsafe { self.entry_of(guard, slot, key) };
         // SAFETY: as above.
         let further = |slot| unsafe { self.entry_of(guard, slot, key) };
-        let found = self.stripe(hash).index.find(hash, matching, further)?;
+        let stripe = self.stripe(hash);
+        if stripe.index.marks.has(hash) && !self.complete_pending(stripe) {
+            return Err(Moving);
+        }
+        let found = stripe.index.find(hash, matching, further)?;
         // The header is read again rather than returned: what the closure returns then fits two registers, where the pair
         // came through memory, written in halves and read whole, which cost a hit of a small set 12 ns of 74.
         let found = found.map(|entry| (entry, entry.header()));
         Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
+    }
+
+    /// Completes the sets that wait in a stripe, if nobody has its lock and the fast door can.
+    #[cold]
+    #[inline(never)]
+    fn complete_pending(&self, stripe: &Stripe) -> bool {
+        let Some(mut state) = stripe.state.try_lock() else { return false };
+        state.fast_writer(self, stripe).is_some_and(|(mut writer, policy)| writer.complete_all(policy))
     }
 
     /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
@@ -152,9 +165,15 @@ impl Shared {
     /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out.
     #[inline(always)]
     pub(crate) fn patiently<T>(&self, hash: u64, mut attempt: impl FnMut() -> Result<T, Moving>) -> T {
+        let stripe = self.stripe(hash);
         let mut tries = 0;
         loop {
-            let _alone = (tries >= PATIENCE).then(|| self.stripe(hash).state.lock());
+            let _alone = (tries >= PATIENCE || stripe.index.marks.has(hash)).then(|| {
+                let mut state = stripe.lock();
+                let (mut writer, policy) = state.writer(self, stripe);
+                writer.finish_key(policy, hash);
+                state
+            });
             if let Ok(done) = attempt() {
                 return done;
             }
