@@ -118,6 +118,11 @@ impl Pending {
         (!std::mem::replace(&mut record.asked, true)).then_some(record.hash)
     }
 
+    /// When the first of them expires.
+    pub fn earliest(&self) -> u64 {
+        (0..self.len).filter_map(|i| self.record(i).deadline).min().unwrap_or(u64::MAX)
+    }
+
     /// What readers are to see.
     #[inline]
     pub fn marks(&self) -> u32 {

@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::extra;
 use crate::freshness::{self, State};
 use crate::index::{Moving, Slot};
-use crate::stripe::Stripe;
 use crate::tags::Judged;
 use std::convert::Infallible;
 
@@ -98,7 +97,7 @@ impl Shared {
         // SAFETY: as above.
         let further = |slot| unsafe { self.entry_of(guard, slot, key) };
         let stripe = self.stripe(hash);
-        if stripe.index.marks.has(hash) && !self.complete_pending(stripe) {
+        if stripe.index.marks.has(hash) {
             return Err(Moving);
         }
         let found = stripe.index.find(hash, matching, further)?;
@@ -108,12 +107,18 @@ impl Shared {
         Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
     }
 
-    /// Completes the sets that wait in a stripe, if nobody has its lock and the fast door can.
+    /// For a reader who was in somebody's way, or somebody in his: if a set of this hash waits, completes it, provided that nobody
+    /// has the stripe's lock and that the fast door can.
     #[cold]
     #[inline(never)]
-    fn complete_pending(&self, stripe: &Stripe) -> bool {
-        let Some(mut state) = stripe.state.try_lock() else { return false };
-        state.fast_writer(self, stripe).is_some_and(|(mut writer, policy)| writer.complete_all(policy))
+    fn complete_pending(&self, hash: u64) {
+        let stripe = self.stripe(hash);
+        if stripe.index.marks.has(hash)
+            && let Some(mut state) = stripe.state.try_lock()
+            && let Some((mut writer, policy)) = state.fast_writer(self, stripe)
+        {
+            writer.complete_all(policy);
+        }
     }
 
     /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
@@ -266,10 +271,11 @@ impl Cache {
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let hash = shared.hasher.hash(key);
         let found = briefly(|| {
-            shared.try_find::<false, _>(&guard, hash, key, |entry, header| {
+            let found = shared.try_find::<false, _>(&guard, hash, key, |entry, header| {
                 let value = entry.value(header);
                 if value.len() > most { Err(None) } else { f(value).map_err(Some) }
-            })
+            });
+            found.inspect_err(|Moving| shared.complete_pending(hash))
         });
         match found {
             Ok(Some((Ok(taken), entry, header))) => {
@@ -300,7 +306,7 @@ impl Cache {
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let hash = shared.hasher.hash(key);
         let found = briefly(|| {
-            shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
+            let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
                 let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
                 let value = entry.value(header);
                 let taken = match judged {
@@ -309,7 +315,8 @@ impl Cache {
                     _ => Some(f(value).map_err(Some)),
                 };
                 (judged, taken)
-            })
+            });
+            found.inspect_err(|Moving| shared.complete_pending(hash))
         });
         match found {
             Ok(Some(((judged, Some(Ok(taken))), entry, header))) => {

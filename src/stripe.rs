@@ -67,6 +67,8 @@ pub struct State {
     pub core: Core,
     /// Decides.
     pub policy: AnyPolicy,
+    /// Sets that wait, in large caches.
+    pending: Option<Box<Pending>>,
 }
 
 /// Counts of what a stripe did. Only ever grow.
@@ -98,8 +100,6 @@ pub struct Core {
     /// Dead entries that the drain may still pass before it stops for this time.
     pub patience: usize,
     pub deferred_len: usize,
-    /// Sets that wait, in large caches.
-    pub pending: Option<Box<Pending>>,
     /// Counts.
     pub tally: Tally,
     /// The writers' side of the index.
@@ -207,6 +207,10 @@ pub struct Writer<'a, const FAST: bool> {
     pub shared: &'a Shared,
     pub stripe: &'a Stripe,
     pub core: &'a mut Core,
+    /// Sets that wait. None also while one is completed.
+    pub pending: Option<&'a mut Pending>,
+    /// The time when the stripe was taken in hand, if anything in it has a deadline.
+    now: u64,
 }
 
 impl<'a> Store<'a> {
@@ -229,6 +233,7 @@ impl Stripe {
             index,
             state: Mutex::new(State {
                 policy,
+                pending,
                 core: Core {
                     index: state,
                     logs: [Log::new(), Log::new()],
@@ -249,7 +254,6 @@ impl Stripe {
                     sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
                     deferred_len: 0,
-                    pending,
                     said: None,
                     loads: Loads::new(),
                     versions: 0,
@@ -258,6 +262,14 @@ impl Stripe {
             }),
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that something in the stripe expires at a time.
+    #[inline]
+    pub fn due(&self, deadline: u64) {
+        if deadline < self.next_deadline.load(Ordering::Relaxed) {
+            self.next_deadline.store(deadline, Ordering::Release);
         }
     }
 
@@ -294,7 +306,7 @@ impl State {
     /// Takes the stripe in hand. `self` is what `stripe`'s lock protects.
     pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a, false>, &'a mut AnyPolicy) {
         self.core.patience = usize::MAX;
-        let mut writer = Writer { shared, stripe, core: &mut self.core };
+        let mut writer = Writer::of(shared, stripe, &mut self.core, &mut self.pending);
         writer.flush();
         writer.carry_out(self.policy.clock());
         (writer, &mut self.policy)
@@ -311,7 +323,7 @@ impl State {
             return None;
         }
         self.core.patience = 4 * MAX_FAST_DRAIN;
-        Some((Writer { shared, stripe, core: &mut self.core }, &mut self.policy))
+        Some((Writer::of(shared, stripe, &mut self.core, &mut self.pending), &mut self.policy))
     }
 }
 
@@ -334,7 +346,7 @@ impl Writer<'_, false> {
     /// Drops the set that has waited longest, as there is no room for it, and the value that it was to replace.
     #[cold]
     fn evict_first(&mut self) {
-        let Some(mut pending) = self.core.pending.take() else { return };
+        let Some(pending) = self.pending.take() else { return };
         if let Some(store) = pending.first() {
             if let Some((place, offset, entry, header)) = self.find(store.hash, store.key) {
                 self.stripe.index.remove(&mut self.core.index, place);
@@ -346,11 +358,23 @@ impl Writer<'_, false> {
         }
         pending.pop();
         self.stripe.index.marks.set(pending.marks());
-        self.core.pending = Some(pending);
+        self.pending = Some(pending);
     }
 }
 
 impl<'a, const FAST: bool> Writer<'a, FAST> {
+    #[inline]
+    fn of(
+        shared: &'a Shared,
+        stripe: &'a Stripe,
+        core: &'a mut Core,
+        pending: &'a mut Option<Box<Pending>>,
+    ) -> Writer<'a, FAST> {
+        let timeless = stripe.next_deadline.load(Ordering::Relaxed) == u64::MAX;
+        let now = if timeless { 0 } else { shared.clock.now() };
+        Writer { shared, stripe, core, pending: pending.as_deref_mut(), now }
+    }
+
     /// The entry at an offset.
     #[inline]
     pub fn entry(&self, offset: u64) -> Entry<'a> {
@@ -399,7 +423,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Why an entry that is still in the index must not be served any more, if so.
     #[inline]
     pub fn gone(&self, entry: Entry<'_>, header: Header) -> Option<Cause> {
-        if entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now()) {
+        if entry.deadline(header).is_some_and(|deadline| deadline <= self.now) {
             Some(Cause::Expired)
         } else if header.has_extra() && self.shared.is_invalidated(entry, header) {
             Some(Cause::Invalidated)
@@ -453,7 +477,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
     pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         debug_assert_eq!(store.condition, Condition::Always);
-        if self.core.pending.is_some() {
+        if self.pending.is_some() {
             if Pending::takes(store) {
                 return self.put_off(policy, store);
             }
@@ -468,11 +492,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     fn put_off(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         if self.core.loads.has(store.hash)
-            || self.core.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete_first(policy)
+            || self.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete_first(policy)
         {
             return false;
         }
-        let Some(pending) = &mut self.core.pending else { return false };
+        let Some(pending) = &mut self.pending else { return false };
         if let Some(hash) = pending.unasked()
             && let Some(slot) = candidate(self.stripe.index.prefetch(hash), hash)
         {
@@ -482,13 +506,16 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         pending.push(store);
         self.stripe.index.marks.set(pending.marks());
+        if let Some(deadline) = store.deadline {
+            self.stripe.due(deadline);
+        }
         true
     }
 
     /// Completes the set that has waited longest. False if only the slow door can, or if there is no room.
     fn complete_first(&mut self, policy: &mut AnyPolicy) -> bool {
         // Taken out meanwhile, as the set has the whole stripe in hand.
-        let Some(mut pending) = self.core.pending.take() else { return true };
+        let Some(pending) = self.pending.take() else { return true };
         let done = pending.first().is_none_or(|store| {
             if FAST {
                 return self.try_set_now(policy, &store);
@@ -505,7 +532,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             pending.pop();
             self.stripe.index.marks.set(pending.marks());
         }
-        self.core.pending = Some(pending);
+        self.pending = Some(pending);
         done
     }
 
@@ -884,7 +911,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Forgets everything.
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
-        if let Some(pending) = &mut self.core.pending {
+        if let Some(pending) = &mut self.pending {
             self.core.tally.sets += pending.forget() as u64;
             self.stripe.index.marks.set(0);
         }
