@@ -4,9 +4,10 @@
 //! on the length, costs 5 to 8 ns of a hit that takes 40; two or four loads of 16 bytes that may overlap cost one or two.
 //!
 //! [`copy_out`] and [`copy_in`] are for bytes that one thread writes while others read (`sequence`): what the one may read
-//! is torn between two writes, but the accesses themselves are atomic, each byte for itself.
+//! is torn between two writes, but the accesses themselves are atomic, each byte for itself. Long ones are copied by `wide`.
 
 use crate::sync::{AtomicU8, Ordering};
+use crate::wide;
 use std::ptr;
 
 /// Whether two slices are equal.
@@ -294,23 +295,12 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
         let store = |at: usize, bytes: u128| T::store16(to.add(at), bytes);
         if len > 128 {
             if F::PLAIN && T::PLAIN {
-                return ptr::copy_nonoverlapping(from, to, len);
+                ptr::copy_nonoverlapping(from, to, len);
+            } else if len >= wide::LEAST && wide::is_there() {
+                wide::copy(from, to, len);
+            } else {
+                copy_long::<F, T>(from, to, len);
             }
-            let mut at = 0;
-            while at + 64 < len {
-                let (a, b, c, d) = (chunk(at), chunk(at + 16), chunk(at + 32), chunk(at + 48));
-                store(at, a);
-                store(at + 16, b);
-                store(at + 32, c);
-                store(at + 48, d);
-                at += 64;
-            }
-            let (a, b) = (chunk(len - 64), chunk(len - 48));
-            store(len - 64, a);
-            store(len - 48, b);
-            let (a, b) = (chunk(len - 32), chunk(len - 16));
-            store(len - 32, a);
-            store(len - 16, b);
         } else if len >= 16 {
             if len > 32 {
                 if len > 64 {
@@ -344,6 +334,33 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
     }
 }
 
+/// # Safety
+/// As [`copy_as`]; `len` is at least 64.
+#[inline(always)]
+unsafe fn copy_long<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize) {
+    debug_assert!(len >= 64);
+    // SAFETY: as in `copy_as`.
+    unsafe {
+        let chunk = |at: usize| F::load16(from.add(at));
+        let store = |at: usize, bytes: u128| T::store16(to.add(at), bytes);
+        let mut at = 0;
+        while at + 64 < len {
+            let (a, b, c, d) = (chunk(at), chunk(at + 16), chunk(at + 32), chunk(at + 48));
+            store(at, a);
+            store(at + 16, b);
+            store(at + 32, c);
+            store(at + 48, d);
+            at += 64;
+        }
+        let (a, b) = (chunk(len - 64), chunk(len - 48));
+        store(len - 64, a);
+        store(len - 48, b);
+        let (a, b) = (chunk(len - 32), chunk(len - 16));
+        store(len - 32, a);
+        store(len - 16, b);
+    }
+}
+
 /// Copies as many bytes as both sides have. (`copy_from_slice` could panic, which has no place on the fast door's stack.)
 #[inline(always)]
 pub fn copy_most(to: &mut [u8], from: &[u8]) {
@@ -356,26 +373,51 @@ pub fn copy_most(to: &mut [u8], from: &[u8]) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_length_is_copied_and_compared() {
-        let source: Vec<u8> = (0..700u32).map(|i| (i * 7 + 3) as u8).collect();
-        for len in 0..700 {
-            let mut target = vec![0xee; 702];
-            for copy in [copy, copy_in, copy_out] {
+    /// How a copy is done.
+    type Way = unsafe fn(*const u8, *mut u8, usize);
+
+    /// Copies so many bytes in each way, from and to places at any distance from a boundary, and looks around them.
+    fn check(ways: &[Way], source: &[u8], target: &mut [u8], len: usize) {
+        for (from, to) in [(0, 1), (1, 0), (3, 3), (7, 16), (13, 31), (16, 33), (31, 17), (33, 63), (62, 32)] {
+            for way in ways {
+                let target = &mut target[..to + len + 64];
                 target.fill(0xee);
                 // SAFETY: both sides have room.
-                unsafe { copy(source.as_ptr(), target.as_mut_ptr().add(1), len) };
-                assert_eq!(target[0], 0xee);
-                assert_eq!(&target[1..=len], &source[..len]);
-                assert!(target[len + 1..].iter().all(|&b| b == 0xee));
+                unsafe { way(source[from..from + len].as_ptr(), target[to..to + len].as_mut_ptr(), len) };
+                assert!(target[..to].iter().chain(&target[to + len..]).all(|&b| b == 0xee), "{len} {from} {to}");
+                assert!(target[to..to + len] == source[from..from + len], "{len} {from} {to}");
             }
-            assert!(equal(&target[1..=len], &source[..len]));
+        }
+    }
+
+    #[test]
+    fn every_length_is_copied() {
+        wide::prepare();
+        let lengths = || (0..700).chain([4095, 4096, 4097, 8191, 16384, 16385]);
+        let source: Vec<u8> = (0..17_000u32).map(|i| (i * 7 + i / 256) as u8).collect();
+        let mut target = vec![0; 17_000];
+        for len in lengths() {
+            check(&[copy, copy_in, copy_out], &source, &mut target, len);
+        }
+        // Beyond some length these are used only where there is nothing wider.
+        for len in lengths().filter(|&len| len >= 64) {
+            check(&[copy_long::<Plain, Racing>, copy_long::<Racing, Plain>], &source, &mut target, len);
+        }
+    }
+
+    #[test]
+    fn every_length_is_compared() {
+        let source: Vec<u8> = (0..700u32).map(|i| (i * 7 + 3) as u8).collect();
+        for len in 0..700 {
+            let mut target = source[..len].to_vec();
+            assert!(equal(&target, &source[..len]));
             for at in 0..len {
-                target[1 + at] ^= 1;
-                assert!(!equal(&target[1..=len], &source[..len]), "{len} {at}");
-                target[1 + at] ^= 1;
+                target[at] ^= 1;
+                assert!(!equal(&target, &source[..len]), "{len} {at}");
+                target[at] ^= 1;
             }
-            assert!(!equal(&source[..len], &source[..len + 1 - 1 + usize::from(len < 699)]) || len == 699);
+            target.push(0);
+            assert!(!equal(&target, &source[..len]));
         }
     }
 }

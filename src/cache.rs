@@ -22,6 +22,7 @@ use crate::stripe::{Condition, Store, Stripe};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::tags::Invalidations;
 use crate::ttl::{Ttl, millis};
+use crate::wide;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -386,6 +387,7 @@ impl Cache {
     /// millisecond.
     pub fn new(options: Options) -> Result<Cache, Error> {
         epoch::start();
+        wide::prepare();
         let shared = Arc::new(Shared::new(&options)?);
         shared.family.set_root(&shared);
         Ok(Cache::of(shared))

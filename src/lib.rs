@@ -74,6 +74,7 @@ mod sync;
 mod tags;
 mod ttl;
 mod view;
+mod wide;
 
 pub use cache::Cache;
 pub use clock::{Clock, MockClock};

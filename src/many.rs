@@ -99,7 +99,9 @@ impl Cache {
             let key = keys.get(i);
             let mut take = |entry: Entry<'_>, header| {
                 let value = entry.value(header);
-                (value.len(), copied + value.len() <= most && answers.take(value))
+                // Tries that were overtaken count.
+                copied += value.len();
+                (value.len(), copied <= most && answers.take(value))
             };
             let found = likely.and_then(|entry| {
                 let (taken, header) = shared.try_take(&guard, hash, key, entry, &mut take)?;
@@ -112,7 +114,6 @@ impl Cache {
             };
             match found {
                 Ok(Some(((len, taken), entry, header))) => {
-                    copied += len;
                     if !taken {
                         break;
                     }

@@ -258,7 +258,7 @@ impl Cache {
     }
 
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
-    /// `most` bytes. This is what the fast door runs.
+    /// `most` bytes, in all its tries together. This is what the fast door runs.
     #[inline]
     pub(crate) fn try_read<T, E>(
         &self,
@@ -270,10 +270,12 @@ impl Cache {
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let hash = shared.hasher.hash(key);
+        let mut copied = 0;
         let found = briefly(|| {
             let found = shared.try_find::<false, _>(&guard, hash, key, |entry, header| {
                 let value = entry.value(header);
-                if value.len() > most { Err(None) } else { f(value).map_err(Some) }
+                copied += value.len();
+                if copied > most { Err(None) } else { f(value).map_err(Some) }
             });
             found.inspect_err(|Moving| shared.complete_pending(hash))
         });
@@ -305,13 +307,15 @@ impl Cache {
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let hash = shared.hasher.hash(key);
+        let mut copied = 0;
         let found = briefly(|| {
             let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
                 let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
                 let value = entry.value(header);
+                copied += value.len();
                 let taken = match judged {
                     Judged::Invalid => None,
-                    _ if value.len() > most => Some(Err(None)),
+                    _ if copied > most => Some(Err(None)),
                     _ => Some(f(value).map_err(Some)),
                 };
                 (judged, taken)
@@ -351,5 +355,84 @@ impl Cache {
             Ok::<_, Infallible>(())
         })
         .is_ok_and(|found| found.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::many::{Answers, Keys};
+    use crate::options::Options;
+
+    /// A cache with one value, and a stand-in for a writer that overwrites it whenever it is called.
+    fn overtaken(len: usize) -> (Cache, impl Fn()) {
+        let cache = Cache::new(Options::new(64 << 20)).unwrap();
+        cache.set(b"key", &vec![1; len]).unwrap();
+        let shared = cache.hold().unwrap();
+        let writer = move || {
+            let sequence = shared.sequences.of(shared.hasher.hash(b"key"));
+            assert!(sequence.begin(|| false));
+            sequence.end();
+        };
+        (cache, writer)
+    }
+
+    /// What the fast door does of a value of so many bytes that is overwritten under each of its tries.
+    fn tries(len: usize, most: usize) -> usize {
+        let (cache, overtake) = overtaken(len);
+        let mut tries = 0;
+        let taken = cache.try_read(b"key", most, |_| {
+            overtake();
+            tries += 1;
+            Ok::<_, Infallible>(())
+        });
+        assert!(matches!(taken, Err(TryError::Busy)));
+        let mut stateful = 0;
+        let taken = cache.try_read_with(b"key", most, &mut |_| panic!("nothing was found"), |_| {
+            overtake();
+            stateful += 1;
+            Ok::<_, Infallible>(())
+        });
+        assert!(matches!(taken, Err(TryError::Busy)));
+        assert_eq!(stateful, tries);
+        tries
+    }
+
+    #[test]
+    fn who_is_overtaken_on_the_fast_door_gives_up() {
+        assert_eq!(tries(10, 64 << 10), FAST_PATIENCE);
+        assert_eq!(tries(4 << 10, 64 << 10), FAST_PATIENCE);
+        assert_eq!(tries(4 << 10, 20_000), 4);
+        assert_eq!(tries(4 << 10, 4 << 10), 1);
+        assert_eq!(tries(4 << 10, 4095), 0);
+    }
+
+    struct Overtaken<F> {
+        overtake: F,
+        takes: usize,
+        answers: usize,
+    }
+
+    impl<F: Fn()> Answers for Overtaken<F> {
+        fn take(&mut self, _: Value<'_>) -> bool {
+            (self.overtake)();
+            self.takes += 1;
+            true
+        }
+        fn answer(&mut self, _: usize, _: Option<usize>) {
+            self.answers += 1;
+        }
+    }
+
+    #[test]
+    fn who_is_overtaken_on_the_fast_door_with_many_keys_gives_up() {
+        let (cache, overtake) = overtaken(1000);
+        let mut answers = Overtaken { overtake, takes: 0, answers: 0 };
+        let keys = Keys { bytes: b"nonekey", ends: &[4, 7] };
+        // The first key is a miss, so the call has done something.
+        assert!(matches!(cache.try_read_many(&keys, 0..2, 3500, &mut answers), Ok(1)));
+        assert_eq!((answers.takes, answers.answers), (3, 1));
+        assert!(matches!(cache.try_read_many(&keys, 1..2, 3500, &mut answers), Err(TryError::Busy)));
+        assert_eq!((answers.takes, answers.answers), (6, 1));
     }
 }
