@@ -5,7 +5,7 @@
 //! done. So a small set by the fast door leaves its key and value in its stripe's queue, has its bucket fetched, and returns.
 //! The next set of the stripe has the entry fetched that the bucket names, and the one after that finds both in the cache and
 //! completes the first. (A CPU does the same with its stores. `many` overlaps the misses of one call; this, those of
-//! several.) With two million entries an overwriting set takes XXX ns instead of YYY, and an evicting one XXX instead of YYY.
+//! several.) With two million entries an overwriting set takes 300 ns instead of 600 (docs/performance.md).
 //!
 //! To everybody else the set is done. Who looks for a key asks the stripe's [`Marks`] first, 16 bits of each waiting hash in
 //! the cache line that holds the index's shape, which he needs anyhow; and if it is among them completes what waits.
