@@ -4,11 +4,11 @@
 //! lock. Where a writer was at work it may have to begin anew: because slots of the index moved, or because the value was
 //! overwritten while it was copied (`sequence`). The slow door waits for the writers after a while, the fast door gives up.
 //!
-//! Most gets need none of that: the first slot with the key's tag in its home bucket is the right one, its entry has no
-//! extension, and nobody writes; or the home bucket says that there is none. That much is a *glance*, which is written without loops, so
-//! that it is compiled to a straight line of few instructions; what it can't answer is looked up anew, out of line. The
-//! instructions count in large caches as well: while a get waits for its entry's line, the CPU runs ahead, and reaches the next
-//! get's key only if no more than some 300 instructions lie between (docs/performance.md).
+//! Most gets need none of that: the first slot with the key's tag is the right one, its entry has no extension, and nobody
+//! writes; or there is none with that tag. That much is a *glance*: no second try, no closure, no call, so that it is compiled to one line
+//! of few instructions. What it can't answer is looked up anew, out of line. Instructions count in large caches as
+//! well: while a get waits for its entry's line, the CPU runs ahead, and reaches the key of the next get only if no more than some 300
+//! instructions lie between (docs/performance.md).
 
 use crate::bytes;
 use crate::cache::{Cache, Shared};
