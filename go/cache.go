@@ -3,7 +3,6 @@ package larder
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 	"unsafe"
 )
@@ -75,35 +74,30 @@ func (c *Cache) Close() error {
 // as it was and false, if there is no such key. dst may be nil. With a dst of enough
 // capacity Get allocates nothing.
 func (c *Cache) Get(dst, key []byte) ([]byte, bool) {
-	return c.get(dst, unsafe.SliceData(key), len(key))
-}
-
-// GetString is Get with a key that is a string, which is not copied.
-func (c *Cache) GetString(dst []byte, key string) ([]byte, bool) {
-	return c.get(dst, unsafe.StringData(key), len(key))
-}
-
-func (c *Cache) get(dst []byte, key *byte, keyLen int) ([]byte, bool) {
 	// Field by field: a literal would be made elsewhere and copied here, before each
 	// get.
 	var a call
 	a.cache = c.handle
-	a.key, a.keyLen = key, uintptr(keyLen)
-	free := dst[len(dst):cap(dst)]
-	a.buf, a.bufLen = unsafe.SliceData(free), uintptr(len(free))
-	st := a.get()
-	for st == statusBufferTooSmall {
-		// By the next time around the value may be another, and longer.
-		dst = slices.Grow(dst, int(a.outLen))
-		free = dst[len(dst):cap(dst)]
-		a.buf, a.bufLen = unsafe.SliceData(free), uintptr(len(free))
-		st = a.get()
-	}
+	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
+	a.buf, a.bufLen = room(dst)
+	// The fast door without a function between: in large caches the CPU reaches the
+	// caller's next key, while it waits for this value, only if little lies between.
+	st := a.knock()
 	runtime.KeepAlive(c)
-	if st != statusOK {
+	switch st {
+	case statusOK:
+		return dst[:len(dst)+int(a.outLen)], true
+	case statusNotFound:
 		return dst, false
 	}
-	return dst[:len(dst)+int(a.outLen)], true
+	dst, _, ok := a.insist(dst, st)
+	runtime.KeepAlive(c)
+	return dst, ok
+}
+
+// GetString is Get with a key that is a string, which is not copied.
+func (c *Cache) GetString(dst []byte, key string) ([]byte, bool) {
+	return c.Get(dst, unsafe.Slice(unsafe.StringData(key), len(key)))
 }
 
 // Set stores a copy of value under a copy of key, in place of any value that was there.

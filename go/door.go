@@ -1,6 +1,9 @@
 package larder
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // A call is what Get, Set and Delete hand to the core: one pointer to one struct,
 // through either door. Its layout is that of larder_call in larder.h, which
@@ -104,13 +107,39 @@ func FastDoor() bool { return fastDoor }
 // there: if one would have to wait, to allocate, or to copy more than 64 KiB, it
 // returns statusBusy and has done nothing, and the slow door does it.
 
-func (a *call) get() status {
+// room is where the value goes that get finds: behind what dst holds. (Not a method that
+// writes it to a call: what is stored through a pointer escapes.)
+func room(dst []byte) (*byte, uintptr) {
+	free := dst[len(dst):cap(dst)]
+	return unsafe.SliceData(free), uintptr(len(free))
+}
+
+// knock is get by the fast door alone.
+func (a *call) knock() status {
 	if fastDoor && a.cache.p != nil {
-		if st := a.fastGet(); st != statusBusy {
-			return st
+		return a.fastGet()
+	}
+	return statusBusy
+}
+
+// insist goes on with a get to which the fast door said st: by the slow one, and with a
+// dst that has room for the value. (The call is a copy, for the same reason.)
+func (a call) insist(dst []byte, st status) ([]byte, State, bool) {
+	for {
+		switch st {
+		case statusOK:
+			return dst[:len(dst)+int(a.outLen)], State(a.state), true
+		case statusBusy:
+			st = a.slowGet()
+		case statusBufferTooSmall:
+			// By the next time around the value may be another, and longer.
+			dst = slices.Grow(dst, int(a.outLen))
+			a.buf, a.bufLen = room(dst)
+			st = a.knock()
+		default:
+			return dst, Absent, false
 		}
 	}
-	return a.slowGet()
 }
 
 func (a *call) set() status {

@@ -121,18 +121,8 @@ func (c *Cache) lookup(dst []byte, key *byte, keyLen int) ([]byte, State, bool) 
 	a.cache = c.handle
 	a.key, a.keyLen = key, uintptr(keyLen)
 	a.flags = flagState
-	free := dst[len(dst):cap(dst)]
-	a.buf, a.bufLen = unsafe.SliceData(free), uintptr(len(free))
-	st := a.get()
-	for st == statusBufferTooSmall {
-		dst = slices.Grow(dst, int(a.outLen))
-		free = dst[len(dst):cap(dst)]
-		a.buf, a.bufLen = unsafe.SliceData(free), uintptr(len(free))
-		st = a.get()
-	}
+	a.buf, a.bufLen = room(dst)
+	dst, state, ok := a.insist(dst, a.knock())
 	runtime.KeepAlive(c)
-	if st != statusOK {
-		return dst, Absent, false
-	}
-	return dst[:len(dst)+int(a.outLen)], State(a.state), true
+	return dst, state, ok
 }

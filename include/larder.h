@@ -557,7 +557,7 @@ larder_status larder_events(const larder_cache *cache,
 // For the fast door from Go: larder_get. May return LARDER_BUSY.
 //
 // # Safety
-// `call` and its pointers are NULL or valid, and its cache is a handle that wasn't freed.
+// `call` is valid, its cache a handle that wasn't freed, and its key and buffer are valid for their lengths.
 size_t larder_fast_get(struct larder_call *call);
 
 // For the fast door from Go: larder_set or larder_set_ttl. May return LARDER_BUSY.

@@ -10,27 +10,77 @@ use crate::sync::{AtomicU8, Ordering};
 use crate::wide;
 use std::ptr;
 
-/// Whether two slices are equal.
+/// Sixteen bytes beside sixteen others. On x86-64 a vector, which stays one until the end is asked for: the compiler would
+/// carry a `u128` around in two registers.
+#[derive(Clone, Copy)]
+struct Pair(Lanes);
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m128i as Lanes;
+#[cfg(not(target_arch = "x86_64"))]
+use u128 as Lanes;
+
+#[cfg(target_arch = "x86_64")]
+impl Pair {
+    /// # Safety
+    /// Sixteen bytes are readable at both places.
+    #[inline(always)]
+    unsafe fn at(a: *const u8, b: *const u8) -> Pair {
+        use std::arch::x86_64::*;
+        // SAFETY: SSE2 is part of x86-64; the bytes are readable, as the caller promises.
+        unsafe { Pair(_mm_cmpeq_epi8(_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()))) }
+    }
+    #[inline(always)]
+    fn and(self, other: Pair) -> Pair {
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe { Pair(std::arch::x86_64::_mm_and_si128(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn is_equal(self) -> bool {
+        // SAFETY: as above.
+        unsafe { std::arch::x86_64::_mm_movemask_epi8(self.0) == 0xffff }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Pair {
+    /// # Safety
+    /// Sixteen bytes are readable at both places.
+    unsafe fn at(a: *const u8, b: *const u8) -> Pair {
+        // SAFETY: as the caller promises.
+        unsafe { Pair(ptr::read_unaligned(a.cast::<u128>()) ^ ptr::read_unaligned(b.cast::<u128>())) }
+    }
+    fn and(self, other: Pair) -> Pair {
+        Pair(self.0 | other.0)
+    }
+    fn is_equal(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Whether two slices are equal. Long ones are compared without a call as well: around a call, those who compare would have
+/// to put away what they hold in registers, for every key.
 #[inline(always)]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
     let len = a.len();
-    if len > 64 {
-        return a == b;
-    }
-    // SAFETY: all loads lie within the `len` bytes of each slice: the second of each pair ends where the slice ends.
+    // SAFETY: all loads lie within the `len` bytes of each slice: the last of each size ends where the slice ends.
     unsafe {
         let (a, b) = (a.as_ptr(), b.as_ptr());
-        let differ =
-            |at: usize| ptr::read_unaligned(a.add(at).cast::<u128>()) ^ ptr::read_unaligned(b.add(at).cast::<u128>());
         if len >= 16 {
-            let mut difference = differ(0) | differ(len - 16);
+            let pair = |at: usize| Pair::at(a.add(at), b.add(at));
+            let mut pairs = pair(0).and(pair(len - 16));
             if len > 32 {
-                difference |= differ(16) | differ(len - 32);
+                pairs = pairs.and(pair(16)).and(pair(len - 32));
+                let mut at = 32;
+                while at + 32 < len {
+                    pairs = pairs.and(pair(at)).and(pair(at + 16));
+                    at += 32;
+                }
             }
-            difference == 0
+            pairs.is_equal()
         } else if len >= 8 {
             let word = |p: *const u8, at: usize| ptr::read_unaligned(p.add(at).cast::<u64>());
             (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8)) == 0
@@ -48,8 +98,8 @@ trait Access {
     /// Whether a call of memcpy may do it.
     const PLAIN: bool;
     /// # Safety
-    /// Sixteen bytes from `from` on are readable.
-    unsafe fn load16(from: *const u8) -> u128;
+    /// Sixteen bytes at this distance from `from` are readable. (A constant becomes part of the instruction.)
+    unsafe fn load16<const AT: isize>(from: *const u8) -> u128;
     /// # Safety
     /// As `load16`, for eight.
     unsafe fn load8(from: *const u8) -> u64;
@@ -60,8 +110,8 @@ trait Access {
     /// As `load16`, for one.
     unsafe fn load1(from: *const u8) -> u8;
     /// # Safety
-    /// Sixteen bytes from `to` on are writable.
-    unsafe fn store16(to: *mut u8, bytes: u128);
+    /// Sixteen bytes at this distance from `to` are writable.
+    unsafe fn store16<const AT: isize>(to: *mut u8, bytes: u128);
     /// # Safety
     /// As `store16`, for eight.
     unsafe fn store8(to: *mut u8, bytes: u64);
@@ -80,9 +130,9 @@ impl Access for Plain {
     const PLAIN: bool = true;
 
     #[inline(always)]
-    unsafe fn load16(from: *const u8) -> u128 {
+    unsafe fn load16<const AT: isize>(from: *const u8) -> u128 {
         // SAFETY: as the caller promises.
-        unsafe { ptr::read_unaligned(from.cast()) }
+        unsafe { ptr::read_unaligned(from.offset(AT).cast()) }
     }
     #[inline(always)]
     unsafe fn load8(from: *const u8) -> u64 {
@@ -100,9 +150,9 @@ impl Access for Plain {
         unsafe { *from }
     }
     #[inline(always)]
-    unsafe fn store16(to: *mut u8, bytes: u128) {
+    unsafe fn store16<const AT: isize>(to: *mut u8, bytes: u128) {
         // SAFETY: as the caller promises.
-        unsafe { ptr::write_unaligned(to.cast(), bytes) }
+        unsafe { ptr::write_unaligned(to.offset(AT).cast(), bytes) }
     }
     #[inline(always)]
     unsafe fn store8(to: *mut u8, bytes: u64) {
@@ -131,14 +181,14 @@ impl Access for Racing {
     const PLAIN: bool = false;
 
     #[inline(always)]
-    unsafe fn load16(from: *const u8) -> u128 {
+    unsafe fn load16<const AT: isize>(from: *const u8) -> u128 {
         let bytes: std::arch::x86_64::__m128i;
         // SAFETY: SSE2 is part of x86-64; the bytes are readable, as the caller promises. In assembly, because another thread
         // may be storing to them: an unaligned vector load reads each of its bytes once, whole, which is what sixteen relaxed
         // atomic loads may do; and the compiler makes no use of what it doesn't know to be a load.
         unsafe {
             std::arch::asm!(
-                "movdqu {bytes}, [{from}]", from = in(reg) from, bytes = out(xmm_reg) bytes,
+                "movdqu {bytes}, [{from} + {at}]", from = in(reg) from, at = const AT, bytes = out(xmm_reg) bytes,
                 options(nostack, preserves_flags, readonly)
             );
             std::mem::transmute(bytes)
@@ -174,12 +224,12 @@ impl Access for Racing {
         unsafe { (*from.cast::<AtomicU8>()).load(Ordering::Relaxed) }
     }
     #[inline(always)]
-    unsafe fn store16(to: *mut u8, bytes: u128) {
+    unsafe fn store16<const AT: isize>(to: *mut u8, bytes: u128) {
         // SAFETY: the bytes are writable, as the caller promises. In assembly as in `load16`: sixteen relaxed atomic stores.
         unsafe {
             let bytes: std::arch::x86_64::__m128i = std::mem::transmute(bytes);
             std::arch::asm!(
-                "movdqu [{to}], {bytes}", to = in(reg) to, bytes = in(xmm_reg) bytes,
+                "movdqu [{to} + {at}], {bytes}", to = in(reg) to, at = const AT, bytes = in(xmm_reg) bytes,
                 options(nostack, preserves_flags)
             );
         }
@@ -216,9 +266,9 @@ impl Access for Racing {
 impl Access for Racing {
     const PLAIN: bool = false;
 
-    unsafe fn load16(from: *const u8) -> u128 {
+    unsafe fn load16<const AT: isize>(from: *const u8) -> u128 {
         // SAFETY: as the caller promises.
-        u128::from_ne_bytes(std::array::from_fn(|i| unsafe { Self::load1(from.add(i)) }))
+        u128::from_ne_bytes(std::array::from_fn(|i| unsafe { Self::load1(from.offset(AT).add(i)) }))
     }
     unsafe fn load8(from: *const u8) -> u64 {
         // SAFETY: as the caller promises.
@@ -233,9 +283,10 @@ impl Access for Racing {
         // SAFETY: the byte is readable, and everyone accesses it as an atomic meanwhile.
         unsafe { (*from.cast::<AtomicU8>()).load(Ordering::Relaxed) }
     }
-    unsafe fn store16(to: *mut u8, bytes: u128) {
+    unsafe fn store16<const AT: isize>(to: *mut u8, bytes: u128) {
         // SAFETY: as the caller promises.
-        bytes.to_ne_bytes().into_iter().enumerate().for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
+        let store = |(i, byte)| unsafe { Self::store1(to.offset(AT).add(i), byte) };
+        bytes.to_ne_bytes().into_iter().enumerate().for_each(store);
     }
     unsafe fn store8(to: *mut u8, bytes: u64) {
         // SAFETY: as the caller promises.
@@ -291,8 +342,6 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
     // SAFETY: all loads and stores lie within the `len` bytes of each side: the last of each size ends where they end. The
     // sides don't overlap, so the order of loads and stores is free.
     unsafe {
-        let chunk = |at: usize| F::load16(from.add(at));
-        let store = |at: usize, bytes: u128| T::store16(to.add(at), bytes);
         if len > 128 {
             if F::PLAIN && T::PLAIN {
                 ptr::copy_nonoverlapping(from, to, len);
@@ -302,21 +351,23 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
                 copy_long::<F, T>(from, to, len);
             }
         } else if len >= 16 {
+            let (end, to_end) = (from.add(len), to.add(len));
             if len > 32 {
                 if len > 64 {
-                    let (a, b, c, d) = (chunk(32), chunk(48), chunk(len - 64), chunk(len - 48));
-                    store(32, a);
-                    store(48, b);
-                    store(len - 64, c);
-                    store(len - 48, d);
+                    let (a, b) = (F::load16::<32>(from), F::load16::<48>(from));
+                    let (c, d) = (F::load16::<-64>(end), F::load16::<-48>(end));
+                    T::store16::<32>(to, a);
+                    T::store16::<48>(to, b);
+                    T::store16::<-64>(to_end, c);
+                    T::store16::<-48>(to_end, d);
                 }
-                let (a, b) = (chunk(16), chunk(len - 32));
-                store(16, a);
-                store(len - 32, b);
+                let (a, b) = (F::load16::<16>(from), F::load16::<-32>(end));
+                T::store16::<16>(to, a);
+                T::store16::<-32>(to_end, b);
             }
-            let (a, b) = (chunk(0), chunk(len - 16));
-            store(0, a);
-            store(len - 16, b);
+            let (a, b) = (F::load16::<0>(from), F::load16::<-16>(end));
+            T::store16::<0>(to, a);
+            T::store16::<-16>(to_end, b);
         } else if len >= 8 {
             let (a, b) = (F::load8(from), F::load8(from.add(len - 8)));
             T::store8(to, a);
@@ -341,8 +392,8 @@ unsafe fn copy_long<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usi
     debug_assert!(len >= 64);
     // SAFETY: as in `copy_as`.
     unsafe {
-        let chunk = |at: usize| F::load16(from.add(at));
-        let store = |at: usize, bytes: u128| T::store16(to.add(at), bytes);
+        let chunk = |at: usize| F::load16::<0>(from.add(at));
+        let store = |at: usize, bytes: u128| T::store16::<0>(to.add(at), bytes);
         let mut at = 0;
         while at + 64 < len {
             let (a, b, c, d) = (chunk(at), chunk(at + 16), chunk(at + 32), chunk(at + 48));

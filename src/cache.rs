@@ -70,6 +70,8 @@ pub struct Shared {
     fixed_bytes: u64,
     /// The stripes' number is two to this power.
     pub stripe_bits: u32,
+    /// The bits of a hash that choose the stripe.
+    stripe_mask: u64,
 }
 
 /// Budgets from here on have huge pages for the index. The last one is full only in part, which counts: in a cache of 64 MiB
@@ -211,6 +213,7 @@ impl Shared {
             far,
             fixed_bytes,
             stripe_bits: count.trailing_zeros(),
+            stripe_mask: count as u64 - 1,
         };
         for stripe in &shared.stripes {
             let mut state = stripe.state.lock();
@@ -289,10 +292,10 @@ impl Shared {
     /// The stripe of a hash.
     #[inline]
     pub fn stripe(&self, hash: u64) -> &Stripe {
-        let number = hash as usize & ((1 << self.stripe_bits) - 1);
-        debug_assert_eq!(1 << self.stripe_bits, self.stripes.len());
-        // SAFETY: there are two to the power of `stripe_bits` stripes, from the making of the cache on. (A checked index
-        // could panic, which has no place on the fast door's stack.)
+        let number = (hash & self.stripe_mask) as usize;
+        debug_assert_eq!(self.stripe_mask as usize + 1, self.stripes.len());
+        // SAFETY: there is one stripe more than the mask, from the making of the cache on. (A checked index could panic, which
+        // has no place on the fast door's stack.)
         unsafe { self.stripes.get_unchecked(number) }
     }
 
@@ -325,6 +328,12 @@ impl Shared {
     #[inline]
     pub(crate) fn try_line(&self, guard: &Guard) -> Option<Handle<'_>> {
         self.counters.line(guard)
+    }
+
+    /// As [`Shared::try_line`], for the threads that don't share one.
+    #[inline]
+    pub(crate) fn own_line(&self, guard: &Guard) -> Option<Handle<'_>> {
+        self.counters.own_line(guard)
     }
 
     /// Counts a hit or a miss.
@@ -483,7 +492,7 @@ impl Cache {
     /// As [`Cache::set_ttl`], but gives up where that would have to wait, take a segment or call the system. This is what
     /// the fast door runs.
     pub(crate) fn try_store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let guard = epoch::try_enter().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         match shared.check_lengths(key.len(), value.len()) {
             Ok(()) => {}
@@ -516,7 +525,7 @@ impl Cache {
 
     /// As [`Cache::delete`], for the fast door.
     pub(crate) fn try_delete(&self, key: &[u8]) -> Result<bool, TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let guard = epoch::try_enter().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let hash = shared.hasher.hash(key);
         let stripe = shared.stripe(hash);

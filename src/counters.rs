@@ -37,16 +37,17 @@ impl Counters {
     /// The line of a thread, if its chunk was made before. Never allocates.
     #[inline]
     pub fn line(&self, guard: &Guard) -> Option<Handle<'_>> {
+        let shared = || Handle { line: &self.shared, shared: true };
+        self.own_line(guard).or_else(|| (guard.thread() >= CHUNK * CHUNKS).then(shared))
+    }
+
+    /// As [`Counters::line`], for the threads that don't share one.
+    #[inline]
+    pub fn own_line(&self, guard: &Guard) -> Option<Handle<'_>> {
         let thread = guard.thread();
-        let Some(chunk) = self.chunks.get(thread / CHUNK) else {
-            return Some(Handle { line: &self.shared, shared: true });
-        };
-        let chunk = chunk.load(Ordering::Acquire);
-        if chunk.is_null() {
-            return None;
-        }
+        let chunk = self.chunks.get(thread / CHUNK)?.load(Ordering::Acquire);
         // SAFETY: chunks live as long as the counters.
-        let line = unsafe { &(&*chunk)[thread % CHUNK] };
+        let line = unsafe { &chunk.as_ref()?[thread % CHUNK] };
         Some(Handle { line, shared: false })
     }
 

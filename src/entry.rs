@@ -170,6 +170,12 @@ impl Header {
         self.word & RUN != 0
     }
 
+    /// Whether at most a deadline stands between the header and the key.
+    #[inline]
+    pub fn is_plain(self) -> bool {
+        self.word & (EXTRA | RUN) == 0
+    }
+
     /// Whether the entry is gone from the index.
     #[inline]
     pub fn is_dead(self) -> bool {
@@ -196,7 +202,7 @@ impl Header {
     /// Whether the value may be overwritten in place.
     #[inline]
     pub fn may_change(self) -> bool {
-        self.value_len() <= IN_PLACE && !self.is_run() && !self.has_extra()
+        self.value_len() <= IN_PLACE && self.is_plain()
     }
 
     /// The header after the value has been overwritten in place by one of this length, which counts as a use.
@@ -294,6 +300,13 @@ impl<'g> Entry<'g> {
             return Header { extra: self.word(header.plain_words()).load(Ordering::Relaxed), ..header };
         }
         header
+    }
+
+    /// As [`Entry::header`], of an entry that [is plain](Header::is_plain).
+    #[inline]
+    pub fn plain_header(&self) -> Option<Header> {
+        let header = Header { word: self.word(0).load(Ordering::Relaxed), extra: 0 };
+        header.is_plain().then_some(header)
     }
 
     /// One of the words that the extension announces, if it does.

@@ -32,6 +32,8 @@ pub struct Slot {
     /// 0 when the thread is not inside the cache, else the epoch it pinned.
     epoch: AtomicU64,
     claimed: AtomicBool,
+    /// Whether its readers pay for a fence of their own: a copy of what [`ASYMMETRIC`] says, in the line at hand.
+    fenced: bool,
     id: usize,
 }
 
@@ -82,6 +84,11 @@ enum Leave {
 }
 
 impl Guard {
+    #[inline]
+    fn new(slot: &'static Slot, leave: Leave) -> Guard {
+        Guard { slot, leave, _not_send: std::marker::PhantomData }
+    }
+
     /// The number of the thread's slot: below 65,536, and no two living threads share one.
     #[inline]
     pub fn thread(&self) -> usize {
@@ -120,20 +127,31 @@ pub fn pin() -> Guard {
 /// Pins the epoch if this thread has done so before: no allocation, no lock, no system call.
 #[inline]
 pub fn try_pin() -> Option<Guard> {
-    let slot = LOCAL.try_with(Cell::get).ok()?;
-    if slot.is_null() {
-        return None;
+    let slot = local()?;
+    if slot.epoch.load(Ordering::Relaxed) != 0 {
+        return Some(Guard::new(slot, Leave::Stay));
     }
-    // SAFETY: slots live in chunks that are never freed.
-    let slot = unsafe { &*slot };
     Some(pin_slot(slot, Leave::Unpin))
+}
+
+/// As [`try_pin`], for who comes from outside: the thread isn't pinned. (So it needn't be remembered how to leave.)
+#[inline]
+pub fn try_enter() -> Option<Guard> {
+    let slot = local().filter(|slot| slot.epoch.load(Ordering::Relaxed) == 0)?;
+    Some(pin_slot(slot, Leave::Unpin))
+}
+
+/// The thread's slot, if it has one.
+#[inline]
+fn local() -> Option<&'static Slot> {
+    let slot = LOCAL.try_with(Cell::get).ok()?;
+    // SAFETY: slots live in chunks that are never freed.
+    unsafe { slot.as_ref() }
 }
 
 #[inline]
 fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
-    if slot.epoch.load(Ordering::Relaxed) != 0 {
-        return Guard { slot, leave: Leave::Stay, _not_send: std::marker::PhantomData };
-    }
+    debug_assert_eq!(slot.epoch.load(Ordering::Relaxed), 0);
     let epoch = GLOBAL.0.load(Ordering::Acquire);
     if cfg!(larder_tsan) {
         // ThreadSanitizer knows no fences; a swap orders the same and it understands it.
@@ -142,13 +160,13 @@ fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
         // Release, as the store of 0 when leaving: a scan that sees this pin must also be ordered after what was read under
         // the one before it. (The same instruction on x86.)
         slot.epoch.store(epoch, Ordering::Release);
-        if ASYMMETRIC.load(Ordering::Relaxed) {
-            compiler_fence(Ordering::SeqCst);
-        } else {
+        if slot.fenced {
             fence(Ordering::SeqCst);
+        } else {
+            compiler_fence(Ordering::SeqCst);
         }
     }
-    Guard { slot, leave, _not_send: std::marker::PhantomData }
+    Guard::new(slot, leave)
 }
 
 #[cold]
@@ -170,6 +188,7 @@ fn claim() -> &'static Slot {
                 let fresh = Box::into_raw(Box::new(std::array::from_fn(|i| Slot {
                     epoch: AtomicU64::new(0),
                     claimed: AtomicBool::new(false),
+                    fenced: !ASYMMETRIC.load(Ordering::Relaxed),
                     id: c * CHUNK + i,
                 })));
                 chunk = match entry.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
@@ -243,8 +262,7 @@ pub fn safe_before() -> u64 {
 
 /// Whether this thread is inside the cache now.
 pub fn is_pinned() -> bool {
-    // SAFETY: slots live in chunks that are never freed.
-    LOCAL.try_with(Cell::get).is_ok_and(|slot| !slot.is_null() && unsafe { (*slot).epoch.load(Ordering::Relaxed) } != 0)
+    local().is_some_and(|slot| slot.epoch.load(Ordering::Relaxed) != 0)
 }
 
 /// Waits until everyone who was inside when it was called has left. The caller must not be pinned.

@@ -120,7 +120,8 @@ pub struct Index {
     split: AtomicU32,
     extent_bits: u32,
     base: *mut u8,
-    round: usize,
+    /// Bytes of the other stripes' tables between two extents.
+    gap: usize,
     max_buckets: u32,
     /// Sets that wait to be put into the table: no business of it, but its line is the one that every reader looks at.
     pub marks: Marks,
@@ -210,7 +211,7 @@ impl IndexSpace {
             extent_bits: (extent / BUCKET_BYTES).trailing_zeros(),
             // SAFETY: the first extents of all stripes lie in the region's first 2 MiB.
             base: unsafe { self.region.start().add(stripe * extent) },
-            round: HUGE,
+            gap: HUGE - extent,
             // Sixteen tags to a bucket keep them evenly filled.
             max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
             marks: Marks::new(),
@@ -236,22 +237,54 @@ impl IndexSpace {
 
 /// A bucket as it was read: which slots match (an empty one may, for tag 0), and whether none was empty.
 struct Seen {
-    matches: u32,
+    matches: Matches,
     full: bool,
+}
+
+/// Slots of a bucket: two bits each, as the comparison of vectors leaves them.
+#[derive(Clone, Copy)]
+struct Matches(u32);
+
+impl Matches {
+    /// The first, which is looked at next, if there is one.
+    #[inline(always)]
+    fn first(self) -> Option<usize> {
+        (self.0 != 0).then(|| (self.0.trailing_zeros() / 2) as usize & (SLOTS - 1))
+    }
+}
+
+impl Iterator for Matches {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let slot = self.first()?;
+        self.0 &= !(3 << (2 * slot));
+        Some(slot)
+    }
+}
+
+/// What a glance at the buckets of a hash says.
+pub enum Glance {
+    /// This slot, the first with its tag, is probably the right one.
+    Likely(Slot),
+    /// There is no entry.
+    Absent,
+    /// A writer was moving slots.
+    Unclear,
 }
 
 /// Asks `found` about the slots of a bucket whose tags matched.
 #[inline(always)]
-fn candidates<T>(slots: &Bucket, mut matches: u32, found: &mut impl FnMut(Slot) -> Option<T>) -> Option<T> {
-    while matches != 0 {
-        let word = slots[matches.trailing_zeros() as usize & (SLOTS - 1)].load(Ordering::Acquire);
+fn candidates<T>(slots: &Bucket, matches: Matches, found: &mut impl FnMut(Slot) -> Option<T>) -> Option<T> {
+    for slot in matches {
+        let word = slots[slot].load(Ordering::Acquire);
         // It may have changed since it was compared; the key decides. Tag 0 also matches empty slots.
         if word != 0
             && let Some(answer) = found(Slot(word))
         {
             return Some(answer);
         }
-        matches &= matches - 1;
     }
     None
 }
@@ -259,9 +292,9 @@ fn candidates<T>(slots: &Bucket, mut matches: u32, found: &mut impl FnMut(Slot) 
 /// The slot of a bucket that a hash probably has, before keys are compared.
 #[inline(always)]
 pub fn candidate(slots: &Bucket, hash: u64) -> Option<Slot> {
-    let matches = look(slots, tag_of(hash)).matches;
-    let word = slots[matches.trailing_zeros() as usize & (SLOTS - 1)].load(Ordering::Acquire);
-    (matches != 0 && word != 0).then_some(Slot(word))
+    let slot = look(slots, tag_of(hash)).matches.first()?;
+    let word = slots[slot].load(Ordering::Acquire);
+    (word != 0).then_some(Slot(word))
 }
 
 /// Reads a bucket and compares all its tags, without a branch: 25 instructions, where eight loads and compares take 120.
@@ -293,13 +326,13 @@ fn look(slots: &Bucket, tag: u32) -> Seen {
         let high = [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)].map(|x| _mm_castps_si128(x));
         let low = [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)].map(|x| _mm_castps_si128(x));
         let wanted = _mm_set1_epi32(tag as i32);
-        let bits = |i: usize, x: __m128i| (_mm_movemask_ps(_mm_castsi128_ps(x)) as u32) << (4 * i);
-        let matches = |i: usize| {
-            const TAG_SHIFT: i32 = LOCATION_BITS as i32 - 32;
-            bits(i, _mm_cmpeq_epi32(_mm_srli_epi32::<TAG_SHIFT>(high[i]), wanted))
-        };
+        const TAG_SHIFT: i32 = LOCATION_BITS as i32 - 32;
+        let matches = |i: usize| _mm_cmpeq_epi32(_mm_srli_epi32::<TAG_SHIFT>(high[i]), wanted);
         let empty = |i: usize| _mm_cmpeq_epi32(_mm_or_si128(high[i], low[i]), _mm_setzero_si128());
-        Seen { matches: matches(0) | matches(1), full: bits(0, _mm_or_si128(empty(0), empty(1))) == 0 }
+        Seen {
+            matches: Matches(_mm_movemask_epi8(_mm_packs_epi32(matches(0), matches(1))) as u32),
+            full: _mm_movemask_epi8(_mm_or_si128(empty(0), empty(1))) == 0,
+        }
     }
 }
 
@@ -307,10 +340,10 @@ fn look(slots: &Bucket, tag: u32) -> Seen {
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn look(slots: &Bucket, tag: u32) -> Seen {
-    let mut seen = Seen { matches: 0, full: true };
+    let mut seen = Seen { matches: Matches(0), full: true };
     for (i, slot) in slots.iter().enumerate() {
         let word = slot.load(Ordering::Acquire);
-        seen.matches |= u32::from(Slot(word).tag() == tag) << i;
+        seen.matches.0 |= (u32::from(Slot(word).tag() == tag) * 3) << (2 * i);
         seen.full &= word != 0;
     }
     seen
@@ -346,9 +379,8 @@ impl Index {
     #[inline]
     fn bucket_address(&self, bucket: usize) -> *mut u8 {
         let extent = bucket >> self.extent_bits;
-        let within = bucket & ((1 << self.extent_bits) - 1);
         // wrapping_add: the buckets of a table are inside the region, and callers ask for no others.
-        self.base.wrapping_add(extent * self.round + within * BUCKET_BYTES)
+        self.base.wrapping_add(bucket * BUCKET_BYTES + extent * self.gap)
     }
 
     #[inline]
@@ -362,14 +394,9 @@ impl Index {
     /// The home bucket of a tag.
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        let buckets = if tag < self.split.load(Ordering::Relaxed) { &self.lo } else { &self.hi };
-        home(tag, buckets.load(Ordering::Relaxed))
-    }
-
-    /// Reads a bucket and compares all its tags.
-    #[inline(always)]
-    fn look(&self, bucket: usize, tag: u32) -> Seen {
-        look(self.bucket(bucket), tag)
+        // Both are read, so that neither waits for the comparison.
+        let (lo, hi) = (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed));
+        home(tag, if tag < self.split.load(Ordering::Relaxed) { lo } else { hi })
     }
 
     /// Starts loading the home bucket of a hash, and says which it is, for [`candidate`].
@@ -380,47 +407,39 @@ impl Index {
         bucket
     }
 
-    /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and returns the answer if it is
-    /// the right one; `further` does the same beyond the home bucket. (They are two so that each is called in one place, and
-    /// inlined there: a hit of a small set takes 62 ns instead of 66.) Err after many tries while a writer was moving slots.
+    /// Looks once, for a reader, for a slot that has the tag of a hash. Nineteen of twenty hits and four of five misses need the
+    /// home bucket only.
     #[inline(always)]
-    pub fn find<T>(
-        &self,
-        hash: u64,
-        mut found: impl FnMut(Slot) -> Option<T>,
-        further: impl FnMut(Slot) -> Option<T>,
-    ) -> Result<Option<T>, Moving> {
-        // Nineteen of twenty hits and four of five misses need the home bucket only.
+    pub fn glance(&self, hash: u64) -> Glance {
         let tag = tag_of(hash);
         let version = self.version.load(Ordering::Acquire);
-        let slots = self.bucket(self.home(tag));
-        let seen = look(slots, tag);
-        if let Some(answer) = candidates(slots, seen.matches, &mut found) {
-            return Ok(Some(answer));
+        let start = self.home(tag);
+        let mut bucket = start;
+        loop {
+            let slots = self.bucket(bucket);
+            let seen = look(slots, tag);
+            if let Some(slot) = seen.matches.first() {
+                let word = slots[slot].load(Ordering::Acquire);
+                // It may have changed since it was compared; the key decides. Tag 0 also matches empty slots.
+                return if word == 0 { Glance::Unclear } else { Glance::Likely(Slot(word)) };
+            }
+            bucket += 1;
+            if !seen.full || bucket == start + REACH {
+                break;
+            }
         }
-        if !seen.full && self.unmoved_since(version) {
-            return Ok(None);
-        }
-        self.find_further(tag, version, seen.full, further)
+        if self.unmoved_since(version) { Glance::Absent } else { Glance::Unclear }
     }
 
-    /// Goes on after the home bucket, which was read after `version`: from the next one if that is `full`, else anew.
-    #[cold]
-    #[inline(never)]
-    fn find_further<T>(
-        &self,
-        tag: u32,
-        mut version: u64,
-        full: bool,
-        mut found: impl FnMut(Slot) -> Option<T>,
-    ) -> Result<Option<T>, Moving> {
-        let mut skip = usize::from(full);
-        if !full {
-            version = self.version.load(Ordering::Acquire);
-        }
+    /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and returns the answer if it is
+    /// the right one. Err after many tries while a writer was moving slots.
+    #[inline]
+    pub fn find<T>(&self, hash: u64, mut found: impl FnMut(Slot) -> Option<T>) -> Result<Option<T>, Moving> {
+        let tag = tag_of(hash);
         for _ in 0..64 {
+            let version = self.version.load(Ordering::Acquire);
             let start = self.home(tag);
-            for bucket in start + skip..start + REACH {
+            for bucket in start..start + REACH {
                 let slots = self.bucket(bucket);
                 let seen = look(slots, tag);
                 if let Some(answer) = candidates(slots, seen.matches, &mut found) {
@@ -434,8 +453,6 @@ impl Index {
                 return Ok(None);
             }
             std::hint::spin_loop();
-            version = self.version.load(Ordering::Acquire);
-            skip = 0;
         }
         Err(Moving)
     }
@@ -453,15 +470,13 @@ impl Index {
         let tag = tag_of(hash);
         let start = self.home(tag);
         for bucket in start..start + REACH {
-            let seen = self.look(bucket, tag);
-            let mut matches = seen.matches;
-            while matches != 0 {
-                let slot = matches.trailing_zeros() as usize & (SLOTS - 1);
-                let word = self.bucket(bucket)[slot].load(Ordering::Acquire);
+            let slots = self.bucket(bucket);
+            let seen = look(slots, tag);
+            for slot in seen.matches {
+                let word = slots[slot].load(Ordering::Acquire);
                 if word != 0 && is_it(Slot(word)) {
                     return Some((Place { bucket, slot }, Slot(word)));
                 }
-                matches &= matches - 1;
             }
             if !seen.full {
                 break;

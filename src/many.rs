@@ -88,7 +88,7 @@ impl Cache {
         most: usize,
         answers: &mut impl Answers,
     ) -> Result<usize, TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
+        let guard = epoch::try_enter().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let range = range.start..range.end.min(range.start + GROUP);
@@ -97,20 +97,23 @@ impl Cache {
         let (mut copied, mut hits, mut done) = (0, 0, 0);
         for ((&hash, &likely), i) in group.hashes.iter().zip(&group.entries).zip(range.clone()) {
             let key = keys.get(i);
-            let mut take = |entry: Entry<'_>, header| {
-                let value = entry.value(header);
+            let mut take = |value: Value<'_>| {
                 // Tries that were overtaken count.
                 copied += value.len();
                 (value.len(), copied <= most && answers.take(value))
             };
             let found = likely.and_then(|entry| {
-                let (taken, header) = shared.try_take(&guard, hash, key, entry, &mut take)?;
-                Some((taken, entry, header))
+                let found = shared.recognize(hash, key, entry)?;
+                let taken = take(found.value());
+                found.is_whole().then_some((taken, entry, found.header))
             });
             let found = match found {
                 Some(found) => Ok(Some(found)),
                 // A miss, or the key is beyond its home bucket, or something was overtaken.
-                None => briefly(|| shared.try_find::<false, _>(&guard, hash, key, &mut take)),
+                None => briefly(|| {
+                    let take = |entry: Entry<'_>, header| take(entry.value(header));
+                    shared.try_find::<false, _>(&guard, hash, key, take)
+                }),
             };
             match found {
                 Ok(Some(((len, taken), entry, header))) => {
@@ -159,7 +162,7 @@ impl Cache {
     /// given back before they begin.
     #[inline(never)]
     pub(crate) fn prefetch_many(&self, keys: &Keys<'_>, range: Range<usize>) {
-        if let Some(guard) = epoch::try_pin()
+        if let Some(guard) = epoch::try_enter()
             && let Ok(shared) = self.shared(&guard)
         {
             let range = range.start..range.end.min(range.start + GROUP);

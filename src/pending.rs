@@ -147,8 +147,10 @@ impl Marks {
     pub fn has(&self, hash: u64) -> bool {
         // Acquire: who doesn't find a mark any more sees what the set has changed.
         let marks = self.0.load(Ordering::Acquire);
-        let mark = mark(hash);
-        marks & 0xffff == mark || marks >> 16 == mark
+        marks != 0 && {
+            let mark = mark(hash);
+            marks & 0xffff == mark || marks >> 16 == mark
+        }
     }
 
     /// Whether none waits.

@@ -3,16 +3,23 @@
 //! A read pins the epoch, so that nothing it can still see is reused; looks the key up; and takes the value, all without a
 //! lock. Where a writer was at work it may have to begin anew: because slots of the index moved, or because the value was
 //! overwritten while it was copied (`sequence`). The slow door waits for the writers after a while, the fast door gives up.
+//!
+//! Most gets need none of that: the first slot with the key's tag is the right one, its entry has no extension, and nobody
+//! writes; or there is none with that tag. That much is a *glance*: no second try, no closure, no call, so that it is compiled to one line
+//! of few instructions. What it can't answer is looked up anew, out of line. Instructions count in large caches as
+//! well: while a get waits for its entry's line, the CPU runs ahead, and reaches the key of the next get only if no more than some 300
+//! instructions lie between (docs/performance.md).
 
 use crate::bytes;
-use crate::cache::{Cache, Shared, TryError};
+use crate::cache::{Cache, Shared};
 use crate::conditional::{Told, inform};
 use crate::entry::{Entry, Header, Value};
 use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::extra;
 use crate::freshness::{self, State};
-use crate::index::{Moving, Slot};
+use crate::index::{self, Moving, Slot};
+use crate::sequence::Sequence;
 use crate::tags::Judged;
 use std::convert::Infallible;
 
@@ -20,6 +27,61 @@ use std::convert::Infallible;
 const PATIENCE: usize = 64;
 /// As [`PATIENCE`], on the fast door: then it gives up.
 const FAST_PATIENCE: usize = 16;
+
+/// Who takes a value that was found.
+pub(crate) trait Take {
+    /// Told of a value's length: whether there is room.
+    fn fits(&mut self, len: usize) -> bool;
+    /// Copies a value that fits. May be called again, when it was overwritten meanwhile: the last one counts.
+    fn take(&mut self, value: Value<'_>);
+}
+
+/// What came of a get by the fast door.
+pub(crate) enum Tried {
+    /// The value was taken, and is this fresh.
+    Hit(State),
+    /// There is no room for the value.
+    NoRoom,
+    /// There is none.
+    Miss,
+    /// To be repeated the slow way.
+    Busy,
+    /// The cache is closed.
+    Closed,
+}
+
+/// What a glance at a key came to.
+pub(crate) enum Glance<'g> {
+    /// Its entry.
+    Hit(Glimpse<'g>),
+    /// There is none.
+    Miss,
+    /// It can't be said: the key is to be looked up.
+    Unclear,
+}
+
+/// An entry that may be returned, has no extension and no pages of its own, and whose value may be about to change.
+#[derive(Clone, Copy)]
+pub(crate) struct Glimpse<'g> {
+    pub(crate) entry: Entry<'g>,
+    pub(crate) header: Header,
+    sequence: Sequence<'g>,
+    number: u64,
+}
+
+impl<'g> Glimpse<'g> {
+    /// The value, to be copied.
+    #[inline(always)]
+    pub(crate) fn value(&self) -> Value<'g> {
+        self.entry.value(self.header)
+    }
+
+    /// Whether the copy is whole. Else it is worth nothing. (Of a value that can't change it may be said in vain that it isn't.)
+    #[inline(always)]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.sequence.is_still(self.number)
+    }
+}
 
 impl Shared {
     /// Notes a hit: for the policy, and for a deadline that slides.
@@ -73,17 +135,6 @@ impl Shared {
         unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) }
     }
 
-    /// The entry that a slot points at, if it has this key.
-    ///
-    /// # Safety
-    /// As [`Shared::entry_at`].
-    #[inline(always)]
-    unsafe fn entry_of<'g>(&'g self, guard: &'g Guard, slot: Slot, key: &[u8]) -> Option<Entry<'g>> {
-        // SAFETY: passed on to the caller.
-        let entry = unsafe { self.entry_at(guard, slot) };
-        bytes::equal(entry.key(entry.header()), key).then_some(entry)
-    }
-
     /// The entry of a key that has not expired. It may be absent or invalidated.
     #[inline(always)]
     fn lookup_any<'g>(
@@ -92,23 +143,20 @@ impl Shared {
         hash: u64,
         key: &[u8],
     ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
-        // SAFETY: `find` reads the index now.
-        let matching = |slot| unsafe { self.entry_of(guard, slot, key) };
-        // SAFETY: as above.
-        let further = |slot| unsafe { self.entry_of(guard, slot, key) };
-        let stripe = self.stripe(hash);
-        if stripe.index.marks.has(hash) {
+        let index = &self.stripe(hash).index;
+        if index.marks.has(hash) {
             return Err(Moving);
         }
-        let found = stripe.index.find(hash, matching, further)?;
-        // The header is read again rather than returned: what the closure returns then fits two registers, where the pair
-        // came through memory, written in halves and read whole, which cost a hit of a small set 12 ns of 74.
-        let found = found.map(|entry| (entry, entry.header()));
+        let found = index.find(hash, |slot| {
+            // SAFETY: `find` reads the index now.
+            let entry = unsafe { self.entry_at(guard, slot) };
+            let header = entry.header();
+            bytes::equal(entry.key(header), key).then_some((entry, header))
+        })?;
         Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
     }
 
-    /// For a reader who was in somebody's way, or somebody in his: if a set of this hash waits, completes it, provided that nobody
-    /// has the stripe's lock and that the fast door can.
+    /// If a set of this hash waits, completes it, provided that nobody has the stripe's lock and that the fast door can.
     #[cold]
     #[inline(never)]
     fn complete_pending(&self, hash: u64) {
@@ -142,29 +190,38 @@ impl Shared {
         Ok(Some((taken, entry, header)))
     }
 
-    /// As [`Shared::try_find`], for an entry that the index had under this hash since the guard was pinned: has `f` take its
-    /// value, if it has this key, may be returned, and wasn't overwritten meanwhile. None says nothing about the key. (If
-    /// the entry was replaced since, its value was the key's just before that, so during the call.)
+    /// Looks at the entry that a key probably has.
     #[inline(always)]
-    pub(crate) fn try_take<'g, T>(
-        &'g self,
-        guard: &'g Guard,
-        hash: u64,
-        key: &[u8],
-        entry: Entry<'g>,
-        f: impl FnOnce(Entry<'g>, Header) -> T,
-    ) -> Option<(T, Header)> {
+    pub(crate) fn glance<'g>(&'g self, guard: &'g Guard, hash: u64, key: &[u8]) -> Glance<'g> {
         let sequence = self.sequences.of(hash);
         let number = sequence.number();
-        let header = entry.header();
-        if !bytes::equal(entry.key(header), key)
-            || !self.is_alive(entry, header)
-            || !self.may_return(guard, entry, header)
-        {
-            return None;
+        let index = &self.stripe(hash).index;
+        if index.marks.has(hash) {
+            return Glance::Unclear;
         }
-        let taken = f(entry, header);
-        (!header.may_change() || sequence.is_still(number)).then_some((taken, header))
+        let slot = match index.glance(hash) {
+            index::Glance::Likely(slot) => slot,
+            index::Glance::Absent => return Glance::Miss,
+            index::Glance::Unclear => return Glance::Unclear,
+        };
+        // SAFETY: the index was read just now.
+        let entry = unsafe { self.entry_at(guard, slot) };
+        self.glimpse(sequence, number, key, entry).map_or(Glance::Unclear, Glance::Hit)
+    }
+
+    /// An entry that the index had under this hash since the guard was pinned, if it is the key's. None says nothing about
+    /// the key. (If the entry was replaced since, its value was the key's just before that, so during the call.)
+    #[inline(always)]
+    pub(crate) fn recognize<'g>(&'g self, hash: u64, key: &[u8], entry: Entry<'g>) -> Option<Glimpse<'g>> {
+        let sequence = self.sequences.of(hash);
+        self.glimpse(sequence, sequence.number(), key, entry)
+    }
+
+    #[inline(always)]
+    fn glimpse<'g>(&self, sequence: Sequence<'g>, number: u64, key: &[u8], entry: Entry<'g>) -> Option<Glimpse<'g>> {
+        let header = entry.plain_header()?;
+        let is_it = bytes::equal(entry.key(header), key) && self.is_alive(entry, header);
+        is_it.then_some(Glimpse { entry, header, sequence, number })
     }
 
     /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out.
@@ -214,8 +271,27 @@ impl Cache {
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
         let line = shared.line(&guard);
-        let found = shared
-            .patiently(hash, || shared.try_find::<false, _>(&guard, hash, key, |entry, header| f(entry.value(header))));
+        match shared.glance(&guard, hash, key) {
+            Glance::Hit(found) => {
+                let taken = f(found.value());
+                if found.is_whole() {
+                    if taken.is_ok() {
+                        shared.mark_hit_only(found.entry, found.header);
+                        line.hit(1);
+                    }
+                    return Ok(Some(taken));
+                }
+            }
+            Glance::Miss => {
+                line.miss(1);
+                return Ok(None);
+            }
+            Glance::Unclear => {}
+        }
+        let found = shared.patiently(hash, || {
+            let take = |entry: Entry<'_>, header| f(entry.value(header));
+            shared.try_find::<false, _>(&guard, hash, key, take)
+        });
         let Some((taken, entry, header)) = found else {
             line.miss(1);
             return Ok(None);
@@ -258,85 +334,92 @@ impl Cache {
     }
 
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
-    /// `most` bytes, in all its tries together. This is what the fast door runs.
-    #[inline]
-    pub(crate) fn try_read<T, E>(
-        &self,
-        key: &[u8],
-        most: usize,
-        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
-        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
-        let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
+    /// `most` bytes, in all its tries together. This is what the fast door runs. `stateful`: negative entries too, and it tells
+    /// how fresh the entry is, and takes a free lease.
+    #[inline(always)]
+    pub(crate) fn try_read(&self, key: &[u8], mut most: usize, stateful: bool, taker: &mut impl Take) -> Tried {
+        let Some(guard) = epoch::try_enter() else { return Tried::Busy };
+        let Ok(shared) = self.shared(&guard) else { return Tried::Closed };
         let hash = shared.hasher.hash(key);
-        let mut copied = 0;
-        let found = briefly(|| {
-            let found = shared.try_find::<false, _>(&guard, hash, key, |entry, header| {
-                let value = entry.value(header);
-                copied += value.len();
-                if copied > most { Err(None) } else { f(value).map_err(Some) }
-            });
-            found.inspect_err(|Moving| shared.complete_pending(hash))
-        });
-        match found {
-            Ok(Some((Ok(taken), entry, header))) => {
-                shared.mark(entry, header);
-                line.hit(1);
-                Ok(Some(Ok(taken)))
+        let Some(line) = shared.own_line(&guard) else {
+            return self.try_read_on(guard, hash, key, most, stateful, taker);
+        };
+        match shared.glance(&guard, hash, key) {
+            Glance::Hit(found) => {
+                let value = found.value();
+                if !taker.fits(value.len()) {
+                    return Tried::NoRoom;
+                }
+                if value.len() > most {
+                    return Tried::Busy;
+                }
+                taker.take(value);
+                if found.is_whole() {
+                    shared.mark_hit_only(found.entry, found.header);
+                    line.hit(1);
+                    return Tried::Hit(State::Fresh);
+                }
+                most -= value.len();
             }
-            Ok(Some((Err(Some(error)), ..))) => Ok(Some(Err(error))),
-            Ok(None) => {
+            Glance::Miss => {
                 line.miss(1);
-                Ok(None)
+                return Tried::Miss;
             }
-            Ok(Some((Err(None), ..))) | Err(Moving) => Err(TryError::Busy),
+            Glance::Unclear => {}
         }
+        // Here, because the stack is shallow.
+        shared.complete_pending(hash);
+        self.try_read_on(guard, hash, key, most, stateful, taker)
     }
 
-    /// As [`Cache::try_read`], for negative entries too, and takes a free lease. `tell` is told how fresh the entry is.
-    #[inline]
-    pub(crate) fn try_read_with<T, E>(
+    /// Goes on with a [`Cache::try_read`] that a glance didn't answer.
+    #[cold]
+    #[inline(never)]
+    fn try_read_on(
         &self,
+        guard: Guard,
+        hash: u64,
         key: &[u8],
         most: usize,
-        tell: &mut impl FnMut(State),
-        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
-    ) -> Result<Option<Result<T, E>>, TryError> {
-        let guard = epoch::try_pin().ok_or(TryError::Busy)?;
-        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
-        let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
-        let hash = shared.hasher.hash(key);
+        stateful: bool,
+        taker: &mut impl Take,
+    ) -> Tried {
+        let Ok(shared) = self.shared(&guard) else { return Tried::Closed };
+        let Some(line) = shared.try_line(&guard) else { return Tried::Busy };
         let mut copied = 0;
         let found = briefly(|| {
-            let found = shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
+            shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
                 let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
+                let hidden = header.extra() & extra::ABSENT != 0 && !stateful;
+                if judged == Judged::Invalid || hidden {
+                    return None;
+                }
                 let value = entry.value(header);
+                let fits = taker.fits(value.len());
                 copied += value.len();
-                let taken = match judged {
-                    Judged::Invalid => None,
-                    _ if copied > most => Some(Err(None)),
-                    _ => Some(f(value).map_err(Some)),
-                };
-                (judged, taken)
-            });
-            found.inspect_err(|Moving| shared.complete_pending(hash))
+                if fits && copied <= most {
+                    taker.take(value);
+                }
+                Some((judged, fits))
+            })
         });
         match found {
-            Ok(Some(((judged, Some(Ok(taken))), entry, header))) => {
-                if header.has_extra() {
-                    tell(inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state);
+            Ok(Some((Some((_, false)), ..))) => Tried::NoRoom,
+            Ok(Some((Some(_), ..))) if copied > most => Tried::Busy,
+            Ok(Some((Some((judged, true)), entry, header))) => {
+                let mut state = State::Fresh;
+                if stateful && header.has_extra() {
+                    state = inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state;
                 }
                 shared.mark(entry, header);
                 line.hit(1);
-                Ok(Some(Ok(taken)))
+                Tried::Hit(state)
             }
-            Ok(Some(((_, Some(Err(Some(error)))), ..))) => Ok(Some(Err(error))),
-            Ok(Some(((_, None), ..)) | None) => {
+            Ok(Some((None, ..)) | None) => {
                 line.miss(1);
-                Ok(None)
+                Tried::Miss
             }
-            Ok(Some(((_, Some(Err(None))), ..))) | Err(Moving) => Err(TryError::Busy),
+            Err(Moving) => Tried::Busy,
         }
     }
 
@@ -361,6 +444,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::TryError;
     use crate::many::{Answers, Keys};
     use crate::options::Options;
 
@@ -377,30 +461,37 @@ mod tests {
         (cache, writer)
     }
 
-    /// What the fast door does of a value of so many bytes that is overwritten under each of its tries.
+    struct Taker<F> {
+        overtake: F,
+        takes: usize,
+    }
+
+    impl<F: Fn()> Take for Taker<F> {
+        fn fits(&mut self, _: usize) -> bool {
+            true
+        }
+        fn take(&mut self, _: Value<'_>) {
+            (self.overtake)();
+            self.takes += 1;
+        }
+    }
+
+    /// How often the fast door tries to get a value of so many bytes that is overwritten under each of its tries.
     fn tries(len: usize, most: usize) -> usize {
         let (cache, overtake) = overtaken(len);
-        let mut tries = 0;
-        let taken = cache.try_read(b"key", most, |_| {
-            overtake();
-            tries += 1;
-            Ok::<_, Infallible>(())
+        let [plain, stateful] = [false, true].map(|stateful| {
+            let mut taker = Taker { overtake: &overtake, takes: 0 };
+            assert!(matches!(cache.try_read(b"key", most, stateful, &mut taker), Tried::Busy));
+            taker.takes
         });
-        assert!(matches!(taken, Err(TryError::Busy)));
-        let mut stateful = 0;
-        let taken = cache.try_read_with(b"key", most, &mut |_| panic!("nothing was found"), |_| {
-            overtake();
-            stateful += 1;
-            Ok::<_, Infallible>(())
-        });
-        assert!(matches!(taken, Err(TryError::Busy)));
-        assert_eq!(stateful, tries);
-        tries
+        assert_eq!(plain, stateful);
+        plain
     }
 
     #[test]
     fn who_is_overtaken_on_the_fast_door_gives_up() {
-        assert_eq!(tries(10, 64 << 10), FAST_PATIENCE);
+        // A glance, and then some.
+        assert_eq!(tries(10, 64 << 10), 1 + FAST_PATIENCE);
         assert_eq!(tries(4 << 10, 64 << 10), FAST_PATIENCE);
         assert_eq!(tries(4 << 10, 20_000), 4);
         assert_eq!(tries(4 << 10, 4 << 10), 1);

@@ -11,7 +11,7 @@
 //! The words are a table for the whole cache, by bits of the hash. A word an entry would cost 8 bytes; a word a stripe would
 //! make readers of one key wait for writers of another, and would lie in the line that every reader of the stripe needs. A
 //! thousand words are 8 KiB, a fifth of a first-level cache, and two keys share one too rarely to matter. Readers of values
-//! that can't be overwritten in place ([`IN_PLACE`]) don't look.
+//! that can't be overwritten in place ([`IN_PLACE`]) needn't look, and most do, as the test would cost more.
 //!
 //! # Views
 //!

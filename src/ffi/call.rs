@@ -3,14 +3,17 @@
 //! `larder_call_*` come through cgo, on a thread's stack, and may do anything. `larder_fast_*` run on a goroutine's stack
 //! of a few KiB, where nobody can stop them: they are short, don't wait, don't allocate, call no system and can't panic;
 //! whatever needs more returns [`Status::LARDER_BUSY`], and Go repeats it by the other door. tests/stackdepth checks what can be
-//! checked of that in the built library.
+//! checked of that in the built library. The callers of these are Go's alone, which sees to it that pointers are what they should be.
 
 use super::basic::ttl_from;
 use super::conditional::{state_number, with_options};
-use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes, value_bytes};
-use super::{LARDER_CALL_STATE, LARDER_FRESH};
+use super::{
+    FAST_COPY, LARDER_CALL_STATE, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes,
+    value_bytes,
+};
 use crate::conditional::Ask;
 use crate::entry::{MAX_KEY, Value};
+use crate::read::{Take, Tried};
 use crate::ttl::Ttl;
 
 /// Copies a value into a call's buffer.
@@ -28,58 +31,66 @@ unsafe fn deliver(call: &mut LarderCall, value: Value<'_>) -> Result<(), Status>
     Ok(())
 }
 
+/// The buffer of a get by the fast door, which is valid for its length.
+struct Buffer<'a>(&'a mut LarderCall);
+
+impl Take for Buffer<'_> {
+    #[inline(always)]
+    fn fits(&mut self, len: usize) -> bool {
+        self.0.out_len = len;
+        len <= self.0.buf_len
+    }
+
+    #[inline(always)]
+    fn take(&mut self, value: Value<'_>) {
+        // SAFETY: it fits, as the caller has seen to; and the buffer is apart from the cache's memory.
+        unsafe { value.copy_to(self.0.buf) };
+    }
+}
+
 fn ttl_of(flags: u64, ttl_ms: u64) -> Ttl {
     if flags & LARDER_CALL_TTL != 0 { ttl_from(ttl_ms) } else { Ttl::Default }
 }
 
-/// The cache and key of a call from the fast door, which Go has checked: lengths are a slice's.
+/// The cache and key of a call from the fast door.
 ///
 /// # Safety
-/// The call's pointers are valid for their lengths.
+/// The cache is a handle that wasn't freed, and the key is valid for its length.
 #[inline(always)]
 unsafe fn fast_key<'a>(call: &LarderCall) -> Result<(&'a LarderCache, &'a [u8]), Status> {
-    if call.key_len > MAX_KEY {
-        return Err(Status::LARDER_KEY_TOO_LARGE);
-    }
-    if call.cache.is_null() || call.key.is_null() && call.key_len > 0 || call.buf.is_null() && call.buf_len > 0 {
-        return Err(Status::LARDER_INVALID_ARGUMENT);
-    }
-    // SAFETY: as the caller promises; a slice of no bytes may have any aligned non-null pointer.
-    unsafe {
-        let key: &[u8] = if call.key_len == 0 { &[] } else { std::slice::from_raw_parts(call.key, call.key_len) };
-        Ok((&*call.cache, key))
+    match call.key_len {
+        // Its pointer may be NULL, which no slice may have: not worth a test for each get.
+        0 => Err(Status::LARDER_BUSY),
+        // SAFETY: as the caller promises.
+        1..=MAX_KEY => Ok(unsafe { (&*call.cache, std::slice::from_raw_parts(call.key, call.key_len)) }),
+        _ => Err(Status::LARDER_KEY_TOO_LARGE),
     }
 }
 
 /// For the fast door from Go: larder_get. May return LARDER_BUSY.
 ///
 /// # Safety
-/// `call` and its pointers are NULL or valid, and its cache is a handle that wasn't freed.
+/// `call` is valid, its cache a handle that wasn't freed, and its key and buffer are valid for their lengths.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
-    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
+    let call = unsafe { &mut *call };
     // SAFETY: passed on to the caller.
     let (cache, key) = match unsafe { fast_key(call) } {
         Ok(found) => found,
         Err(status) => return status as usize,
     };
     let stateful = call.flags & LARDER_CALL_STATE != 0;
-    let mut state = LARDER_FRESH;
-    let taken = if stateful {
-        let mut tell = |told| state = state_number(told);
-        // SAFETY: passed on to the caller.
-        cache.0.try_read_with(key, FAST_COPY, &mut tell, |value| unsafe { deliver(call, value) })
-    } else {
-        // SAFETY: passed on to the caller.
-        cache.0.try_read(key, FAST_COPY, |value| unsafe { deliver(call, value) })
-    };
-    call.state = state;
-    let status = match taken {
-        Ok(Some(Ok(()))) => Status::LARDER_OK,
-        Ok(Some(Err(status))) => status,
-        Ok(None) => Status::LARDER_NOT_FOUND,
-        Err(error) => error.into(),
+    let mut buffer = Buffer(call);
+    let status = match cache.0.try_read(key, FAST_COPY, stateful, &mut buffer) {
+        Tried::Hit(state) => {
+            buffer.0.state = state_number(state);
+            Status::LARDER_OK
+        }
+        Tried::NoRoom => Status::LARDER_BUFFER_TOO_SMALL,
+        Tried::Miss => Status::LARDER_NOT_FOUND,
+        Tried::Busy => Status::LARDER_BUSY,
+        Tried::Closed => Status::LARDER_CLOSED,
     };
     status as usize
 }
@@ -91,7 +102,7 @@ pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
-    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
+    let call = unsafe { &mut *call };
     if call.buf_len > FAST_COPY {
         return Status::LARDER_BUSY as usize;
     }
@@ -122,7 +133,7 @@ pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_delete(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
-    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
+    let call = unsafe { &*call };
     // SAFETY: passed on to the caller.
     let (cache, key) = match unsafe { fast_key(call) } {
         Ok(found) => found,

@@ -14,7 +14,7 @@ use loom::thread;
 const TAG_END: u64 = 8;
 const REACH: usize = 2;
 const BUCKETS: usize = 2 + REACH;
-/// How often a reader tries. The real one tries 64 times and then says `Moving`, as this one does.
+/// How often a reader tries, the glance included. The real one tries 64 times more and then says `Moving`, as this one does.
 const TRIES: usize = 2;
 
 /// A neighbour whose home is the first bucket, at any size.
@@ -106,44 +106,53 @@ impl Index {
 
     /// `Index::home`.
     fn home(&self, tag: u64) -> usize {
-        let buckets = if tag < self.split.load(Ordering::Relaxed) { &self.lo } else { &self.hi };
-        home(tag, buckets.load(Ordering::Relaxed))
+        let (lo, hi) = (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed));
+        home(tag, if tag < self.split.load(Ordering::Relaxed) { lo } else { hi })
     }
 
-    /// `Index::find`, `find_further`, `candidates` and `unmoved_since`, and the comparison of `Shared::lookup`: the
-    /// content of the entry of `TAG`. `look` reads a bucket's words once to compare tags; what matched is read again.
+    /// A get: the content of the entry of `TAG`. `Index::glance`, and where that is unclear `Index::find`.
     fn find(&self) -> Result<Option<u64>, Moving> {
-        for _ in 0..TRIES {
-            let version = self.version.load(Ordering::Acquire);
-            let start = self.home(TAG);
-            for bucket in start..start + REACH {
-                let seen = self.slots[bucket].load(Ordering::Acquire);
-                if Slot(seen).tag() == TAG {
-                    let ordering = if self.fault == Fault::RelaxedRead { Ordering::Relaxed } else { Ordering::Acquire };
-                    let word = self.slots[bucket].load(ordering);
-                    // The tag stands for the whole key here.
-                    if word != 0 && Slot(word).tag() == TAG {
-                        // SAFETY: what the model is about. loom fails the model if it isn't so.
-                        return Ok(Some(self.entries[Slot(word).entry() as usize].with(|entry| unsafe { *entry })));
-                    }
-                }
-                if seen == 0 {
-                    break;
-                }
-            }
-            if self.fault == Fault::NoCheck {
-                return Ok(None);
-            }
-            if self.fault != Fault::AcquireFence {
-                fence(Ordering::Acquire);
-            }
-            let even = version.is_multiple_of(2) || self.fault == Fault::OddIsFine;
-            if even && self.version.load(Ordering::Relaxed) == version {
-                return Ok(None);
+        for attempt in 0..TRIES {
+            if let Some(answer) = self.look_once(attempt == 0) {
+                return Ok(answer);
             }
             loom::thread::yield_now();
         }
         Err(Moving)
+    }
+
+    /// `Index::glance` with the comparison of `Shared::glimpse`, or once around the loop of `Index::find`, with `candidates` and
+    /// the comparison of `Shared::lookup_any`; and `unmoved_since`. None: it is unclear. `look` reads a bucket's words once to
+    /// compare tags; what matched is read again.
+    fn look_once(&self, glance: bool) -> Option<Option<u64>> {
+        let version = self.version.load(Ordering::Acquire);
+        let start = self.home(TAG);
+        for bucket in start..start + REACH {
+            let seen = self.slots[bucket].load(Ordering::Acquire);
+            if Slot(seen).tag() == TAG {
+                let ordering = if self.fault == Fault::RelaxedRead { Ordering::Relaxed } else { Ordering::Acquire };
+                let word = self.slots[bucket].load(ordering);
+                // The tag stands for the whole key here.
+                if word != 0 && Slot(word).tag() == TAG {
+                    // SAFETY: what the model is about. loom fails the model if it isn't so.
+                    return Some(Some(self.entries[Slot(word).entry() as usize].with(|entry| unsafe { *entry })));
+                }
+                if glance {
+                    return None;
+                }
+            }
+            if seen == 0 {
+                break;
+            }
+        }
+        if self.fault == Fault::NoCheck {
+            return Some(None);
+        }
+        if self.fault != Fault::AcquireFence {
+            fence(Ordering::Acquire);
+        }
+        let even = version.is_multiple_of(2) || self.fault == Fault::OddIsFine;
+        (even && self.version.load(Ordering::Relaxed) == version).then_some(None)
     }
 
     /// `entry::write`, then `Index::replace` of the slot in this bucket, or `Index::put` where it is empty.
@@ -399,7 +408,11 @@ fn the_model_is_a_copy() {
         "index.rs",
         &[
             "let version = self.version.load(Ordering::Acquire);",
-            "let word = slots[matches.trailing_zeros() as usize & (SLOTS - 1)].load(Ordering::Acquire);",
+            "let (lo, hi) = (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed));",
+            "home(tag, if tag < self.split.load(Ordering::Relaxed) { lo } else { hi })",
+            "let word = slots[slot].load(Ordering::Acquire); // It may",
+            "return if word == 0 { Glance::Unclear } else { Glance::Likely(Slot(word)) };",
+            "if self.unmoved_since(version) { Glance::Absent } else { Glance::Unclear }",
             "fence(Ordering::Acquire); version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version",
             "[place.slot & (SLOTS - 1)].store(slot.0, Ordering::Release);",
             "self.version.store(version + 1, Ordering::Relaxed);",

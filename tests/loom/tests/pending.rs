@@ -143,7 +143,8 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "read.rs",
         &[
-            "if stripe.index.marks.has(hash) { return Err(Moving); } let found = stripe.index.find(",
+            "if index.marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if index.marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
         ],
     );
     larder_loom::mirrors("many.rs", &["(!index.marks.has(*hash)).then(|| index.prefetch(*hash))"]);

@@ -84,7 +84,7 @@ impl World {
         [0, 1].map(|i| self.value[i].load(Ordering::Relaxed))
     }
 
-    /// `Shared::try_find`, once. None: overtaken.
+    /// `Shared::glance` and `Glimpse::is_whole`, or `Shared::try_find`, once. None: overtaken.
     fn read(&self) -> Option<u64> {
         let returned = self.returned.load(Ordering::Acquire);
         let number = self.number();
