@@ -120,9 +120,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.shared.space.part(id, at).note(segment.base.load(Ordering::Relaxed), deadline, at);
         }
         self.core.sweep.note(deadline);
-        if deadline < self.stripe.next_deadline.load(Ordering::Relaxed) {
-            self.stripe.next_deadline.store(deadline, Ordering::Release);
-        }
+        self.stripe.due(deadline);
     }
 
     pub fn adopt(&mut self, id: u32, log: usize, stamp: u32) {

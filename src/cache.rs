@@ -12,6 +12,7 @@ use crate::hash::KeyHasher;
 use crate::index::IndexSpace;
 use crate::maintenance;
 use crate::options::Options;
+use crate::pending::Pending;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
 use crate::share::{Share, UNBOUNDED};
@@ -62,6 +63,9 @@ pub struct Shared {
     pub(crate) counters: Counters,
     pub(crate) rejections: AtomicU64,
     pub(crate) index_huge: bool,
+    /// What a set touches is likely to be further away than the second-level cache: it is asked for ahead. Where all is near, that
+    /// costs an evicting set 3 per cent.
+    pub(crate) far: bool,
     /// What an empty cache takes.
     fixed_bytes: u64,
     /// The stripes' number is two to this power.
@@ -73,6 +77,11 @@ pub struct Shared {
 /// Budgets from here on have huge pages for the index. The last one is full only in part, which counts: in a cache of 64 MiB
 /// it might be three bytes for each small entry.
 const INDEX_HUGE_FROM: u64 = 128 << 20;
+
+/// Budgets from here on are larger than the CPU's caches, as far as they can be the cache's.
+const FAR_FROM: u64 = 64 << 20;
+/// And bounds on entries, so that those of small caches are kept to the entry after each set.
+const FAR_FROM_ENTRIES: u64 = 1 << 16;
 
 /// How often a set that finds no room waits, 100 microseconds and more each time, for readers who are on their way out. They
 /// take a microsecond, unless the system takes the processor from them: on a crowded machine for tenths of a second.
@@ -152,6 +161,8 @@ impl Shared {
         if !(0.0..=1.0).contains(&options.ttl_jitter) {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
+        let few = (1..FAR_FROM_ENTRIES).contains(&options.max_entries);
+        let far = options.max_bytes >= FAR_FROM && !few;
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
         // Nor for a namespace: a huge page for each of many small tables would be more than is counted.
         let index_huge = !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
@@ -161,8 +172,12 @@ impl Shared {
             return Err(Error::InvalidOptions("event_bytes must be at most an eighth of max_bytes"));
         }
         let event_bytes = events::ring_bytes(options.event_bytes, count);
+        // Whoever listens to events is to hear of a set when it has returned.
+        let waits = far && options.event_bytes == 0;
+        let pending_bytes = if waits { size_of::<Pending>() as u64 } else { 0 };
         let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
             + count as u64 * event_bytes
+            + count as u64 * pending_bytes
             + Sequences::bytes_for(options.max_bytes);
         if !space.reserve_bookkeeping(fixed) {
             return Err(TOO_MANY_STRIPES);
@@ -172,7 +187,7 @@ impl Shared {
             hit_max = policy.hit_max();
             let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
             let events = Queue::new(event_bytes, options.events).ok_or(Error::OutOfMemory)?;
-            stripes.push(Stripe::new(index, state, policy, events));
+            stripes.push(Stripe::new(index, state, policy, events, waits.then(Pending::new)));
         }
         let fixed_bytes = space.held();
         let shared = Shared {
@@ -195,6 +210,7 @@ impl Shared {
             counters: Counters::new(),
             rejections: AtomicU64::new(0),
             index_huge,
+            far,
             fixed_bytes,
             stripe_bits: count.trailing_zeros(),
             stripe_mask: count as u64 - 1,
@@ -492,7 +508,7 @@ impl Cache {
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.try_state().ok_or(TryError::Busy)?;
-        if shared.must_drain() {
+        if shared.far && shared.must_drain() {
             // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
             state.policy.prefetch(hash);
         }
@@ -515,8 +531,8 @@ impl Cache {
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.try_state().ok_or(TryError::Busy)?;
-        let (mut writer, _) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
-        writer.try_delete(hash, key).ok_or(TryError::Busy)
+        let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
+        writer.try_delete(policy, hash, key).ok_or(TryError::Busy)
     }
 
     /// Removes a key. True if it was there (and had not expired).
@@ -533,7 +549,9 @@ impl Cache {
             let hash = shared.hasher.hash(key);
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
-            state.writer(shared, stripe).0.delete(hash, key)
+            let (mut writer, policy) = state.writer(shared, stripe);
+            writer.finish_key(policy, hash);
+            writer.delete(hash, key)
         })
     }
 
@@ -617,7 +635,11 @@ impl Cache {
     pub fn len(&self) -> u64 {
         self.with(|shared| {
             let mut entries = 0;
-            shared.each_stripe(|_, state| entries += state.core.index.entries() as u64);
+            shared.each_stripe(|stripe, state| {
+                let (mut writer, policy) = state.writer(shared, stripe);
+                writer.finish(policy);
+                entries += state.core.index.entries() as u64;
+            });
             entries
         })
         .unwrap_or(0)

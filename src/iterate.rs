@@ -96,5 +96,7 @@ pub(crate) enum Filled {
 fn visit_bucket(shared: &Shared, stripe: usize, tag: u32, visit: impl FnMut(&[u8], &[u8])) -> u32 {
     let stripe = &shared.stripes[stripe];
     let mut state = stripe.state.lock();
-    state.writer(shared, stripe).0.visit(tag, visit)
+    let (mut writer, policy) = state.writer(shared, stripe);
+    writer.finish(policy);
+    writer.visit(tag, visit)
 }

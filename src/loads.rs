@@ -89,6 +89,8 @@ impl Cache {
         let hash = shared.hasher.hash(key);
         let stripe = shared.stripe(hash);
         let mut state = stripe.state.lock();
+        let (mut writer, policy) = state.writer(shared, stripe);
+        writer.finish_key(policy, hash);
         let core = &mut state.core;
         core.versions += 1;
         Ok(core.loads.begin(hash, core.versions))

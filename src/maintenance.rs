@@ -127,7 +127,10 @@ pub fn sweep(shared: &Shared) -> bool {
         if stripe.next_deadline.load(Ordering::Acquire) <= now.saturating_sub(DEFER) {
             loop {
                 let mut state = stripe.state.lock();
-                let done = state.writer(shared, stripe).0.sweep(now, BATCH);
+                let (mut writer, policy) = state.writer(shared, stripe);
+                // Else what waits, and has expired, would keep this stripe due. What has no room goes on waiting.
+                let _ = writer.complete_all(policy);
+                let done = writer.sweep(now, BATCH);
                 // To whoever waits for it: else this thread would have it again before they have woken up.
                 MutexGuard::unlock_fair(state);
                 if done {

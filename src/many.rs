@@ -59,10 +59,12 @@ impl Shared {
         let mut buckets = [None; GROUP];
         for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
             *hash = self.hasher.hash(keys.get(i));
-            *bucket = Some(self.stripe(*hash).index.prefetch(*hash));
+            let index = &self.stripe(*hash).index;
+            // Asked before the bucket is read: else a set that had returned before might be completed in between.
+            *bucket = (!index.marks.has(*hash)).then(|| index.prefetch(*hash));
         }
         for ((&hash, bucket), entry) in group.hashes.iter().zip(&buckets).zip(&mut group.entries) {
-            let Some(bucket) = bucket else { break };
+            let Some(bucket) = bucket else { continue };
             if let Some(slot) = candidate(bucket, hash) {
                 // SAFETY: the bucket is of this cache's index, and was read just now.
                 let likely = unsafe { self.entry_at(guard, slot) };

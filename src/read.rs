@@ -143,13 +143,30 @@ impl Shared {
         hash: u64,
         key: &[u8],
     ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
-        let found = self.stripe(hash).index.find(hash, |slot| {
+        let index = &self.stripe(hash).index;
+        if index.marks.has(hash) {
+            return Err(Moving);
+        }
+        let found = index.find(hash, |slot| {
             // SAFETY: `find` reads the index now.
             let entry = unsafe { self.entry_at(guard, slot) };
             let header = entry.header();
             bytes::equal(entry.key(header), key).then_some((entry, header))
         })?;
         Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
+    }
+
+    /// If a set of this hash waits, completes it, provided that nobody has the stripe's lock and that the fast door can.
+    #[cold]
+    #[inline(never)]
+    fn complete_pending(&self, hash: u64) {
+        let stripe = self.stripe(hash);
+        if stripe.index.marks.has(hash)
+            && let Some(mut state) = stripe.state.try_lock()
+            && let Some((mut writer, policy)) = state.fast_writer(self, stripe)
+        {
+            writer.complete_all(policy);
+        }
     }
 
     /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
@@ -178,7 +195,11 @@ impl Shared {
     pub(crate) fn glance<'g>(&'g self, guard: &'g Guard, hash: u64, key: &[u8]) -> Glance<'g> {
         let sequence = self.sequences.of(hash);
         let number = sequence.number();
-        let slot = match self.stripe(hash).index.glance(hash) {
+        let index = &self.stripe(hash).index;
+        if index.marks.has(hash) {
+            return Glance::Unclear;
+        }
+        let slot = match index.glance(hash) {
             index::Glance::Likely(slot) => slot,
             index::Glance::Absent => return Glance::Miss,
             index::Glance::Unclear => return Glance::Unclear,
@@ -206,9 +227,15 @@ impl Shared {
     /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out.
     #[inline(always)]
     pub(crate) fn patiently<T>(&self, hash: u64, mut attempt: impl FnMut() -> Result<T, Moving>) -> T {
+        let stripe = self.stripe(hash);
         let mut tries = 0;
         loop {
-            let _alone = (tries >= PATIENCE).then(|| self.stripe(hash).state.lock());
+            let _alone = (tries >= PATIENCE || stripe.index.marks.has(hash)).then(|| {
+                let mut state = stripe.lock();
+                let (mut writer, policy) = state.writer(self, stripe);
+                writer.finish_key(policy, hash);
+                state
+            });
             if let Ok(done) = attempt() {
                 return done;
             }
@@ -340,6 +367,8 @@ impl Cache {
             }
             Glance::Unclear => {}
         }
+        // Here, because the stack is shallow.
+        shared.complete_pending(hash);
         self.try_read_on(guard, hash, key, most, stateful, taker)
     }
 

@@ -62,6 +62,8 @@ impl Shared {
         let mut sum = Tally::default();
         let (mut entries, mut live, mut footprint, mut dropped_events) = (0, 0, 0, 0);
         self.each_stripe(|stripe, state| {
+            let (mut writer, policy) = state.writer(self, stripe);
+            writer.finish(policy);
             let tally = &state.core.tally;
             sum.sets += tally.sets;
             sum.deletes += tally.deletes;

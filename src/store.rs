@@ -136,6 +136,9 @@ impl Cache {
                         break 'attempt;
                     }
                 }
+                if !writer.complete_all(policy) {
+                    break 'attempt;
+                }
                 if shared.space.wants_ahead() || shared.index_space.wants_ahead() {
                     maintenance::wake_now();
                 }

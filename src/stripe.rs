@@ -16,13 +16,14 @@
 use crate::bytes;
 use crate::cache::Shared;
 use crate::drain::{Drained, MAX_FAST_DRAIN, PolicyTails};
-use crate::entry::{Entry, Header, Shape};
+use crate::entry::{self, Entry, Header, Shape};
 use crate::events::{Queue, Reason};
 use crate::extra::{self, Extra};
 use crate::freshness;
-use crate::index::{Index, IndexState, Place, Slot, tag_of};
+use crate::index::{Index, IndexState, Place, Slot, candidate, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
+use crate::pending::Pending;
 use crate::policy::{AnyPolicy, Clock, Placement, Policy, Sizes, each};
 use crate::ruling::Ruling;
 use crate::space::NONE;
@@ -66,6 +67,8 @@ pub struct State {
     pub core: Core,
     /// Decides.
     pub policy: AnyPolicy,
+    /// Sets that wait, in large caches.
+    pending: Option<Box<Pending>>,
 }
 
 /// Counts of what a stripe did. Only ever grow.
@@ -204,6 +207,10 @@ pub struct Writer<'a, const FAST: bool> {
     pub shared: &'a Shared,
     pub stripe: &'a Stripe,
     pub core: &'a mut Core,
+    /// Sets that wait. None also while one is completed.
+    pub pending: Option<&'a mut Pending>,
+    /// The time when the stripe was taken in hand, if anything in it has a deadline.
+    now: u64,
 }
 
 impl<'a> Store<'a> {
@@ -215,11 +222,18 @@ impl<'a> Store<'a> {
 
 impl Stripe {
     /// An empty stripe.
-    pub fn new(index: Index, state: IndexState, policy: AnyPolicy, events: Queue) -> Stripe {
+    pub fn new(
+        index: Index,
+        state: IndexState,
+        policy: AnyPolicy,
+        events: Queue,
+        pending: Option<Box<Pending>>,
+    ) -> Stripe {
         Stripe {
             index,
             state: Mutex::new(State {
                 policy,
+                pending,
                 core: Core {
                     index: state,
                     logs: [Log::new(), Log::new()],
@@ -248,6 +262,14 @@ impl Stripe {
             }),
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that something in the stripe expires at a time.
+    #[inline]
+    pub fn due(&self, deadline: u64) {
+        if deadline < self.next_deadline.load(Ordering::Relaxed) {
+            self.next_deadline.store(deadline, Ordering::Release);
         }
     }
 
@@ -284,7 +306,7 @@ impl State {
     /// Takes the stripe in hand. `self` is what `stripe`'s lock protects.
     pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a, false>, &'a mut AnyPolicy) {
         self.core.patience = usize::MAX;
-        let mut writer = Writer { shared, stripe, core: &mut self.core };
+        let mut writer = Writer::of(shared, stripe, &mut self.core, &mut self.pending);
         writer.flush();
         writer.carry_out(self.policy.clock());
         (writer, &mut self.policy)
@@ -301,11 +323,58 @@ impl State {
             return None;
         }
         self.core.patience = 4 * MAX_FAST_DRAIN;
-        Some((Writer { shared, stripe, core: &mut self.core }, &mut self.policy))
+        Some((Writer::of(shared, stripe, &mut self.core, &mut self.pending), &mut self.policy))
+    }
+}
+
+impl Writer<'_, false> {
+    /// Completes all sets that wait, for someone who wants to know of all entries.
+    pub fn finish(&mut self, policy: &mut AnyPolicy) {
+        while !self.complete_all(policy) {
+            self.evict_first();
+        }
+    }
+
+    /// As [`Writer::finish`], for someone who wants to know of one key.
+    #[inline]
+    pub fn finish_key(&mut self, policy: &mut AnyPolicy, hash: u64) {
+        if self.stripe.index.marks.has(hash) {
+            self.finish(policy);
+        }
+    }
+
+    /// Drops the set that has waited longest, as there is no room for it, and the value that it was to replace.
+    #[cold]
+    fn evict_first(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        if let Some(store) = pending.first() {
+            if let Some((place, offset, entry, header)) = self.find(store.hash, store.key) {
+                self.stripe.index.remove(&mut self.core.index, place);
+                self.kill(offset, entry, header, Cause::Evicted);
+            } else {
+                self.core.tally.evictions += 1;
+            }
+            self.core.tally.sets += 1;
+        }
+        pending.pop();
+        self.stripe.index.marks.set(pending.marks());
+        self.pending = Some(pending);
     }
 }
 
 impl<'a, const FAST: bool> Writer<'a, FAST> {
+    #[inline]
+    fn of(
+        shared: &'a Shared,
+        stripe: &'a Stripe,
+        core: &'a mut Core,
+        pending: &'a mut Option<Box<Pending>>,
+    ) -> Writer<'a, FAST> {
+        let timeless = stripe.next_deadline.load(Ordering::Relaxed) == u64::MAX;
+        let now = if timeless { 0 } else { shared.clock.now() };
+        Writer { shared, stripe, core, pending: pending.as_deref_mut(), now }
+    }
+
     /// The entry at an offset.
     #[inline]
     pub fn entry(&self, offset: u64) -> Entry<'a> {
@@ -354,7 +423,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Why an entry that is still in the index must not be served any more, if so.
     #[inline]
     pub fn gone(&self, entry: Entry<'_>, header: Header) -> Option<Cause> {
-        if entry.deadline(header).is_some_and(|deadline| deadline <= self.shared.clock.now()) {
+        if entry.deadline(header).is_some_and(|deadline| deadline <= self.now) {
             Some(Cause::Expired)
         } else if header.has_extra() && self.shared.is_invalidated(entry, header) {
             Some(Cause::Invalidated)
@@ -406,11 +475,90 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
+    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
+        debug_assert_eq!(store.condition, Condition::Always);
+        if self.pending.is_some() {
+            if Pending::takes(store) {
+                return self.put_off(policy, store);
+            }
+            if !self.complete_all(policy) {
+                return false;
+            }
+        }
+        self.try_set_now(policy, store)
+    }
+
+    /// Leaves a small set to be completed later, and completes one that has waited.
+    #[inline]
+    fn put_off(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
+        if self.core.loads.has(store.hash)
+            || self.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete_first(policy)
+        {
+            return false;
+        }
+        let Some(pending) = &mut self.pending else { return false };
+        if let Some(hash) = pending.unasked()
+            && let Some(slot) = candidate(self.stripe.index.prefetch(hash), hash)
+        {
+            let start = self.shared.space.base().wrapping_add(slot.offset() as usize);
+            entry::prefetch(start);
+            entry::prefetch(start.wrapping_add(64));
+        }
+        pending.push(store);
+        self.stripe.index.marks.set(pending.marks());
+        if let Some(deadline) = store.deadline {
+            self.stripe.due(deadline);
+        }
+        true
+    }
+
+    /// Completes the set that has waited longest. False if only the slow door can, or if there is no room.
+    fn complete_first(&mut self, policy: &mut AnyPolicy) -> bool {
+        // Taken out meanwhile, as the set has the whole stripe in hand.
+        let Some(pending) = self.pending.take() else { return true };
+        let done = pending.first().is_none_or(|store| {
+            if FAST {
+                return self.try_set_now(policy, &store);
+            }
+            match self.set(policy, &store, None) {
+                Stored::NoRoom(said) => {
+                    self.core.said = said.map(|to| (store.hash, to));
+                    false
+                }
+                Stored::Done | Stored::Refused(_) => true,
+            }
+        });
+        if done {
+            pending.pop();
+            self.stripe.index.marks.set(pending.marks());
+        }
+        self.pending = Some(pending);
+        done
+    }
+
+    /// Completes all sets that wait. False if there are some left, for which only the slow door can do something, or which have
+    /// no room.
+    #[inline]
+    pub fn complete_all(&mut self, policy: &mut AnyPolicy) -> bool {
+        self.stripe.index.marks.is_empty() || self.complete_each(policy)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn complete_each(&mut self, policy: &mut AnyPolicy) -> bool {
+        while !self.stripe.index.marks.is_empty() {
+            if !self.complete_first(policy) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// As [`Writer::try_set`], at once.
     ///
     /// The policy is told apart only where it is asked: code for each policy is then small, and an overwrite in place meets none
     /// of it.
-    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        debug_assert_eq!(store.condition, Condition::Always);
+    fn try_set_now(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         let hash = store.hash;
         if self.core.loads.has(hash) {
             return false;
@@ -492,8 +640,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
-    pub fn try_delete(&mut self, hash: u64, key: &[u8]) -> Option<bool> {
-        if self.core.loads.has(hash) {
+    pub fn try_delete(&mut self, policy: &mut AnyPolicy, hash: u64, key: &[u8]) -> Option<bool> {
+        if self.core.loads.has(hash) || self.stripe.index.marks.has(hash) && !self.complete_all(policy) {
             return None;
         }
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
@@ -763,6 +911,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Forgets everything.
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
+        if let Some(pending) = &mut self.pending {
+            self.core.tally.sets += pending.forget() as u64;
+            self.stripe.index.marks.set(0);
+        }
         self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
             self.core.logs[log & 1].open = NONE;

@@ -103,7 +103,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
         while work < most {
             work += 1;
             if self.core.sweep.log > 1 {
-                self.stripe.next_deadline.store(self.core.sweep.earliest, Ordering::Release);
+                let waiting = self.pending.as_ref().map_or(u64::MAX, |pending| pending.earliest());
+                self.stripe.next_deadline.store(self.core.sweep.earliest.min(waiting), Ordering::Release);
                 self.core.sweep = Sweep::new();
                 return true;
             }

@@ -1,6 +1,9 @@
 //! Random operations against a plain map: what the cache returns must agree, and the structure must check itself after
 //! each step.
 
+#[allow(dead_code, reason = "other tests use the rest")]
+mod support;
+
 use larder::{Ask, Cache, Clock, Error, MockClock, Options, Policy, SetOptions, State, Ttl, View};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -221,6 +224,7 @@ struct Model {
     /// The cache was told that all deadlines slide.
     sliding: bool,
     version: u64,
+    steps: u64,
 }
 
 fn found_by_all(known: &Known) -> bool {
@@ -241,7 +245,7 @@ impl Model {
         })
         .unwrap();
         let kept = Kept { stamp: cache.stamp().unwrap(), ..Kept::default() };
-        Model { cache, clock, map: BTreeMap::new(), kept, views: VecDeque::new(), sliding, version: 0 }
+        Model { cache, clock, map: BTreeMap::new(), kept, views: VecDeque::new(), sliding, version: 0, steps: 0 }
     }
 
     /// The entry of a key that has not expired; it may be absent.
@@ -510,6 +514,11 @@ impl Model {
             assert_eq!(**view, **expected, "a view has changed");
         }
         self.cache.check();
+        self.steps += 1;
+        if !self.steps.is_multiple_of(5) {
+            // Stats complete the sets that wait: not each time.
+            return;
+        }
         let stats = self.cache.stats().unwrap();
         assert!(stats.bytes <= stats.max_bytes, "{stats:?}");
         let Kept { sets, hits, misses, .. } = self.kept;
@@ -575,14 +584,20 @@ impl Model {
 
     fn set(&mut self, key: u16, len: usize, ttl: Option<u64>) {
         let value = self.next_value(key, len);
-        let stored = match ttl {
-            Some(ttl) => self.cache.set_ttl(&key_bytes(key), &value, Duration::from_millis(ttl)),
-            None => self.cache.set(&key_bytes(key), &value),
-        };
-        stored.unwrap();
+        // By the fast door sets of large caches are left to be completed by whoever comes next (`src/pending.rs`).
+        let fast = !self.version.is_multiple_of(3);
+        if !fast || support::fast_set(&self.cache, &key_bytes(key), &value, ttl).is_err() {
+            let stored = match ttl {
+                Some(ttl) => self.cache.set_ttl(&key_bytes(key), &value, Duration::from_millis(ttl)),
+                None => self.cache.set(&key_bytes(key), &value),
+            };
+            stored.unwrap();
+        }
         self.stored(key, value, Said { ttl, stale: None, sliding: false, absent: false, tags: 0 });
         // A set is visible to the next get.
-        self.get(key, false);
+        if self.version.is_multiple_of(2) {
+            self.get(key, false);
+        }
     }
 }
 

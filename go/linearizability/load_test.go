@@ -121,7 +121,11 @@ func TestLoadIsLinearizable(t *testing.T) {
 		rounds = 30
 	}
 	for round := range rounds {
-		c, err := larder.New(larder.Options{MaxBytes: 1 << 20})
+		budget := int64(1 << 20)
+		if round%2 == 1 {
+			budget = 64 << 20 // here small sets wait to be completed
+		}
+		c, err := larder.New(larder.Options{MaxBytes: budget})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -296,6 +296,7 @@ impl Policy for Cellar {
     #[inline]
     fn prefetch(&self, hash: u64) {
         self.cold_ghost.prefetch(hash);
+        self.hot_ghost.prefetch(hash);
     }
 
     #[inline]

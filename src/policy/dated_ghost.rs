@@ -28,9 +28,6 @@ const DATES: u64 = 127;
 const DATE_BITS: u32 = 7;
 const DATE_MASK: u16 = (1 << DATE_BITS) - 1;
 
-/// Sets of a table that isn't worth prefetching: 64 KiB.
-const NEAR: usize = 8192;
-
 type Set = [u16; WAYS];
 
 /// What is known of a key that came back.
@@ -109,13 +106,9 @@ impl DatedGhost {
         (set as usize, (mixed as u16) << DATE_BITS)
     }
 
-    /// Starts loading the set of a hash, if it is likely to be further away than the second-level cache: where all is near,
-    /// asking for it costs a set of an evicting cache 3 per cent.
+    /// Starts loading the set of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        if self.count < NEAR {
-            return;
-        }
         crate::entry::prefetch(self.lines.as_ptr().cast::<Set>().wrapping_add(self.place(hash).0).cast());
     }
 

@@ -181,7 +181,27 @@ struct Call {
     state: u64,
 }
 
+#[repr(C)]
+struct Many {
+    cache: *const c_void,
+    keys: *const u8,
+    key_ends: *const u32,
+    n: usize,
+    values: *const u8,
+    value_ends: *const u32,
+    buf: *mut u8,
+    buf_len: usize,
+    out_ends: *mut u32,
+    out_status: *mut u8,
+    done: usize,
+    used: usize,
+    need: usize,
+    ttl_ms: u64,
+    flags: u64,
+}
+
 unsafe extern "C" {
+    fn larder_fast_get_many(many: *mut Many) -> usize;
     fn larder_fast_get(call: *mut Call) -> usize;
     fn larder_fast_set(call: *mut Call) -> usize;
     fn larder_fast_delete(call: *mut Call) -> usize;
@@ -238,6 +258,47 @@ pub fn fast_get(cache: &Cache, key: &[u8], out: &mut Vec<u8>) -> Result<bool, Fa
     // SAFETY: after LARDER_OK so many bytes were written, within the capacity.
     unsafe { out.set_len(if found { call.out_len } else { 0 }) };
     Ok(found)
+}
+
+/// Gets the first of many keys by the fast door, as far as it goes. All values together have at most 4 KiB.
+pub fn fast_get_many(cache: &Cache, keys: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
+    let mut end = 0;
+    let ends: Vec<u32> = keys
+        .iter()
+        .map(|key| {
+            end += key.len() as u32;
+            end
+        })
+        .collect();
+    let packed = keys.concat();
+    let (mut buf, mut out_ends, mut out_status) = (vec![0; 4096], vec![0u32; keys.len()], vec![0u8; keys.len()]);
+    let mut many = Many {
+        cache: std::ptr::from_ref(cache).cast(),
+        keys: packed.as_ptr(),
+        key_ends: ends.as_ptr(),
+        n: keys.len(),
+        values: std::ptr::null(),
+        value_ends: std::ptr::null(),
+        buf: buf.as_mut_ptr(),
+        buf_len: buf.len(),
+        out_ends: out_ends.as_mut_ptr(),
+        out_status: out_status.as_mut_ptr(),
+        done: 0,
+        used: 0,
+        need: 0,
+        ttl_ms: 0,
+        flags: 0,
+    };
+    // SAFETY: the call's pointers are valid for their lengths.
+    let status = unsafe { larder_fast_get_many(&mut many) };
+    assert_eq!(status, OK);
+    let mut start = 0;
+    let values = out_ends.iter().zip(out_status).take(many.done).map(|(&end, status)| {
+        let value = buf[start..end as usize].to_vec();
+        start = end as usize;
+        (status as usize == OK).then_some(value)
+    });
+    values.collect()
 }
 
 /// Sets by the fast door.

@@ -163,7 +163,7 @@ fn the_model_is_a_copy() {
             "if WORK.load(Ordering::SeqCst) { TICK } else { IDLE }",
         ],
     );
-    larder_loom::mirrors("append.rs", &["self.stripe.next_deadline.store(deadline, Ordering::Release);"]);
+    larder_loom::mirrors("stripe.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! `src/pending.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete_first`), and readers, who look
+//! at the marks first and then at the index (`Shared::lookup_any`). Who looks for a key finds what a set stored that had
+//! returned before he began, or something newer.
+//!
+//! One key, one stripe; the index is one word, the queue a list under the lock.
+
+use larder_loom::explore;
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// A mark goes before the index has changed.
+    EarlyUnmark,
+    /// A mark goes without release.
+    RelaxedUnmark,
+    /// A reader looks at the marks without acquire.
+    RelaxedLook,
+    /// A reader looks at the marks when he has looked at the index.
+    LateLook,
+    /// A set returns before it is marked.
+    LateMark,
+    /// The younger of two sets is completed first.
+    Backwards,
+}
+
+struct World {
+    marks: AtomicU32,
+    index: AtomicU64,
+    queue: Mutex<Vec<u64>>,
+    /// The value of the last set that has returned.
+    returned: AtomicU64,
+    fault: Fault,
+}
+
+impl World {
+    fn new(fault: Fault) -> Arc<World> {
+        Arc::new(World {
+            marks: AtomicU32::new(0),
+            index: AtomicU64::new(0),
+            queue: Mutex::new(Vec::new()),
+            returned: AtomicU64::new(0),
+            fault,
+        })
+    }
+
+    fn mark(&self, queue: &[u64]) {
+        let ordering = if self.fault == Fault::RelaxedUnmark { Ordering::Relaxed } else { Ordering::Release };
+        self.marks.store(queue.len() as u32, ordering);
+    }
+
+    fn complete_first(&self, queue: &mut Vec<u64>) {
+        if queue.is_empty() {
+            return;
+        }
+        let value = if self.fault == Fault::Backwards { queue.pop().unwrap() } else { queue.remove(0) };
+        if self.fault == Fault::EarlyUnmark {
+            self.mark(queue);
+        }
+        // An overwrite in place or a swung slot: both are published with release.
+        self.index.store(value, Ordering::Release);
+        if self.fault != Fault::EarlyUnmark {
+            self.mark(queue);
+        }
+    }
+
+    fn set(&self, value: u64) {
+        if self.fault == Fault::LateMark {
+            self.returned.store(value, Ordering::Release);
+        }
+        let mut queue = self.queue.lock().unwrap();
+        if queue.len() == 2 {
+            self.complete_first(&mut queue);
+        }
+        queue.push(value);
+        self.mark(&queue);
+        drop(queue);
+        self.returned.store(value, Ordering::Release);
+    }
+
+    /// A set of another key, or a drain's, that completes one of those that wait.
+    fn complete_one(&self) {
+        let mut queue = self.queue.lock().unwrap();
+        self.complete_first(&mut queue);
+    }
+
+    fn get(&self) {
+        let least = self.returned.load(Ordering::Acquire);
+        let early = self.index.load(Ordering::Acquire);
+        let ordering = if self.fault == Fault::RelaxedLook { Ordering::Relaxed } else { Ordering::Acquire };
+        let marked = self.marks.load(ordering) != 0;
+        if marked {
+            let mut queue = self.queue.lock().unwrap();
+            while !queue.is_empty() {
+                self.complete_first(&mut queue);
+            }
+        }
+        let late = self.fault == Fault::LateLook && !marked;
+        let found = if late { early } else { self.index.load(Ordering::Acquire) };
+        assert!(found >= least, "an old value");
+    }
+}
+
+/// Two sets, somebody who completes, and a reader.
+fn model(fault: Fault) {
+    explore(3, move || {
+        let world = World::new(fault);
+        let threads = [
+            thread::spawn({
+                let world = world.clone();
+                move || {
+                    world.set(1);
+                    world.set(2);
+                }
+            }),
+            thread::spawn({
+                let world = world.clone();
+                move || {
+                    world.complete_one();
+                    world.complete_one();
+                }
+            }),
+        ];
+        world.get();
+        world.get();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        world.get();
+    });
+}
+
+#[test]
+fn the_model_is_a_copy() {
+    larder_loom::mirrors("pending.rs", &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"]);
+    larder_loom::mirrors(
+        "stripe.rs",
+        &[
+            "pending.push(store); self.stripe.index.marks.set(pending.marks());",
+            "pending.pop(); self.stripe.index.marks.set(pending.marks());",
+        ],
+    );
+    larder_loom::mirrors(
+        "read.rs",
+        &[
+            "if index.marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if index.marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
+        ],
+    );
+    larder_loom::mirrors("many.rs", &["(!index.marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+}
+
+#[test]
+fn what_has_returned_is_found() {
+    model(Fault::None);
+}
+
+macro_rules! fails {
+    ($($name:ident: $fault:ident;)*) => {$(
+        #[test]
+        #[should_panic(expected = "an old value")]
+        fn $name() {
+            model(Fault::$fault);
+        }
+    )*};
+}
+
+fails! {
+    fails_when_a_mark_goes_early: EarlyUnmark;
+    fails_when_the_end_of_a_mark_orders_nothing: RelaxedUnmark;
+    fails_when_a_look_orders_nothing: RelaxedLook;
+    fails_when_the_marks_are_looked_at_late: LateLook;
+    fails_when_a_mark_comes_late: LateMark;
+    fails_when_the_younger_comes_first: Backwards;
+}
