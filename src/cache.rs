@@ -12,6 +12,7 @@ use crate::hash::KeyHasher;
 use crate::index::IndexSpace;
 use crate::maintenance;
 use crate::options::Options;
+use crate::overwrite;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
 use crate::share::{Share, UNBOUNDED};
@@ -61,6 +62,8 @@ pub struct Shared {
     pub(crate) counters: Counters,
     pub(crate) rejections: AtomicU64,
     pub(crate) index_huge: bool,
+    /// Whether sets that overwrite in place need no lock (see `overwrite`).
+    pub(crate) overwrites_alone: bool,
     /// What an empty cache takes.
     fixed_bytes: u64,
     /// The stripes' number is two to this power.
@@ -192,6 +195,8 @@ impl Shared {
             counters: Counters::new(),
             rejections: AtomicU64::new(0),
             index_huge,
+            // An event is written under the lock.
+            overwrites_alone: options.max_bytes <= overwrite::MOST_BYTES && options.event_bytes == 0,
             fixed_bytes,
             stripe_bits: count.trailing_zeros(),
         };
@@ -205,7 +210,7 @@ impl Shared {
 
     /// Hits so far.
     pub fn hits(&self) -> u64 {
-        self.counters.sum().0
+        self.counters.sum().hits
     }
 
     /// Bytes of the budget that segments may have.
@@ -478,6 +483,10 @@ impl Cache {
         if sliding.is_some() || deadline.is_some() && maintenance::asleep() {
             return Err(TryError::Busy);
         }
+        let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
+        if shared.try_overwrite(&guard, &store) {
+            return Ok(());
+        }
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.try_state().ok_or(TryError::Busy)?;
@@ -486,7 +495,6 @@ impl Cache {
             state.policy.prefetch(hash);
         }
         let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
-        let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
         if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
     }
 

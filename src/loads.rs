@@ -12,6 +12,7 @@ use crate::epoch;
 use crate::error::Error;
 use crate::store::SetOptions;
 use crate::stripe::Condition;
+use crate::sync::{AtomicBool, Ordering};
 use ahash::RandomState;
 use hashbrown::HashMap;
 
@@ -19,7 +20,7 @@ use hashbrown::HashMap;
 /// (280 KiB), the oldest are forgotten, as if their keys had been changed.
 const KEPT: u64 = 4096;
 
-/// The loads of a stripe.
+/// The loads of a stripe. What takes tokens away keeps `Stripe::loading` true of them.
 pub struct Loads {
     tokens: HashMap<u64, u64, RandomState>,
 }
@@ -54,24 +55,26 @@ impl Loads {
 
     /// The key with this hash was changed.
     #[inline]
-    pub fn supersede(&mut self, hash: u64) {
+    pub fn supersede(&mut self, hash: u64, loading: &AtomicBool) {
         if !self.tokens.is_empty() {
             self.tokens.remove(&hash);
+            loading.store(!self.tokens.is_empty(), Ordering::Relaxed);
         }
     }
 
     /// Ends a load. False if it was superseded.
-    pub fn end(&mut self, hash: u64, token: u64) -> bool {
+    pub fn end(&mut self, hash: u64, token: u64, loading: &AtomicBool) -> bool {
         let valid = self.is(hash, token);
         if valid {
-            self.tokens.remove(&hash);
+            self.supersede(hash, loading);
         }
         valid
     }
 
     /// All keys were changed.
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self, loading: &AtomicBool) {
         self.tokens.clear();
+        loading.store(false, Ordering::Relaxed);
     }
 }
 
@@ -91,6 +94,9 @@ impl Cache {
         let mut state = stripe.state.lock();
         let core = &mut state.core;
         core.versions += 1;
+        stripe.loading.store(true, Ordering::Relaxed);
+        // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
+        drop(shared.sequences.of(hash).close());
         Ok(core.loads.begin(hash, core.versions))
     }
 
@@ -115,7 +121,9 @@ impl Cache {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
-        Ok(shared.stripe(hash).state.lock().core.loads.end(hash, token))
+        let stripe = shared.stripe(hash);
+        let mut state = stripe.state.lock();
+        Ok(state.core.loads.end(hash, token, &stripe.loading))
     }
 }
 
@@ -132,6 +140,6 @@ mod tests {
             // The young ones are all there.
             assert!(loads.is(token.saturating_sub(KEPT - 1).max(1) * 7, token.saturating_sub(KEPT - 1).max(1)));
         }
-        assert!(!loads.end(7, 1));
+        assert!(!loads.end(7, 1, &AtomicBool::new(true)));
     }
 }

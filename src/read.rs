@@ -86,7 +86,7 @@ impl Shared {
 
     /// The entry of a key that has not expired. It may be absent or invalidated.
     #[inline(always)]
-    fn lookup_any<'g>(
+    pub(crate) fn lookup_any<'g>(
         &'g self,
         guard: &'g Guard,
         hash: u64,
@@ -149,12 +149,17 @@ impl Shared {
         (!header.may_change() || sequence.is_still(number)).then_some((taken, header))
     }
 
-    /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out.
+    /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out: by the lock
+    /// those who need it, by the sequence those who don't.
     #[inline(always)]
     pub(crate) fn patiently<T>(&self, hash: u64, mut attempt: impl FnMut() -> Result<T, Moving>) -> T {
         let mut tries = 0;
         loop {
-            let _alone = (tries >= PATIENCE).then(|| self.stripe(hash).state.lock());
+            let _alone = (tries >= PATIENCE).then(|| {
+                let state = self.stripe(hash).state.lock();
+                // Opened before the lock is let go, as it comes first.
+                (self.sequences.of(hash).close(), state)
+            });
             if let Ok(done) = attempt() {
                 return done;
             }
