@@ -504,6 +504,12 @@ impl Cache {
         self.try_store(key, value, Ttl::Default).is_ok()
     }
 
+    /// How many sets overwrote in place without the stripe's lock. For tests.
+    #[doc(hidden)]
+    pub fn sets_without_the_lock(&self) -> u64 {
+        self.with(|shared| shared.counters.sum().sets).unwrap_or(0)
+    }
+
     /// As [`Cache::delete`], for the fast door.
     pub(crate) fn try_delete(&self, key: &[u8]) -> Result<bool, TryError> {
         let guard = epoch::try_pin().ok_or(TryError::Busy)?;

@@ -30,9 +30,9 @@
 //!    there that came after. The entry's memory stays: the overwriter has pinned the epoch. That it is dead is a bit of the
 //!    header, which is changed by read-modify-writes only.
 //! 4. Deadlines are only put off, so what segments and stripes know of the earliest stays true without the lock.
-//! 5. A set ends the load of its key that is under way (`loads`). Who begins one says so in its stripe, and closes and opens the
-//!    word; an overwriter looks after it has made the word odd. Either it sees that, and takes the lock, or it was done before
-//!    the load began.
+//! 5. A set ends the load of its key that is under way (`loads`). Who begins one says so in its stripe, then closes and opens
+//!    the word, which gives it a new number. An overwriter looks after it has read the number: either it sees that there are loads,
+//!    and takes the lock; or it fails to make the word odd; or it was done before the load began.
 //!
 //! tests/loom/tests/overwrite.rs has all of these with a rule left out.
 //!
