@@ -73,3 +73,115 @@ impl Shared {
         Some(header.size() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MockClock;
+    use crate::{Cache, Clock, Options, Ttl, epoch};
+    use std::time::Duration;
+
+    /// Whether a set can do without the lock, which is held meanwhile. It is done then.
+    fn alone(cache: &Cache, key: &[u8], value: &[u8], ttl: Ttl) -> bool {
+        cache
+            .with(|shared| {
+                let guard = epoch::pin();
+                let hash = shared.hasher.hash(key);
+                let _lock = shared.stripe(hash).state.lock();
+                let (deadline, _) = shared.deadline(ttl, hash, false);
+                let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
+                shared.overwrites_alone && shared.overwrite(&guard, &store).is_some()
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn what_is_there_small_and_of_the_same_room_is_overwritten() {
+        let cache = Cache::new(Options::new(1 << 20)).unwrap();
+        assert!(!alone(&cache, b"key", b"value", Ttl::Default), "there is none");
+        cache.set(b"key", b"value").unwrap();
+        assert!(alone(&cache, b"key", b"other", Ttl::Default));
+        assert_eq!(cache.get(b"key").as_deref(), Some(b"other".as_slice()));
+        assert!(alone(&cache, b"key", b"less", Ttl::Default));
+        assert_eq!(cache.get(b"key").as_deref(), Some(b"less".as_slice()));
+        assert!(!alone(&cache, b"key", b"more than that", Ttl::Default));
+        let view = cache.view(b"key").unwrap();
+        assert!(!alone(&cache, b"key", b"other", Ttl::Default), "there is a view");
+        drop(view);
+        assert!(alone(&cache, b"key", b"other", Ttl::Default));
+        cache.get_with(b"key", &mut Vec::new(), crate::Ask { version: true, ..crate::Ask::default() }).unwrap();
+        assert!(!alone(&cache, b"key", b"value", Ttl::Default), "it has a version");
+        assert_eq!(cache.get(b"key").as_deref(), Some(b"other".as_slice()));
+        cache.set(b"large", &[1; 5000]).unwrap();
+        assert!(!alone(&cache, b"large", &[2; 5000], Ttl::Default));
+        cache.check();
+    }
+
+    #[test]
+    fn a_deadline_is_only_put_off() {
+        let clock = MockClock::default();
+        let cache = Cache::new(Options { clock: Clock::Mock(clock.clone()), ..Options::new(1 << 20) }).unwrap();
+        cache.set_ttl(b"key", b"value", Duration::from_millis(100)).unwrap();
+        assert!(!alone(&cache, b"key", b"other", Ttl::Never));
+        assert!(!alone(&cache, b"key", b"other", Ttl::Millis(99)));
+        assert!(alone(&cache, b"key", b"other", Ttl::Millis(200)));
+        clock.advance(199);
+        assert_eq!(cache.get(b"key").as_deref(), Some(b"other".as_slice()));
+        cache.check();
+        clock.advance(1);
+        assert!(!alone(&cache, b"key", b"third", Ttl::Millis(200)), "it has expired");
+        assert_eq!(cache.get(b"key"), None);
+    }
+
+    #[test]
+    fn a_load_under_way_has_its_stripe_go_by_the_lock() {
+        let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
+        cache.set(b"key", b"value").unwrap();
+        let (first, _) = cache.load_begin(b"key").unwrap();
+        let (second, _) = cache.load_begin(b"other").unwrap();
+        assert!(!alone(&cache, b"key", b"third", Ttl::Default));
+        assert!(cache.load_cancel(b"key", first).unwrap());
+        assert!(!alone(&cache, b"key", b"third", Ttl::Default));
+        assert!(cache.load_cancel(b"other", second).unwrap());
+        assert!(alone(&cache, b"key", b"third", Ttl::Default));
+        cache.load_begin(b"key").unwrap();
+        cache.set(b"key", b"fifth").unwrap();
+        assert!(alone(&cache, b"key", b"sixth", Ttl::Default), "the set has ended the load");
+        cache.load_begin(b"gone").unwrap();
+        cache.clear().unwrap();
+        cache.set(b"key", b"value").unwrap();
+        assert!(alone(&cache, b"key", b"third", Ttl::Default), "there are no loads after a clear");
+    }
+
+    #[test]
+    fn large_caches_and_those_with_events_go_by_the_lock() {
+        for (options, expected) in [
+            (Options::new(MOST_BYTES), true),
+            (Options::new(MOST_BYTES + 1), false),
+            (Options { event_bytes: 64 << 10, ..Options::new(1 << 20) }, false),
+        ] {
+            let cache = Cache::new(options).unwrap();
+            cache.set(b"key", b"value").unwrap();
+            assert_eq!(alone(&cache, b"key", b"other", Ttl::Default), expected);
+        }
+    }
+
+    #[test]
+    fn all_sets_are_counted_and_a_thread_that_has_tried_in_vain_waits() {
+        let cache = Cache::new(Options::new(1 << 20)).unwrap();
+        cache.set(b"key", b"value").unwrap();
+        let overwrite = |times: u64| {
+            let before = cache.sets_without_the_lock();
+            (0..times).for_each(|_| cache.try_store(b"key", b"other", Ttl::Default).unwrap());
+            cache.sets_without_the_lock() - before
+        };
+        assert_eq!(overwrite(10), 10);
+        cache.try_store(b"new", b"value", Ttl::Default).unwrap();
+        assert_eq!(overwrite(SKIPS), 0);
+        assert_eq!(overwrite(10), 10);
+        let stats = cache.stats().unwrap();
+        assert_eq!(stats.sets, 22 + SKIPS);
+        assert_eq!(stats.appended_bytes, 16 * stats.sets);
+        cache.check();
+    }
+}

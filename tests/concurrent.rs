@@ -408,7 +408,7 @@ fn small_values_are_overwritten_in_place() {
 /// compactions that keep it, touches, versions, views, iterations, loads, deletes. None that was acknowledged is lost.
 #[test]
 fn sets_without_the_lock_are_not_lost() {
-    const OVERWRITTEN: u64 = 1500;
+    const OVERWRITTEN: u64 = 200;
     const OTHERS: u64 = 8000;
     let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
     let history = History::new(OVERWRITTEN + OTHERS);
