@@ -1,8 +1,9 @@
 //! Loads that are under way: who fetches a value for a key that wasn't there.
 //!
 //! A load begins with a token and ends by storing what was fetched, unless the key was set, deleted or cleared meanwhile: what
-//! was fetched may be older than that. So every such change takes the key's token away, under the stripe's lock. That also
-//! answers who may wait for whom: a caller that comes after the change finds no token, and begins a load of its own.
+//! was fetched may be older than that. So every such change takes the key's token away, under the stripe's lock. (Sets that
+//! take no lock take it while a load is under way: rule 5 of `sequence`.) That also answers who may wait for whom: a caller
+//! that comes after the change finds no token, and begins a load of its own.
 //!
 //! Loads are known by the hash of their key. Two keys with one hash (64 bits, seeded) would take each other's tokens away,
 //! or be told of each other's load; a user of tokens compares keys.

@@ -7,7 +7,8 @@
 //! looks for its own key: the cache misses of that look-up, begun before, are over when the drain is done.
 //!
 //! A small value that is set again is overwritten where it lies, if it takes the same room (`sequence`): nothing is appended,
-//! and nothing owed.
+//! and nothing owed. In a small cache the fast door does that without the lock (`overwrite`), so what is here holds the key's sequence,
+//! or closes it, where `sequence` says so.
 //!
 //! Everything here is under the stripe's lock. What readers see of it: the index (atomics), entry headers and small values
 //! (atomics), and the rest of the entries, which is immutable until their segment has been unlinked, retired and waited for
