@@ -5,8 +5,8 @@
 //! reader does, has the key's *sequence* to itself while it writes (`sequence` says who else must), and counts on the
 //! thread's own line. Anything else goes the way of all sets.
 //!
-//! A set of a key that isn't there has looked in vain: a tenth of what it costs otherwise. So a thread whose set
-//! couldn't be done this way doesn't try it for the next few.
+//! A set of a key that isn't there has looked in vain: a twelfth of what it costs otherwise (docs/performance.md). So a
+//! thread whose set couldn't be done this way doesn't try it for the next few.
 
 use crate::cache::Shared;
 use crate::counters::Handle;
