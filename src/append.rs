@@ -30,17 +30,19 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         Some(self.account(id, size, shape.run.is_some(), shape.deadline))
     }
 
-    /// Writes a copy of an entry, which is not a run, at the young end of a log. None if there is no room.
+    /// Writes a copy of an entry, which is not a run, at the young end of a log. None if there is no room. The caller holds the
+    /// key's sequence, and has read the header since.
     pub fn append_copy(&mut self, clock: Clock, to: Placement, entry: Entry<'_>, header: Header) -> Option<u64> {
         let id = self.room(clock, to.log, header.size() as u64, true)?;
         Some(self.copy_to(id, entry, header, to.bits, self.steps(id, clock)))
     }
 
-    /// Writes a copy of an entry, which is not a run, behind what a segment holds, which must have room.
+    /// As [`Writer::append_copy`], behind what a segment holds, which must have room.
     pub fn copy_to(&mut self, id: u32, entry: Entry<'_>, header: Header, bits: u8, steps: u32) -> u64 {
         let size = header.size() as u64;
         let start = self.start(id, size);
-        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches.
+        // SAFETY: `start` has found `size` aligned bytes that belong to this stripe's log and that no published entry reaches. The
+        // sequence is odd: both callers hold it.
         unsafe { entry::write_copy(start, entry, header, bits, steps) };
         self.account(id, size, false, entry.deadline(header))
     }

@@ -12,6 +12,7 @@ use crate::hash::KeyHasher;
 use crate::index::IndexSpace;
 use crate::maintenance;
 use crate::options::Options;
+use crate::overwrite;
 use crate::pending::Pending;
 use crate::policy::{AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
@@ -66,6 +67,8 @@ pub struct Shared {
     /// What a set touches is likely to be further away than the second-level cache: it is asked for ahead. Where all is near, that
     /// costs an evicting set 3 per cent.
     pub(crate) far: bool,
+    /// Whether sets that overwrite in place need no lock (see `overwrite`).
+    pub(crate) overwrites_alone: bool,
     /// What an empty cache takes.
     fixed_bytes: u64,
     /// The stripes' number is two to this power.
@@ -211,6 +214,8 @@ impl Shared {
             rejections: AtomicU64::new(0),
             index_huge,
             far,
+            // An event is written under the lock.
+            overwrites_alone: options.max_bytes <= overwrite::MOST_BYTES && options.event_bytes == 0,
             fixed_bytes,
             stripe_bits: count.trailing_zeros(),
             stripe_mask: count as u64 - 1,
@@ -225,7 +230,7 @@ impl Shared {
 
     /// Hits so far.
     pub fn hits(&self) -> u64 {
-        self.counters.sum().0
+        self.counters.sum().hits
     }
 
     /// Bytes of the budget that segments may have.
@@ -505,6 +510,10 @@ impl Cache {
         if sliding.is_some() || deadline.is_some() && maintenance::asleep() {
             return Err(TryError::Busy);
         }
+        let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
+        if shared.try_overwrite(&guard, &store) {
+            return Ok(());
+        }
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.try_state().ok_or(TryError::Busy)?;
@@ -513,7 +522,6 @@ impl Cache {
             state.policy.prefetch(hash);
         }
         let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
-        let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
         if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
     }
 
@@ -521,6 +529,12 @@ impl Cache {
     #[doc(hidden)]
     pub fn set_by_the_fast_door(&self, key: &[u8], value: &[u8]) -> bool {
         self.try_store(key, value, Ttl::Default).is_ok()
+    }
+
+    /// How many sets overwrote in place without the stripe's lock. For tests.
+    #[doc(hidden)]
+    pub fn sets_without_the_lock(&self) -> u64 {
+        self.with(|shared| shared.counters.sum().sets).unwrap_or(0)
     }
 
     /// As [`Cache::delete`], for the fast door.

@@ -111,11 +111,14 @@ impl<const FAST: bool> Writer<'_, FAST> {
             }
             let key = entry.key(header);
             let hash = self.shared.hasher.hash(key);
-            if let Some(cause) = self.gone(entry, header) {
-                self.core.source.1 = at + size;
-                self.core.debt -= size as i64;
-                self.unindex(hash, offset);
-                self.kill(offset, entry, header, cause);
+            if self.expired(entry, header) {
+                if let Some(cause) = self.take_gone(hash, offset, entry) {
+                    self.core.source.1 = at + size;
+                    self.core.debt -= size as i64;
+                    self.kill(offset, entry, header, cause);
+                } else if FAST {
+                    return Compacted::NoRoom;
+                }
                 return Compacted::Some;
             }
             if !self.fits(self.core.logs[number & 1].filling, size) {
@@ -132,6 +135,9 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
                 self.core.logs[number & 1].filling = fresh;
             }
+            let Some(sequence) = self.hold(hash) else { return Compacted::NoRoom };
+            // As it is now: it may have been overwritten since it was looked at.
+            let header = entry.header();
             self.core.source.1 = at + size;
             self.core.debt -= size as i64;
             if let Some((place, _)) =
@@ -144,6 +150,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 let steps = age.max(0) as u32 >> step_bits;
                 let new = self.copy_to(filling, entry, header, header.policy_bits(), steps);
                 self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+                sequence.end();
                 if self.core.newest == offset {
                     self.core.newest = new;
                 }
@@ -151,6 +158,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 self.kill(offset, entry, header, Cause::Moved);
             } else {
                 // Lost from the index (see `Index::step`).
+                sequence.end();
                 self.kill(offset, entry, header, Cause::Evicted);
             }
             return Compacted::Some;

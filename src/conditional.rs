@@ -75,6 +75,7 @@ impl Cache {
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
+            let _closed = shared.sequences.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else {
                 shared.count(false);
                 return Ok(Attempt::Done(None, false));
@@ -87,7 +88,9 @@ impl Cache {
                     let mut extra = entry.extra(header);
                     let version = writer.next_version();
                     extra.version = Some(version);
-                    let (value, deadline) = (writer.value(entry, header), entry.deadline(header));
+                    let deadline = entry.deadline(header);
+                    // SAFETY: the sequence is closed.
+                    let value = unsafe { writer.value(entry, header) };
                     let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
                     match writer.set(policy, &store, placed) {
                         Stored::NoRoom(said) => return Ok(Attempt::NoRoom(said)),
@@ -142,6 +145,7 @@ impl Cache {
     pub fn touch(&self, key: &[u8], ttl: impl Into<Ttl>) -> Result<bool, Error> {
         let ttl = ttl.into();
         self.write(key, 0, |shared, hash, writer, policy, placed| {
+            let _closed = shared.sequences.of(hash).close();
             let Some((offset, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
             let (deadline, sliding) = shared.deadline(ttl, hash, false);
             if deadline.is_none() && !header.has_deadline()
@@ -150,7 +154,8 @@ impl Cache {
                 shared.mark_hit_only(entry, header);
                 return Ok(Attempt::Done(true, deadline.is_some()));
             }
-            let (mut extra, value) = (entry.extra(header), writer.value(entry, header));
+            // SAFETY: the sequence is closed.
+            let (mut extra, value) = (entry.extra(header), unsafe { writer.value(entry, header) });
             // In a cache all of whose deadlines slide, the new one does.
             extra.sliding = sliding;
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
@@ -174,10 +179,13 @@ impl Cache {
                 tags = Some(options.hashes(shared)?);
             }
             let tags = tags.as_ref().expect("made above");
+            let _closed = shared.sequences.of(hash).close();
             let found = writer.peek(hash, key).filter(|(_, _, header)| header.extra() & crate::extra::ABSENT == 0);
             let (now, deadline, mut extra) = match found {
                 Some((_, entry, header)) => {
-                    (number(writer.value(entry, header))?, entry.deadline(header), entry.extra(header))
+                    // SAFETY: the sequence is closed.
+                    let value = unsafe { writer.value(entry, header) };
+                    (number(value)?, entry.deadline(header), entry.extra(header))
                 }
                 None => {
                     let (deadline, extra) = options.times(shared, hash, tags);
@@ -204,14 +212,16 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`].
     pub fn mark_stale(&self, key: &[u8]) -> Result<bool, Error> {
-        self.write(key, 0, |_, hash, writer, policy, placed| {
+        self.write(key, 0, |shared, hash, writer, policy, placed| {
+            let _closed = shared.sequences.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
             if let Some(word) = entry.stale_word(header) {
                 freshness::expire(word);
                 return Ok(Attempt::Done(true, false));
             }
-            let (mut extra, value, deadline) =
-                (entry.extra(header), writer.value(entry, header), entry.deadline(header));
+            let (mut extra, deadline) = (entry.extra(header), entry.deadline(header));
+            // SAFETY: the sequence is closed.
+            let value = unsafe { writer.value(entry, header) };
             extra.stale = Some(0);
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
             Ok(match writer.set(policy, &store, placed) {

@@ -1,4 +1,4 @@
-//! Hits and misses, counted without sharing a cache line: one line per cache and thread slot.
+//! Hits and misses (and sets that take no lock), counted without sharing a cache line: one line per cache and thread slot.
 //!
 //! A thread's line has one writer, so a plain load and store count exactly; whoever asks adds the lines up. The sum is
 //! exact when nobody is counting at that moment.
@@ -17,6 +17,33 @@ const CHUNKS: usize = 64;
 pub struct Line {
     hits: AtomicU64,
     misses: AtomicU64,
+    /// Sets that took no lock, and the bytes of their entries (see `overwrite`).
+    sets: AtomicU64,
+    overwritten: AtomicU64,
+    /// Sets that aren't to be tried that way.
+    skips: AtomicU64,
+}
+
+/// What the lines of a cache add up to.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Sums {
+    /// Gets that found their key.
+    pub hits: u64,
+    /// Gets that didn't.
+    pub misses: u64,
+    /// Sets that took no lock.
+    pub sets: u64,
+    /// The bytes of their entries.
+    pub overwritten: u64,
+}
+
+impl Sums {
+    fn add(&mut self, line: &Line) {
+        self.hits += line.hits.load(Ordering::Relaxed);
+        self.misses += line.misses.load(Ordering::Relaxed);
+        self.sets += line.sets.load(Ordering::Relaxed);
+        self.overwritten += line.overwritten.load(Ordering::Relaxed);
+    }
 }
 
 /// The counts of a cache.
@@ -69,22 +96,18 @@ impl Counters {
         self.line(guard).expect("the chunk is there now")
     }
 
-    /// Hits and misses so far.
-    pub fn sum(&self) -> (u64, u64) {
-        let mut hits = self.shared.hits.load(Ordering::Relaxed);
-        let mut misses = self.shared.misses.load(Ordering::Relaxed);
+    /// The counts so far.
+    pub fn sum(&self) -> Sums {
+        let mut sums = Sums::default();
+        sums.add(&self.shared);
         for chunk in &self.chunks {
             let chunk = chunk.load(Ordering::Acquire);
-            if chunk.is_null() {
-                continue;
-            }
-            // SAFETY: chunks live as long as the counters.
-            for line in unsafe { &*chunk } {
-                hits += line.hits.load(Ordering::Relaxed);
-                misses += line.misses.load(Ordering::Relaxed);
+            if !chunk.is_null() {
+                // SAFETY: chunks live as long as the counters.
+                unsafe { &*chunk }.iter().for_each(|line| sums.add(line));
             }
         }
-        (hits, misses)
+        sums
     }
 }
 
@@ -120,6 +143,29 @@ impl Handle<'_> {
         self.add(&self.line.misses, n);
     }
 
+    /// Counts a set that took no lock.
+    #[inline]
+    pub fn overwrote(&self, bytes: u64) {
+        self.add(&self.line.sets, 1);
+        self.add(&self.line.overwritten, bytes);
+    }
+
+    /// Whether the thread's next set isn't to be tried without the lock. Counts it.
+    #[inline]
+    pub fn skips(&self) -> bool {
+        let left = self.line.skips.load(Ordering::Relaxed);
+        if left > 0 {
+            self.line.skips.store(left - 1, Ordering::Relaxed);
+        }
+        left > 0
+    }
+
+    /// The thread's next sets aren't to be tried without the lock.
+    #[inline]
+    pub fn skip(&self, sets: u64) {
+        self.line.skips.store(sets, Ordering::Relaxed);
+    }
+
     #[inline]
     fn add(&self, counter: &AtomicU64, n: u64) {
         if self.shared {
@@ -141,7 +187,7 @@ mod tests {
         counters.line_or_make(&guard, |_| false, |_| {}).hit(3);
         assert!(counters.line(&guard).is_none());
         counters.line_or_make(&guard, |bytes| bytes == CHUNK_BYTES, |_| {}).miss(2);
-        assert_eq!(counters.sum(), (3, 2));
+        assert_eq!(counters.sum(), Sums { hits: 3, misses: 2, ..Sums::default() });
     }
 
     #[test]
@@ -158,6 +204,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(counters.sum(), (60_000, 20_000));
+        assert_eq!(counters.sum(), Sums { hits: 60_000, misses: 20_000, ..Sums::default() });
     }
 }

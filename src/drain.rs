@@ -46,6 +46,17 @@ pub enum Drained {
     Waits,
 }
 
+/// What came of keeping an entry.
+#[derive(PartialEq, Eq)]
+pub enum Kept {
+    /// It stays.
+    Yes,
+    /// The fast door has left it to the slow one.
+    Left,
+    /// There is no room for it.
+    No,
+}
+
 /// An entry at the old end of a log.
 #[derive(Clone, Copy)]
 pub struct Tail<'a> {
@@ -82,11 +93,7 @@ impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
 
     fn rotate(&mut self, log: usize, bits: u8) -> bool {
         match self.writer.tail(log, self.clock.step_bits) {
-            Some(tail) if FAST && !self.writer.has_room(log, tail.header.size() as u64, self.clock) => {
-                self.writer.leave(log, &tail, Placement { log, bits });
-                false
-            }
-            Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }),
+            Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }) == Kept::Yes,
             None => false,
         }
     }
@@ -128,10 +135,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             }
             let ahead = self.core.logs[log & 1].ahead;
             let hash = if ahead.0 == offset { ahead.1 } else { self.shared.hasher.hash(entry.key(header)) };
-            if let Some(cause) = self.gone(entry, header) {
-                self.pass(log, header, entry);
-                self.unindex(hash, offset);
-                self.kill(offset, entry, header, cause);
+            if self.expired(entry, header) {
+                if let Some(cause) = self.take_gone(hash, offset, entry) {
+                    self.pass(log, header, entry);
+                    self.kill(offset, entry, header, cause);
+                } else if FAST {
+                    self.core.patience = 0;
+                    return None;
+                }
                 continue;
             }
             let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
@@ -169,15 +180,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 None => return Drained::Nothing,
             },
         };
-        let size = tail.header.size() as u64;
         let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(), &sizes) };
         if let Verdict::Keep { log: to, bits } = verdict {
-            if FAST && !self.has_room(to, size, policy.clock()) {
-                self.leave(log, &tail, Placement { log: to, bits });
-                return Drained::Nothing;
-            }
-            if self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
-                return Drained::Kept;
+            match self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
+                Kept::Yes => return Drained::Kept,
+                Kept::Left => return Drained::Nothing,
+                Kept::No => {}
             }
         }
         self.pass(log, tail.header, tail.entry);
@@ -186,9 +194,13 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         Drained::Dropped
     }
 
-    /// Moves the oldest entry of a log to the young end of one. False if there is no room for the copy.
-    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> bool {
+    /// Moves the oldest entry of a log to the young end of one.
+    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> Kept {
         let &Tail { id, offset, entry, header, hash, .. } = tail;
+        if FAST && !self.has_room(to.log, header.size() as u64, clock) {
+            self.leave(log, tail, to);
+            return Kept::Left;
+        }
         if header.is_run() {
             // Nothing to copy: the run itself goes to the other end.
             let space = &self.shared.space;
@@ -207,19 +219,30 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             target.live += size;
             target.entries += 1;
             entry.set_policy_bits(to.bits);
-            return true;
+            return Kept::Yes;
         }
         let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
         else {
             // Lost from the index (see `Index::step`): it can only be dropped.
-            return false;
+            return Kept::No;
         };
-        let Some(new) = self.append_copy(clock, to, entry, header) else { return false };
-        self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+        let Some(sequence) = self.hold(hash) else {
+            self.leave(log, tail, to);
+            return Kept::Left;
+        };
+        // As it is now: it may have been overwritten since it was judged.
+        let new = self.append_copy(clock, to, entry, entry.header());
+        if let Some(new) = new {
+            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+        }
+        sequence.end();
+        if new.is_none() {
+            return Kept::No;
+        }
         self.pass(log, header, entry);
         self.core.tally.copied += header.size() as u64;
         self.kill(offset, entry, header, Cause::Moved);
-        true
+        Kept::Yes
     }
 
     /// Whether what the last set left is to be paid still.

@@ -401,8 +401,8 @@ impl<'g> Entry<'g> {
     /// The value's bytes where they lie.
     ///
     /// # Safety
-    /// They don't change while the slice is in use: the stripe's lock is held and the holder doesn't call
-    /// [`Entry::overwrite`], or the segment has been pinned by the rules of `sequence`, or the header says that they
+    /// They don't change while the slice is in use: the stripe's lock is held, the key's sequence closed, and the holder doesn't
+    /// call [`Entry::overwrite`]; or the segment has been pinned by the rules of `sequence`; or the header says that they
     /// never do.
     #[inline]
     pub unsafe fn value_bytes(&self, header: Header) -> &'g [u8] {
@@ -413,18 +413,25 @@ impl<'g> Entry<'g> {
     /// Puts another value in the place of the one that is there, with its deadline, and counts it as a use.
     ///
     /// # Safety
-    /// The stripe's lock is held, the header is the entry's own, and `shape` [fits over](Shape::fits_over) it. The key's
-    /// sequence is odd, the segment isn't pinned, and nobody has a slice of the value.
+    /// The key's sequence is odd, by the caller, and the header was read since it was, or is as then but for hits and death;
+    /// `shape` [fits over](Shape::fits_over) it. The segment isn't pinned, and nobody has a slice of the value.
     #[inline]
     pub unsafe fn overwrite(&self, header: Header, shape: &Shape<'_>, value: &[u8], hit_max: u8) {
         debug_assert!(shape.fits_over(header) && value.len() == shape.value_len);
         if let Some(deadline) = shape.deadline {
             self.word(1).store(deadline, Ordering::Relaxed);
         }
-        let after = header.overwritten(value.len(), hit_max);
-        if after != header {
-            // A hit that is counted just now may be lost; one that comes later finds another header and gives up.
-            self.word(0).store(after.word, Ordering::Relaxed);
+        let mut word = header.word;
+        loop {
+            let after = Header { word, ..header }.overwritten(value.len(), hit_max).word;
+            if after == word {
+                break;
+            }
+            // A reader may count a hit, or who has the stripe's lock mark the entry as dead.
+            match self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(other) => word = other,
+            }
         }
         let start = self.start.wrapping_add(header.prefix() + header.key_len()).cast_mut();
         // SAFETY: the value's room lies behind the key, within the entry; it is large enough, as the entry's size stays the
@@ -482,9 +489,10 @@ fn moving_bits(policy_bits: u8, steps: u32) -> u64 {
     (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK | u64::from(steps.min(MAX_STEPS)) << STEPS_SHIFT
 }
 
-/// Writes a copy of an entry that is not a run. What its extension or deadline changes to meanwhile may be lost.
+/// Writes a copy of an entry that is not a run. What its extension changes to meanwhile may be lost.
 ///
 /// # Safety
+/// The key's sequence is odd, by the caller, and the header was read since it was.
 /// `start` is 8-byte aligned; `header.size()` bytes from there are the caller's to write, and nobody reads them.
 #[inline]
 pub unsafe fn write_copy(start: *mut u8, entry: Entry<'_>, header: Header, policy_bits: u8, steps: u32) {

@@ -59,6 +59,7 @@ mod maintenance;
 mod many;
 mod options;
 mod os;
+mod overwrite;
 mod pending;
 mod policy;
 mod read;

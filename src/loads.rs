@@ -1,8 +1,9 @@
 //! Loads that are under way: who fetches a value for a key that wasn't there.
 //!
 //! A load begins with a token and ends by storing what was fetched, unless the key was set, deleted or cleared meanwhile: what
-//! was fetched may be older than that. So every such change takes the key's token away, under the stripe's lock. That also
-//! answers who may wait for whom: a caller that comes after the change finds no token, and begins a load of its own.
+//! was fetched may be older than that. So every such change takes the key's token away, under the stripe's lock. (Sets that
+//! take no lock take it while a load is under way: rule 5 of `sequence`.) That also answers who may wait for whom: a caller
+//! that comes after the change finds no token, and begins a load of its own.
 //!
 //! Loads are known by the hash of their key. Two keys with one hash (64 bits, seeded) would take each other's tokens away,
 //! or be told of each other's load; a user of tokens compares keys.
@@ -12,6 +13,7 @@ use crate::epoch;
 use crate::error::Error;
 use crate::store::SetOptions;
 use crate::stripe::Condition;
+use crate::sync::{AtomicBool, Ordering};
 use ahash::RandomState;
 use hashbrown::HashMap;
 
@@ -19,7 +21,7 @@ use hashbrown::HashMap;
 /// (280 KiB), the oldest are forgotten, as if their keys had been changed.
 const KEPT: u64 = 4096;
 
-/// The loads of a stripe.
+/// The loads of a stripe. What takes tokens away keeps `Stripe::loading` true of them.
 pub struct Loads {
     tokens: HashMap<u64, u64, RandomState>,
 }
@@ -54,24 +56,26 @@ impl Loads {
 
     /// The key with this hash was changed.
     #[inline]
-    pub fn supersede(&mut self, hash: u64) {
+    pub fn supersede(&mut self, hash: u64, loading: &AtomicBool) {
         if !self.tokens.is_empty() {
             self.tokens.remove(&hash);
+            loading.store(!self.tokens.is_empty(), Ordering::Relaxed);
         }
     }
 
     /// Ends a load. False if it was superseded.
-    pub fn end(&mut self, hash: u64, token: u64) -> bool {
+    pub fn end(&mut self, hash: u64, token: u64, loading: &AtomicBool) -> bool {
         let valid = self.is(hash, token);
         if valid {
-            self.tokens.remove(&hash);
+            self.supersede(hash, loading);
         }
         valid
     }
 
     /// All keys were changed.
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self, loading: &AtomicBool) {
         self.tokens.clear();
+        loading.store(false, Ordering::Relaxed);
     }
 }
 
@@ -93,6 +97,9 @@ impl Cache {
         writer.finish_key(policy, hash);
         let core = &mut state.core;
         core.versions += 1;
+        stripe.loading.store(true, Ordering::Relaxed);
+        // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
+        drop(shared.sequences.of(hash).close());
         Ok(core.loads.begin(hash, core.versions))
     }
 
@@ -117,7 +124,9 @@ impl Cache {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let hash = shared.hasher.hash(key);
-        Ok(shared.stripe(hash).state.lock().core.loads.end(hash, token))
+        let stripe = shared.stripe(hash);
+        let mut state = stripe.state.lock();
+        Ok(state.core.loads.end(hash, token, &stripe.loading))
     }
 }
 
@@ -134,6 +143,6 @@ mod tests {
             // The young ones are all there.
             assert!(loads.is(token.saturating_sub(KEPT - 1).max(1) * 7, token.saturating_sub(KEPT - 1).max(1)));
         }
-        assert!(!loads.end(7, 1));
+        assert!(!loads.end(7, 1, &AtomicBool::new(true)));
     }
 }

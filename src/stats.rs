@@ -58,7 +58,7 @@ pub struct Stats {
 impl Shared {
     /// Sums what the stripes know, one stripe locked at a time.
     pub(crate) fn stats(&self) -> Stats {
-        let (hits, misses) = self.counters.sum();
+        let counted = self.counters.sum();
         let mut sum = Tally::default();
         let (mut entries, mut live, mut footprint, mut dropped_events) = (0, 0, 0, 0);
         self.each_stripe(|stripe, state| {
@@ -87,9 +87,9 @@ impl Shared {
         let of = |family: u64, own: u64| if self.is_namespace { own } else { family };
         let bytes = of(committed, own_bytes);
         Stats {
-            hits,
-            misses,
-            sets: sum.sets,
+            hits: counted.hits,
+            misses: counted.misses,
+            sets: sum.sets + counted.sets,
             deletes: sum.deletes,
             evictions: sum.evictions,
             expirations: sum.expirations,
@@ -104,7 +104,7 @@ impl Shared {
             free_bytes: free.min(max_bytes.saturating_sub(bytes)),
             bookkeeping_bytes: of(usage.bookkeeping, own_bookkeeping),
             huge_page_bytes: of(usage.huge + index_huge, 0),
-            appended_bytes: sum.appended,
+            appended_bytes: sum.appended + counted.overwritten,
             copied_bytes: sum.copied,
             dropped_events,
             own_bytes,

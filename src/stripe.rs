@@ -7,7 +7,8 @@
 //! looks for its own key: the cache misses of that look-up, begun before, are over when the drain is done.
 //!
 //! A small value that is set again is overwritten where it lies, if it takes the same room (`sequence`): nothing is appended,
-//! and nothing owed.
+//! and nothing owed. In a small cache the fast door does that without the lock (`overwrite`), so what is here holds the key's sequence,
+//! or closes it, where `sequence` says so.
 //!
 //! Everything here is under the stripe's lock. What readers see of it: the index (atomics), entry headers and small values
 //! (atomics), and the rest of the entries, which is immutable until their segment has been unlinked, retired and waited for
@@ -26,9 +27,10 @@ use crate::log::Log;
 use crate::pending::Pending;
 use crate::policy::{AnyPolicy, Clock, Placement, Policy, Sizes, each};
 use crate::ruling::Ruling;
+use crate::sequence::Sequence;
 use crate::space::NONE;
 use crate::sweep::Sweep;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
 const MAX_OWED: i64 = 2 << 10;
@@ -58,6 +60,8 @@ pub struct Stripe {
     pub next_deadline: AtomicU64,
     /// Bytes of the stripe's segments: who must give when memory is short.
     pub footprint: AtomicU64,
+    /// Whether loads are under way. Changes under the lock.
+    pub loading: AtomicBool,
 }
 
 /// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
@@ -262,6 +266,7 @@ impl Stripe {
             }),
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
+            loading: AtomicBool::new(false),
         }
     }
 
@@ -390,10 +395,43 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// The value of an entry.
+    ///
+    /// # Safety
+    /// The key's sequence is closed, and neither that nor the lock is let go while the slice is in use.
     #[inline]
-    pub(crate) fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
-        // SAFETY: the stripe's lock is held, and only `overwrite` changes a value, which is called by sets that hold none.
+    pub(crate) unsafe fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
+        // SAFETY: the stripe's lock is held and the sequence closed, so only `overwrite` may change a value, which is called by sets
+        // with a slice of their own.
         unsafe { entry.value_bytes(header) }
+    }
+
+    /// Makes the sequence of a key odd. None where that would be to wait for an overwriter and the fast door is not to.
+    #[inline]
+    pub fn hold(&self, hash: u64) -> Option<Sequence<'a>> {
+        let sequence = self.shared.sequences.of(hash);
+        if FAST {
+            return sequence.try_begin().then_some(sequence);
+        }
+        sequence.begin();
+        Some(sequence)
+    }
+
+    /// The key with this hash was changed: its load is overtaken.
+    #[inline]
+    fn supersede(&mut self, hash: u64) {
+        self.core.loads.supersede(hash, &self.stripe.loading);
+    }
+
+    /// Takes an entry that must not be served any more out of the index, to be [killed](Writer::kill) for that cause. None if it
+    /// was overwritten with a later deadline just now, and stays; or if the fast door would have to wait.
+    pub fn take_gone(&mut self, hash: u64, offset: u64, entry: Entry<'a>) -> Option<Cause> {
+        let sequence = self.hold(hash)?;
+        let cause = self.gone(entry, entry.header());
+        if cause.is_some() {
+            self.unindex(hash, offset);
+        }
+        sequence.end();
+        cause
     }
 
     #[inline(always)]
@@ -680,10 +718,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.pay(policy);
         }
         let mut found = self.find(hash, store.key);
-        if let Some((place, offset, entry, header)) = found
-            && let Some(cause) = self.gone(entry, header)
+        if let Some((_, offset, entry, header)) = found
+            && self.expired(entry, header)
+            && let Some(cause) = self.take_gone(hash, offset, entry)
         {
-            self.stripe.index.remove(&mut self.core.index, place);
             self.kill(offset, entry, header, cause);
             found = None;
         }
@@ -694,7 +732,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let size = store.shape().size() as u64;
         if let Some((place, offset, entry, header)) = found {
             if !again && self.overwrite(store, offset, entry, header) {
-                self.core.loads.supersede(hash);
+                self.supersede(hash);
                 return Stored::Done;
             }
             let to = self.placed_again(policy, offset, entry, header);
@@ -738,7 +776,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             // `stored` counts a set.
             self.core.tally.sets = self.core.tally.sets.wrapping_sub(1);
         } else {
-            self.core.loads.supersede(hash);
+            self.supersede(hash);
         }
         self.stored(policy, offset, size);
     }
@@ -814,12 +852,18 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         let segment = self.shared.space.segment(self.shared.space.segment_at(offset));
         let sequence = self.shared.sequences.of(store.hash);
-        // SeqCst: acquire, for what was read through views that are gone; the rest is said at `begin`.
-        if !sequence.begin(|| segment.pins.load(Ordering::SeqCst) > 0) {
+        if !sequence.try_begin() {
             return false;
         }
-        // SAFETY: the lock is held, the header was read under it and differs by counted hits at most; it fits; the sequence is odd and nobody has
-        // pinned the segment; nothing in this call has a slice of the value.
+        // SeqCst: acquire, for what was read through views that are gone; the rest is said at `fence_after_swap`.
+        if segment.pins.load(Ordering::SeqCst) > 0 {
+            sequence.end();
+            return false;
+        }
+        // Another may have come while the sequence was free; it fits as well.
+        let header = entry.header();
+        // SAFETY: the sequence is odd, and the header was read since; it fits; nobody has pinned the segment; nothing in this call has a
+        // slice of the value.
         unsafe { entry.overwrite(header, &shape, store.value, self.shared.hit_max) };
         sequence.end();
         if let Some(deadline) = shape.deadline {
@@ -868,16 +912,18 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Removes a key. False if it wasn't there.
     pub fn delete(&mut self, hash: u64, key: &[u8]) -> bool {
-        self.core.loads.supersede(hash);
+        self.supersede(hash);
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return false };
-        let gone = self.gone(entry, header);
-        let absent = header.extra() & extra::ABSENT != 0;
-        self.stripe.index.remove(&mut self.core.index, place);
+        let gone = if self.expired(entry, header) { self.take_gone(hash, offset, entry) } else { None };
+        if gone.is_none() {
+            self.stripe.index.remove(&mut self.core.index, place);
+        }
         self.kill(offset, entry, header, gone.unwrap_or(Cause::Deleted));
         if self.stripe.index.wants_steps(&self.core.index) {
             self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         }
-        gone.is_none() && !absent
+        // A negative entry says that there was nothing to delete.
+        gone.is_none() && header.extra() & extra::ABSENT == 0
     }
 
     /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
@@ -931,7 +977,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.logs[log & 1] = Log::new();
         }
         self.core.debt = 0;
-        self.core.loads.clear();
+        self.core.loads.clear(&self.stripe.loading);
         self.core.ruled = None;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();
@@ -982,9 +1028,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     pub fn visit(&self, tag: u32, mut visit: impl FnMut(&[u8], &[u8])) -> u32 {
         self.stripe.index.visit_home(&self.core.index, tag, |slot| {
             let entry = self.entry(slot.offset());
+            let key = entry.key(entry.header());
+            let _closed = self.shared.sequences.of(self.shared.hasher.hash(key)).close();
             let header = entry.header();
             if !self.expired(entry, header) && header.extra() & extra::ABSENT == 0 {
-                visit(entry.key(header), self.value(entry, header));
+                // SAFETY: it is closed until the visit is over.
+                visit(key, unsafe { self.value(entry, header) });
             }
         })
     }

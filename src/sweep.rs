@@ -12,7 +12,7 @@
 
 use crate::entry;
 use crate::space::{NONE, PART, first_due};
-use crate::stripe::{Cause, Writer};
+use crate::stripe::Writer;
 use crate::sync::{AtomicU64, Ordering};
 
 /// How long a segment may hold something expired before it is due, in milliseconds.
@@ -230,8 +230,12 @@ impl<const FAST: bool> Writer<'_, FAST> {
     fn expire(&mut self, id: u32, batch: &mut Batch, work: &mut usize) -> bool {
         for &(hash, offset) in &batch.found[..batch.len] {
             let entry = self.entry(offset);
-            self.unindex(hash, offset);
-            self.kill(offset, entry, entry.header(), Cause::Expired);
+            if let Some(cause) = self.take_gone(hash, offset, entry) {
+                self.kill(offset, entry, entry.header(), cause);
+            } else if let Some(deadline) = entry.deadline(entry.header()) {
+                // It was put off since it was gathered.
+                self.due(id, offset - self.shared.space.segment(id).start(), deadline);
+            }
         }
         *work += batch.len * REMOVAL;
         batch.len = 0;

@@ -408,6 +408,133 @@ fn small_values_are_overwritten_in_place() {
     }
 }
 
+/// Sets that take no lock, by the fast door, against all who move, remove, rewrite or pin what they overwrite: evictions and
+/// compactions that keep it, touches, versions, views, iterations, loads, deletes. None that was acknowledged is lost.
+#[test]
+fn sets_without_the_lock_are_not_lost() {
+    const OVERWRITTEN: u64 = 200;
+    const OTHERS: u64 = 8000;
+    let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
+    let history = History::new(OVERWRITTEN + OTHERS);
+    let end = Instant::now() + stress();
+    let (views, done) = (Views::default(), AtomicBool::new(false));
+    team(|team| {
+        let (cache, history, views, done) = (&cache, &history, &views, &done);
+        team.spawn(move || views.hold(1, done));
+        for writer in 0..2 {
+            team.spawn(move || {
+                let _over = Over(done);
+                let mut rng = Rng(writer);
+                let (mut value, mut buffer) = (Vec::new(), Vec::with_capacity(4096));
+                while Instant::now() < end {
+                    for _ in 0..64 {
+                        let key = rng.below(OVERWRITTEN / 2) * 2 + writer;
+                        let ttl = match key % 4 {
+                            0 => Ttl::Millis(5 + key % 50),
+                            1 => Ttl::Millis(10_000),
+                            _ => Ttl::Never,
+                        };
+                        history.write(cache, key, &mut value, (key % 64) as usize, ttl, true).unwrap();
+                        if rng.one_in(2) {
+                            history.read(cache, key, Way::Fast(&mut buffer)).unwrap();
+                        }
+                        if rng.one_in(500) {
+                            history.delete(cache, key, rng.one_in(2));
+                        }
+                    }
+                }
+            });
+        }
+        team.spawn(move || {
+            let mut rng = Rng(10);
+            let mut value = Vec::new();
+            while !done.load(Ordering::Acquire) {
+                let key = OVERWRITTEN + rng.below(OTHERS);
+                let filling = rng.size(500);
+                history.write(cache, key, &mut value, filling, Ttl::Never, !rng.one_in(4)).unwrap();
+            }
+        });
+        let mut rng = Rng(20);
+        let mut buffer = Vec::with_capacity(4096);
+        while !done.load(Ordering::Acquire) {
+            // Few keys get more words in their entries by this: those aren't overwritten without the lock.
+            let key = rng.below(OVERWRITTEN);
+            let bytes = key_bytes(key);
+            match rng.below(100) {
+                0 => {
+                    history.iterate(cache);
+                }
+                1 => {
+                    let (token, _) = cache.load_begin(&bytes).unwrap();
+                    cache.load_cancel(&bytes, token).unwrap();
+                }
+                2..5 => {
+                    history.read(cache, key, Way::View(views)).unwrap();
+                }
+                5..8 => {
+                    assert!(matches!(cache.mark_stale(&bytes), Ok(_) | Err(Error::Full)));
+                }
+                8..12 if key % 4 == 1 => {
+                    cache.touch(&bytes, Duration::from_millis(20_000 - rng.below(10_000))).unwrap();
+                }
+                12..50 => {
+                    history.read(cache, key, Way::Copy).unwrap();
+                }
+                _ => {
+                    history.read(cache, key, Way::Fast(&mut buffer)).unwrap();
+                }
+            }
+        }
+    });
+    drop(views);
+    history.check_at_rest(&cache);
+    let stats = cache.stats().unwrap();
+    assert!(cache.sets_without_the_lock() > stats.sets / 50, "{} of {stats:?}", cache.sets_without_the_lock());
+    assert!(stats.evictions > 0 && stats.copied_bytes > 0, "nothing was moved: {stats:?}");
+}
+
+/// A counter is set by one, without the lock, and raised by others: it never falls below what it was last set to.
+#[test]
+fn increments_do_not_undo_sets_without_the_lock() {
+    const STEP: i64 = 1_000_000;
+    // As many digits all the while.
+    const FIRST: i64 = 1_000_000 * STEP;
+    let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
+    let (least, done) = (AtomicU64::new(FIRST as u64), AtomicBool::new(false));
+    cache.set(b"counter", FIRST.to_string().as_bytes()).unwrap();
+    let end = Instant::now() + stress() / 2;
+    team(|team| {
+        let (cache, least, done) = (&cache, &least, &done);
+        for _ in 0..2 {
+            team.spawn(move || {
+                while !done.load(Ordering::Acquire) {
+                    let before = least.load(Ordering::Acquire);
+                    let now = cache.increment(b"counter", 1, &SetOptions::default()).unwrap();
+                    assert!(now as u64 > before, "{now} after {before} was set");
+                }
+            });
+        }
+        let _over = Over(done);
+        let mut to = FIRST;
+        while Instant::now() < end {
+            for pause in 0..64 {
+                to += STEP;
+                if fast_set(cache, b"counter", to.to_string().as_bytes(), None).is_err() {
+                    cache.set(b"counter", to.to_string().as_bytes()).unwrap();
+                }
+                least.store(to as u64, Ordering::Release);
+                let now: i64 = String::from_utf8(cache.get(b"counter").unwrap()).unwrap().parse().unwrap();
+                assert!((to..to + STEP).contains(&now), "{now} after {to} was set");
+                for _ in 0..pause * 8 {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+    });
+    assert!(cache.sets_without_the_lock() > 0);
+    cache.check();
+}
+
 /// The index grows and shrinks all the time under keys that stay: they are always found, and every iteration visits
 /// each of them once.
 #[test]
