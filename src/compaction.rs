@@ -118,31 +118,35 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 self.kill(offset, entry, header, cause);
                 return Compacted::Some;
             }
-            if !self.fits(self.core.logs[number & 1].filling, size) {
+            let filling = &self.core.logs[number & 1].filling;
+            let mut target = if size <= filling.left { filling.rest } else { filling.open };
+            if !self.fits(target, size) {
                 if FAST {
                     return Compacted::NoRoom;
                 }
                 let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
-                self.close_filling(number);
-                let target = space.segment(fresh);
-                target.log.store(number as u32, Ordering::Relaxed);
-                target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
+                let opened = space.segment(fresh);
+                opened.log.store(number as u32, Ordering::Relaxed);
+                opened.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
                 space.set_base(fresh, self.shared.clock.now());
                 self.core.logs[number & 1].insert_after(space, fresh, id);
-                self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
-                self.core.logs[number & 1].filling = fresh;
+                self.stripe.footprint.fetch_add(opened.capacity(), Ordering::Relaxed);
+                let left = if target == NONE { 0 } else { self.left(target) };
+                let done = self.core.logs[number & 1].filling.go_on(fresh, left);
+                self.closed(done);
+                target = fresh;
             }
             self.core.source.1 = at + size;
             self.core.debt -= size as i64;
             if let Some((place, _)) =
                 self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
             {
-                let filling = self.core.logs[number & 1].filling;
+                self.core.logs[number & 1].filling.take(target, size);
                 // As old as it was, as far as the target can say.
                 let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
-                let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
+                let age = stamp(id).wrapping_sub(stamp(target)).wrapping_add(header.steps() << step_bits) as i32;
                 let steps = age.max(0) as u32 >> step_bits;
-                let new = self.copy_to(filling, entry, header, header.policy_bits(), steps);
+                let new = self.copy_to(target, entry, header, header.policy_bits(), steps);
                 self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
                 if self.core.newest == offset {
                     self.core.newest = new;

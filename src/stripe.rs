@@ -109,6 +109,8 @@ pub struct Core {
     pub events: Queue,
     /// At most two logs.
     pub logs: [Log; 2],
+    /// See [`Policy::in_order`].
+    pub in_order: bool,
     /// The segment that is being compacted, and how far; NONE when the drain evicts.
     pub source: (u32, u64),
     /// Whether it is time to choose between compacting and evicting.
@@ -219,8 +221,8 @@ impl Stripe {
         Stripe {
             index,
             state: Mutex::new(State {
-                policy,
                 core: Core {
+                    in_order: policy.in_order(),
                     index: state,
                     logs: [Log::new(), Log::new()],
                     tally: Tally::default(),
@@ -245,6 +247,7 @@ impl Stripe {
                     versions: 0,
                     ruled: None,
                 },
+                policy,
             }),
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
@@ -393,7 +396,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Whether an entry of this size can be appended without taking a segment.
     #[inline]
     pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
-        !self.shared.space.wants_run(size) && self.takes(self.core.logs[log & 1].open, size, clock)
+        !self.shared.space.wants_run(size) && self.opened(clock, log, size).is_some()
     }
 
     /// Whether an entry is the last live one of a closed segment.
@@ -765,8 +768,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
         self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
-            self.core.logs[log & 1].open = NONE;
-            self.core.logs[log & 1].filling = NONE;
             let gone = self.core.logs[log & 1].entries;
             if self.shared.max_entries > 0 {
                 self.shared.entries.fetch_sub(gone, Ordering::AcqRel);
