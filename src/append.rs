@@ -168,7 +168,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if id != NONE {
             let segment = self.shared.space.segment(id);
             if segment.live.load(Ordering::Relaxed) == 0 {
-                self.give_up(id);
+                self.emptied(id);
             } else {
                 self.core.debt += self.left(id) as i64;
             }
@@ -203,14 +203,21 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.tell(entry, header, cause);
         }
         if live == 0 && !open {
-            if FAST {
-                // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four.
-                debug_assert!(self.core.deferred_len < DEFERRED);
-                self.core.deferred[self.core.deferred_len % DEFERRED] = id;
-                self.core.deferred_len += 1;
-            } else {
-                self.give_up(id);
-            }
+            self.emptied(id);
+        }
+    }
+
+    /// Gives up a closed segment without live entries, or leaves that to the slow door.
+    #[inline]
+    fn emptied(&mut self, id: u32) {
+        if FAST {
+            // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four. Six may be
+            // closed besides, where the drain comes to them: a rest and what compactions fill.
+            debug_assert!(self.core.deferred_len < DEFERRED);
+            self.core.deferred[self.core.deferred_len % DEFERRED] = id;
+            self.core.deferred_len += 1;
+        } else {
+            self.give_up(id);
         }
     }
 
@@ -241,7 +248,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.source.0 == id {
             self.core.source = (NONE, 0);
         }
-        self.core.choose = true;
+        // Runs are many and small: to look through all segments for each of them took two thirds of a set's time.
+        self.core.given_up += segment.capacity();
+        if self.core.given_up >= self.shared.space.segment_size() {
+            self.core.given_up = 0;
+            self.core.choose = true;
+        }
         self.core.sweep.leaves(id, newer);
         self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
         self.shared.space.retire(id);

@@ -57,7 +57,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.drain_one(policy, drop)
     }
 
-    /// Chooses between compacting and evicting, if a segment was given up since that was done last. The fast door can't, so
+    /// Chooses between compacting and evicting, if a segment's worth was given up since that was done last. The fast door can't, so
     /// the slow one does before it leaves: else sets by the fast door could drain nothing until the slow one is needed
     /// again, which then would have to drain for dozens of sets at once, with the lock held for 10 microseconds.
     pub fn choose(&mut self) {
@@ -72,6 +72,10 @@ impl<const FAST: bool> Writer<'_, FAST> {
         let space = &self.shared.space;
         let mut best = None;
         let mut most = space.segment_size() * COMPACT_AT / 32;
+        if self.core.logs.iter().map(|log| log.footprint - log.live).sum::<u64>() <= most {
+            // As where everything lies in runs, which have nothing dead.
+            return None;
+        }
         for log in &self.core.logs {
             for id in log.segments(space) {
                 // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.

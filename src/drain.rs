@@ -100,7 +100,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             if id == NONE {
                 return None;
             }
-            if !FAST && id != self.core.logs[log & 1].young.open && self.core.logs[log & 1].is_open(id) {
+            if id != self.core.logs[log & 1].young.open && self.core.logs[log & 1].is_open(id) {
                 self.close(log, id);
                 continue;
             }

@@ -164,3 +164,29 @@ impl Log {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_two_segments_before_the_one_with_more_room_is_the_rest() {
+        let mut young = Frontier::NONE;
+        assert_eq!(young.go_on(1, 0), NONE);
+        assert_eq!((young.open, young.rest), (1, NONE));
+        assert_eq!(young.go_on(2, 300), NONE);
+        assert_eq!((young.open, young.rest, young.left), (2, 1, 300));
+        young.take(2, 100);
+        young.take(1, 100);
+        assert_eq!(young.left, 200);
+        assert_eq!(young.go_on(3, 200), 2);
+        assert_eq!((young.open, young.rest, young.left), (3, 1, 200));
+        assert_eq!(young.go_on(4, 208), 1);
+        assert_eq!((young.open, young.rest, young.left), (4, 3, 208));
+        assert!(young.has(3) && young.has(4) && !young.has(1));
+        assert!(!young.forget(1) && young.forget(3));
+        assert_eq!((young.rest, young.left), (NONE, 0));
+        assert!(young.forget(4));
+        assert_eq!(young.open, NONE);
+    }
+}

@@ -115,6 +115,8 @@ pub struct Core {
     pub source: (u32, u64),
     /// Whether it is time to choose between compacting and evicting.
     pub choose: bool,
+    /// Bytes of segments that were given up since it last was.
+    pub given_up: u64,
     /// What the policy was last told it may hold.
     pub told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
@@ -231,6 +233,7 @@ impl Stripe {
                     source: (NONE, 0),
                     patience: usize::MAX,
                     choose: true,
+                    given_up: 0,
                     told_entries: 0,
                     inform_at: 0,
                     served_at: 0,
