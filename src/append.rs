@@ -49,18 +49,35 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// The segment at the young end of a log, with room for so many bytes.
     pub fn room(&mut self, clock: Clock, log: usize, size: u64, for_keep: bool) -> Option<u32> {
-        let open = self.core.logs[log & 1].open;
-        if self.takes(open, size, clock) {
-            return Some(open);
+        if let Some(id) = self.opened(clock, log, size) {
+            self.core.logs[log & 1].young.take(id, size);
+            return Some(id);
         }
         if FAST {
             return None;
         }
         let fresh = self.shared.space.take_segment(for_keep)?;
-        self.close(log);
         self.adopt(fresh, log, clock.time);
-        self.core.logs[log & 1].open = fresh;
+        let (open, rest) = (self.core.logs[log & 1].young.open, self.core.logs[log & 1].young.rest);
+        if rest != NONE && !self.is_young(rest, clock) {
+            self.core.logs[log & 1].young.left = 0;
+        }
+        let keeps = open != NONE && !self.core.in_order && self.is_young(open, clock);
+        let left = if keeps { self.left(open) } else { 0 };
+        let done = self.core.logs[log & 1].young.go_on(fresh, left);
+        self.closed(done);
         Some(fresh)
+    }
+
+    /// The segment at the young end of a log that takes an entry of so many bytes without another being taken: the rest before
+    /// the open one.
+    #[inline]
+    pub fn opened(&self, clock: Clock, log: usize, size: u64) -> Option<u32> {
+        let young = &self.core.logs[log & 1].young;
+        if size <= young.left && self.is_young(young.rest, clock) {
+            return Some(young.rest);
+        }
+        (self.fits(young.open, size) && self.is_young(young.open, clock)).then_some(young.open)
     }
 
     /// Steps of the policy's clock since a segment was opened.
@@ -69,19 +86,23 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         clock.time.wrapping_sub(self.shared.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
     }
 
-    /// Whether an open segment has room for so many bytes, and isn't too old to say when they came.
+    /// Whether a segment isn't too old to say when an entry came.
     #[inline]
-    pub fn takes(&self, id: u32, size: u64, clock: Clock) -> bool {
-        self.fits(id, size) && self.steps(id, clock) <= entry::MAX_STEPS
+    fn is_young(&self, id: u32, clock: Clock) -> bool {
+        self.steps(id, clock) <= entry::MAX_STEPS
     }
 
     /// Whether so many bytes fit behind what a segment holds.
     #[inline]
     pub fn fits(&self, id: u32, size: u64) -> bool {
-        id != NONE && {
-            let segment = self.shared.space.segment(id);
-            segment.used.load(Ordering::Relaxed) + size <= segment.capacity()
-        }
+        id != NONE && size <= self.left(id)
+    }
+
+    /// Bytes behind what a segment holds.
+    #[inline]
+    pub fn left(&self, id: u32) -> u64 {
+        let segment = self.shared.space.segment(id);
+        segment.capacity() - segment.used.load(Ordering::Relaxed)
     }
 
     /// Where the next entry of a segment goes, which must have room for it.
@@ -134,25 +155,22 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
     }
 
-    /// Closes the open segment of a log. What is left of it is lost until it is drained.
-    pub fn close(&mut self, log: usize) {
-        let id = std::mem::replace(&mut self.core.logs[log & 1].open, NONE);
-        self.closed(id);
+    /// Closes a segment, if it is one of a log's that take entries.
+    pub fn close(&mut self, log: usize, id: u32) {
+        let log = &mut self.core.logs[log & 1];
+        if log.young.forget(id) || log.filling.forget(id) {
+            self.closed(id);
+        }
     }
 
-    /// As [`Writer::close`], for the segment that a compaction fills.
-    pub fn close_filling(&mut self, log: usize) {
-        let id = std::mem::replace(&mut self.core.logs[log & 1].filling, NONE);
-        self.closed(id);
-    }
-
+    /// Accounts for a segment that takes no more entries. What is left of it is lost until it is drained.
     pub fn closed(&mut self, id: u32) {
         if id != NONE {
             let segment = self.shared.space.segment(id);
             if segment.live.load(Ordering::Relaxed) == 0 {
-                self.give_up(id);
+                self.emptied(id);
             } else {
-                self.core.debt += (segment.capacity() - segment.used.load(Ordering::Relaxed)) as i64;
+                self.core.debt += self.left(id) as i64;
             }
         }
     }
@@ -185,14 +203,21 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.tell(entry, header, cause);
         }
         if live == 0 && !open {
-            if FAST {
-                // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four.
-                debug_assert!(self.core.deferred_len < DEFERRED);
-                self.core.deferred[self.core.deferred_len % DEFERRED] = id;
-                self.core.deferred_len += 1;
-            } else {
-                self.give_up(id);
-            }
+            self.emptied(id);
+        }
+    }
+
+    /// Gives up a closed segment without live entries, or leaves that to the slow door.
+    #[inline]
+    fn emptied(&mut self, id: u32) {
+        if FAST {
+            // A call leaves at most one by its set or delete, and stops draining at the first; rotations add up to four. Six may be
+            // closed besides, where the drain comes to them: a rest and what compactions fill.
+            debug_assert!(self.core.deferred_len < DEFERRED);
+            self.core.deferred[self.core.deferred_len % DEFERRED] = id;
+            self.core.deferred_len += 1;
+        } else {
+            self.give_up(id);
         }
     }
 
@@ -223,7 +248,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.source.0 == id {
             self.core.source = (NONE, 0);
         }
-        self.core.choose = true;
+        // Runs are many and small: to look through all segments for each of them took two thirds of a set's time.
+        self.core.given_up += segment.capacity();
+        if self.core.given_up >= self.shared.space.segment_size() {
+            self.core.given_up = 0;
+            self.core.choose = true;
+        }
         self.core.sweep.leaves(id, newer);
         self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
         self.shared.space.retire(id);

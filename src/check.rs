@@ -1,6 +1,7 @@
 //! What should be true of a stripe at any time, for tests.
 
-use crate::space::PART;
+use crate::log::Frontier;
+use crate::space::{NONE, PART};
 use crate::stripe::Writer;
 use crate::sync::Ordering;
 impl<const FAST: bool> Writer<'_, FAST> {
@@ -48,6 +49,10 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 live_bytes += live;
             }
             assert_eq!((live_entries, live_bytes, log_footprint), (log.entries, log.live, log.footprint));
+            for Frontier { open, rest, left } in [&log.young, &log.filling] {
+                assert!([*open, *rest].iter().all(|id| *id == NONE || log.segments(space).any(|other| other == *id)));
+                assert!(*left == 0 || *left == self.left(*rest), "what is left of the rest");
+            }
             entries += live_entries;
             footprint += log_footprint;
         }

@@ -57,7 +57,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.drain_one(policy, drop)
     }
 
-    /// Chooses between compacting and evicting, if a segment was given up since that was done last. The fast door can't, so
+    /// Chooses between compacting and evicting, if a segment's worth was given up since that was done last. The fast door can't, so
     /// the slow one does before it leaves: else sets by the fast door could drain nothing until the slow one is needed
     /// again, which then would have to drain for dozens of sets at once, with the lock held for 10 microseconds.
     pub fn choose(&mut self) {
@@ -72,6 +72,10 @@ impl<const FAST: bool> Writer<'_, FAST> {
         let space = &self.shared.space;
         let mut best = None;
         let mut most = space.segment_size() * COMPACT_AT / 32;
+        if self.core.logs.iter().map(|log| log.footprint - log.live).sum::<u64>() <= most {
+            // As where everything lies in runs, which have nothing dead.
+            return None;
+        }
         for log in &self.core.logs {
             for id in log.segments(space) {
                 // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.
@@ -121,19 +125,23 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 }
                 return Compacted::Some;
             }
-            if !self.fits(self.core.logs[number & 1].filling, size) {
+            let filling = &self.core.logs[number & 1].filling;
+            let mut target = if size <= filling.left { filling.rest } else { filling.open };
+            if !self.fits(target, size) {
                 if FAST {
                     return Compacted::NoRoom;
                 }
                 let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
-                self.close_filling(number);
-                let target = space.segment(fresh);
-                target.log.store(number as u32, Ordering::Relaxed);
-                target.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
+                let opened = space.segment(fresh);
+                opened.log.store(number as u32, Ordering::Relaxed);
+                opened.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
                 space.set_base(fresh, self.shared.clock.now());
                 self.core.logs[number & 1].insert_after(space, fresh, id);
-                self.stripe.footprint.fetch_add(target.capacity(), Ordering::Relaxed);
-                self.core.logs[number & 1].filling = fresh;
+                self.stripe.footprint.fetch_add(opened.capacity(), Ordering::Relaxed);
+                let left = if target == NONE { 0 } else { self.left(target) };
+                let done = self.core.logs[number & 1].filling.go_on(fresh, left);
+                self.closed(done);
+                target = fresh;
             }
             let Some(sequence) = self.hold(hash) else { return Compacted::NoRoom };
             // As it is now: it may have been overwritten since it was looked at.
@@ -143,12 +151,12 @@ impl<const FAST: bool> Writer<'_, FAST> {
             if let Some((place, _)) =
                 self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
             {
-                let filling = self.core.logs[number & 1].filling;
+                self.core.logs[number & 1].filling.take(target, size);
                 // As old as it was, as far as the target can say.
                 let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);
-                let age = stamp(id).wrapping_sub(stamp(filling)).wrapping_add(header.steps() << step_bits) as i32;
+                let age = stamp(id).wrapping_sub(stamp(target)).wrapping_add(header.steps() << step_bits) as i32;
                 let steps = age.max(0) as u32 >> step_bits;
-                let new = self.copy_to(filling, entry, header, header.policy_bits(), steps);
+                let new = self.copy_to(target, entry, header, header.policy_bits(), steps);
                 self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
                 sequence.end();
                 if self.core.newest == offset {

@@ -6,6 +6,7 @@
 use crate::compaction::Need;
 use crate::entry::{self, Entry, Header};
 use crate::index::{Slot, tag_of};
+use crate::log::Log;
 use crate::policy::{self, Clock, Placement, Policy, Tails, Verdict};
 use crate::space::NONE;
 use crate::stripe::{Cause, Writer};
@@ -107,8 +108,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             if id == NONE {
                 return None;
             }
-            if id == self.core.logs[log & 1].filling && !FAST {
-                self.close_filling(log);
+            if id != self.core.logs[log & 1].young.open && self.core.logs[log & 1].is_open(id) {
+                self.close(log, id);
                 continue;
             }
             let segment = self.shared.space.segment(id);
@@ -319,8 +320,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 Drained::Nothing => {
                     // Only open segments are left, drained to their ends.
                     for log in 0..2 {
-                        self.close(log);
-                        self.close_filling(log);
+                        let Log { young, filling, .. } = &self.core.logs[log];
+                        for id in [young.rest, young.open, filling.rest, filling.open] {
+                            self.close(log, id);
+                        }
                     }
                     let less = self.stripe.footprint.load(Ordering::Relaxed) < before;
                     return if less { Given::Some } else { Given::Nothing };

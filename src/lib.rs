@@ -29,7 +29,8 @@
 //!
 //! Its key and value, 8 bytes of header, 8 more with a time to live, rounded up to 8; 10 to 11.3 bytes of index; 0 to 5
 //! bytes for what the policy remembers of evicted keys; and 2 to 3 per cent for segments that are being filled or drained.
-//! Entries larger than a 16th of a thousandth of the budget may lie in whole pages of their own.
+//! Entries larger than a 16th of a thousandth of the budget may lie by themselves, side by side; where sizes are mixed the holes between them
+//! take up to 5 per cent.
 
 #![allow(clippy::new_without_default, reason = "constructors here mean something")]
 

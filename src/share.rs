@@ -181,14 +181,13 @@ impl Share {
 
     /// As [`Space::take_run`], within the bound.
     pub fn take_run(&self, bytes: u64) -> Option<u32> {
-        let size = bytes.next_multiple_of(crate::os::PAGE as u64);
-        if !self.hold(size, self.bound()) {
+        if !self.hold(bytes, self.bound()) {
             return None;
         }
         let id = self.space.take_run(bytes);
         match id {
-            Some(_) => self.adopted(size),
-            None => self.let_go(size),
+            Some(_) => self.adopted(bytes),
+            None => self.let_go(bytes),
         }
         id
     }

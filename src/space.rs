@@ -5,8 +5,8 @@
 //! * *segments* of one size, cut from the lower part. They belong to one stripe at a time and come from the pool here, so
 //!   no capacity is split among stripes. A free one stays committed and is handed out again, last in first out, so that
 //!   a cache that overwrites a small set stays in the CPU's caches.
-//! * *runs* of pages for entries too big for a segment, in the upper part, counted at their page-rounded size and given
-//!   back to the system as soon as they are free.
+//! * *runs*, one for each entry too big for a segment, in the upper part. They lie side by side, and a page is counted when the first
+//!   run reaches it and given back to the system as soon as none does.
 //!
 //! The budget: `committed` = index + bookkeeping + segments + runs never exceeds `max`; whoever wants memory reserves it
 //! here first. In large caches segments are committed 2 MiB at a time, as huge pages where the system has them.
@@ -19,6 +19,7 @@ use crate::os::{HUGE, PAGE, Region};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::ops::Range;
 
 /// No segment.
 pub const NONE: u32 = u32::MAX;
@@ -244,16 +245,17 @@ impl Geometry {
 
     /// Whether an entry of this size lies in a shared segment or in a run of its own.
     ///
-    /// Entries up to an eighth of a segment share; larger ones take whole pages where those waste little, and share up to
-    /// half a segment where they would waste much.
+    /// Entries up to an eighth of a segment share, for a run costs system calls and page faults; larger ones too, up to
+    /// half a segment, if a segment full of their like loses no more than an eighth of one for each.
     #[inline]
     pub fn wants_run(&self, size: u64) -> bool {
         let segment = self.segment_size();
         if size <= segment / 8 {
             return false;
         }
-        let waste = size.next_multiple_of(PAGE as u64) - size;
-        size > segment / 2 || waste * 16 <= size
+        // Never 0 here, but the compiler doesn't know, and a panic has no place on the fast door's stack.
+        let size = size.max(1);
+        size > segment / 2 || segment % size * 8 > size * (segment / size)
     }
 }
 
@@ -289,7 +291,6 @@ pub struct Space {
     bookkeeping: AtomicU64,
     /// The largest budget so far.
     largest: AtomicU64,
-    run_bytes: AtomicU64,
     huge_bytes: AtomicU64,
     free_len: AtomicUsize,
     limbo_len: AtomicUsize,
@@ -362,7 +363,6 @@ impl Space {
             index_bytes: AtomicU64::new(0),
             bookkeeping: AtomicU64::new(0),
             largest: AtomicU64::new(max),
-            run_bytes: AtomicU64::new(0),
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
             limbo_len: AtomicUsize::new(0),
@@ -628,7 +628,7 @@ impl Space {
     }
 
     /// Commits 2 MiB of segments, to be backed by a huge page. None if the budget has no room, or the cache is small.
-    fn commit_chunk(&self, pool: &mut Pool) -> Option<std::ops::Range<u32>> {
+    fn commit_chunk(&self, pool: &mut Pool) -> Option<Range<u32>> {
         let count = (HUGE as u64 / self.segment_size()) as u32;
         let first = pool.fresh;
         if !self.huge
@@ -700,41 +700,42 @@ impl Space {
         self.table_bytes((self.largest.load(Ordering::Relaxed) >> self.segment_shift) as u32)
     }
 
-    /// Takes a run of pages for one entry of `bytes` bytes. None when the budget is used up.
-    pub fn take_run(&self, bytes: u64) -> Option<u32> {
-        let len = bytes.next_multiple_of(PAGE as u64);
+    /// Takes a run for one entry of `len` bytes, a multiple of 8. None when the budget is used up.
+    pub fn take_run(&self, len: u64) -> Option<u32> {
+        debug_assert!(len.is_multiple_of(8));
         let mut pool = self.pool.lock();
-        let cost = len + RUN_BOOKKEEPING;
-        if !self.reserve(cost) && !self.trim(&mut pool, cost) {
+        let id = pool.run_ids.pop().or_else(|| {
+            (pool.fresh_run < self.run_slots).then(|| {
+                pool.fresh_run += 1;
+                self.segments + pool.fresh_run - 1
+            })
+        })?;
+        let start = self.place_run(&mut pool, len).or_else(|| {
             self.reclaim_locked(&mut pool);
-            if !self.reserve(cost) && !self.trim(&mut pool, cost) {
-                self.pressure.store(true, Ordering::Relaxed);
-                return None;
-            }
-        }
-        let taken = pool.runs.take(len).and_then(|start| {
-            let id = pool.run_ids.pop().or_else(|| {
-                (pool.fresh_run < self.run_slots).then(|| {
-                    pool.fresh_run += 1;
-                    self.segments + pool.fresh_run - 1
-                })
-            });
-            if id.is_none() {
-                pool.runs.give(start, len);
-            }
-            id.map(|id| (start, id))
+            self.place_run(&mut pool, len)
         });
-        let Some((start, id)) = taken else {
-            self.unreserve(cost);
+        let Some(start) = start else {
+            pool.run_ids.push(id);
+            self.pressure.store(true, Ordering::Relaxed);
             return None;
         };
-        self.run_bytes.fetch_add(len, Ordering::Relaxed);
         self.bookkeeping.fetch_add(RUN_BOOKKEEPING, Ordering::Relaxed);
         let segment = self.segment(id);
         segment.start.store(start, Ordering::Relaxed);
         segment.capacity.store(len, Ordering::Relaxed);
         self.reset(segment);
         Some(id)
+    }
+
+    /// Finds a place for a run, and takes what it costs from the budget: the pages that no other run lies in.
+    fn place_run(&self, pool: &mut Pool, len: u64) -> Option<u64> {
+        let (start, pages) = pool.runs.take(len)?;
+        let bytes = pages.end - pages.start;
+        if self.reserve(bytes + RUN_BOOKKEEPING) || self.trim(pool, bytes + RUN_BOOKKEEPING) {
+            return Some(start);
+        }
+        pool.runs.give(start, len);
+        None
     }
 
     /// Whether a segment is a run.
@@ -810,12 +811,14 @@ impl Space {
         let segment = self.segment(id);
         if self.is_run(id) {
             let (start, len) = (segment.start(), segment.capacity());
-            self.region.decommit(start as usize, len as usize);
-            pool.runs.give(start, len);
+            let pages = pool.runs.give(start, len);
+            let bytes = pages.end - pages.start;
+            if bytes > 0 {
+                self.region.decommit(pages.start as usize, bytes as usize);
+            }
             pool.run_ids.push(id);
-            self.run_bytes.fetch_sub(len, Ordering::Relaxed);
             self.bookkeeping.fetch_sub(RUN_BOOKKEEPING, Ordering::Relaxed);
-            self.unreserve(len + RUN_BOOKKEEPING);
+            self.unreserve(bytes + RUN_BOOKKEEPING);
         } else {
             pool.free.push(id);
             self.free_len.store(pool.free.len(), Ordering::Relaxed);
@@ -895,6 +898,14 @@ pub struct Usage {
     pub huge: u64,
 }
 
+/// The whole pages in a free range that some range within it reaches.
+fn pages_of(free: Range<u64>, within: Range<u64>) -> Range<u64> {
+    let page = PAGE as u64;
+    let start = free.start.next_multiple_of(page).max(within.start / page * page);
+    let end = (free.end / page * page).min(within.end.next_multiple_of(page));
+    start..end.max(start)
+}
+
 /// Free ranges of address space: best fit, neighbours joined.
 struct AddressSpace {
     by_start: BTreeMap<u64, u64>,
@@ -906,7 +917,8 @@ impl AddressSpace {
         AddressSpace { by_start: BTreeMap::from([(start, len)]), by_len: BTreeSet::from([(len, start)]) }
     }
 
-    fn take(&mut self, len: u64) -> Option<u64> {
+    /// Takes a range. Returns where it begins, and those of its pages in which nothing else lies.
+    fn take(&mut self, len: u64) -> Option<(u64, Range<u64>)> {
         let &(found, start) = self.by_len.range((len, 0)..).next()?;
         self.by_len.remove(&(found, start));
         self.by_start.remove(&start);
@@ -914,10 +926,12 @@ impl AddressSpace {
             self.by_start.insert(start + len, found - len);
             self.by_len.insert((found - len, start + len));
         }
-        Some(start)
+        Some((start, pages_of(start..start + found, start..start + len)))
     }
 
-    fn give(&mut self, mut start: u64, mut len: u64) {
+    /// Gives a range back. Returns those of its pages in which nothing lies any more.
+    fn give(&mut self, mut start: u64, mut len: u64) -> Range<u64> {
+        let within = start..start + len;
         if let Some((&before, &before_len)) = self.by_start.range(..start).next_back()
             && before + before_len == start
         {
@@ -933,6 +947,7 @@ impl AddressSpace {
         }
         self.by_start.insert(start, len);
         self.by_len.insert((len, start));
+        pages_of(start..start + len, within)
     }
 }
 
@@ -979,7 +994,7 @@ mod tests {
         let space = Space::new(1 << 20, 1).unwrap();
         let run = space.take_run(200_000).unwrap();
         assert!(space.is_run(run));
-        assert_eq!(space.segment(run).capacity(), 200_704);
+        assert_eq!(space.segment(run).capacity(), 200_000);
         let mut taken = Vec::new();
         while let Some(id) = space.take_segment(true) {
             taken.push(id);
@@ -995,6 +1010,42 @@ mod tests {
         space.retire(second);
         assert_eq!(space.reclaim(), 0);
         assert!(space.committed() + 400_000 <= space.max());
+    }
+
+    #[test]
+    fn runs_lie_side_by_side_and_count_by_the_pages_they_reach() {
+        let space = Space::new(1 << 20, 1).unwrap();
+        let page = PAGE as u64;
+        let pages = || (space.committed() - space.usage().bookkeeping) / page;
+        let [a, b, c] = [5_000, 3_200, 4_088].map(|len| space.take_run(len).unwrap());
+        let start = |id| space.segment(id).start();
+        assert_eq!((start(b), start(c)), (start(a) + 5_000, start(a) + 8_200));
+        assert_eq!(pages(), 3);
+        let free = |id| {
+            space.retire(id);
+            space.reclaim();
+            pages()
+        };
+        // The first page is `a`'s alone; `b` lies in the second too, and reaches the third with 8 bytes, as does `c`.
+        assert_eq!(free(a), 2);
+        assert_eq!(free(b), 1);
+        let again = space.take_run(8_200).unwrap();
+        assert_eq!((start(again), pages()), (start(c) - 8_200, 3));
+        assert_eq!(free(c), 3);
+        assert_eq!(free(again), 0);
+        assert_eq!(space.usage().bookkeeping, 0);
+    }
+
+    #[test]
+    fn a_run_that_does_not_fit_leaves_nothing_behind() {
+        let space = Space::new(1 << 20, 1).unwrap();
+        let run = space.take_run(1_000).unwrap();
+        let before = space.committed();
+        assert_eq!(space.take_run(2 << 20), None);
+        assert_eq!(space.committed(), before);
+        space.retire(run);
+        space.reclaim();
+        assert_eq!(space.committed(), 0);
     }
 
     #[test]
@@ -1057,15 +1108,17 @@ mod tests {
     #[test]
     fn address_space_is_joined_again() {
         let mut free = AddressSpace::new(100, 1000);
-        let a = free.take(10).unwrap();
-        let b = free.take(20).unwrap();
-        let c = free.take(30).unwrap();
+        let a = free.take(10).unwrap().0;
+        let b = free.take(20).unwrap().0;
+        let c = free.take(30).unwrap().0;
         free.give(a, 10);
         free.give(c, 30);
-        assert_eq!(free.take(10), Some(a));
+        assert_eq!(free.take(10), Some((a, 4096..4096)));
         free.give(a, 10);
         free.give(b, 20);
         assert_eq!(free.by_start, BTreeMap::from([(100, 1000)]));
+        assert_eq!(pages_of(100..20_000, 5_000..9_000), 4_096..12_288);
+        assert_eq!(pages_of(4_097..12_287, 5_000..9_000), 8_192..8_192);
         assert_eq!(free.by_len.len(), 1);
         assert_eq!(free.take(1001), None);
     }

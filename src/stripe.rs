@@ -116,10 +116,14 @@ pub struct Core {
     pub events: Queue,
     /// At most two logs.
     pub logs: [Log; 2],
+    /// See [`Policy::in_order`].
+    pub in_order: bool,
     /// The segment that is being compacted, and how far; NONE when the drain evicts.
     pub source: (u32, u64),
     /// Whether it is time to choose between compacting and evicting.
     pub choose: bool,
+    /// Bytes of segments that were given up since it last was.
+    pub given_up: u64,
     /// What the policy was last told it may hold.
     pub told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
@@ -236,9 +240,8 @@ impl Stripe {
         Stripe {
             index,
             state: Mutex::new(State {
-                policy,
-                pending,
                 core: Core {
+                    in_order: policy.in_order(),
                     index: state,
                     logs: [Log::new(), Log::new()],
                     tally: Tally::default(),
@@ -247,6 +250,7 @@ impl Stripe {
                     source: (NONE, 0),
                     patience: usize::MAX,
                     choose: true,
+                    given_up: 0,
                     told_entries: 0,
                     inform_at: 0,
                     served_at: 0,
@@ -263,6 +267,8 @@ impl Stripe {
                     versions: 0,
                     ruled: None,
                 },
+                policy,
+                pending,
             }),
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
@@ -500,7 +506,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Whether an entry of this size can be appended without taking a segment.
     #[inline]
     pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
-        !self.shared.space.wants_run(size) && self.takes(self.core.logs[log & 1].open, size, clock)
+        !self.shared.space.wants_run(size) && self.opened(clock, log, size).is_some()
     }
 
     /// Whether an entry is the last live one of a closed segment.
@@ -963,8 +969,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
-            self.core.logs[log & 1].open = NONE;
-            self.core.logs[log & 1].filling = NONE;
             let gone = self.core.logs[log & 1].entries;
             if self.shared.max_entries > 0 {
                 self.shared.entries.fetch_sub(gone, Ordering::AcqRel);

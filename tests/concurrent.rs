@@ -308,7 +308,7 @@ fn nothing_is_lost_or_old_while_all_fits() {
                         let largest = if rng.one_in(50) { 1 << 18 } else { 2048 };
                         let filling = rng.size(largest);
                         assert!(history.write(cache, key, &mut value, filling, Ttl::Never, !rng.one_in(3)).unwrap());
-                        // Runs take whole pages.
+                        // A run may have a page to itself.
                         bytes += value.len() + if value.len() > 2048 { 4096 } else { 64 };
                     }
                 });

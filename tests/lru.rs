@@ -104,6 +104,26 @@ fn is_second_chance_under_a_bound_on_entries() {
     }
 }
 
+/// Values of many sizes that share segments: a small one doesn't take a place before what was written earlier, as it may under
+/// other policies.
+#[test]
+fn evicts_in_order_whatever_the_sizes() {
+    let cache = lru(1 << 20, 0);
+    let mut rng = Rng(11);
+    let value = [1; 1024];
+    let mut written = 0u64;
+    for _ in 0..300 {
+        for _ in 0..20 {
+            cache.set(&written.to_le_bytes(), &value[..16 << rng.below(7)]).unwrap();
+            written += 1;
+        }
+        let gone = cache.stats().unwrap().evictions;
+        assert!(keys(&cache).into_iter().eq(gone..written), "{gone} evicted, but not the {gone} oldest");
+    }
+    assert!(cache.stats().unwrap().evictions > 1_000);
+    cache.check();
+}
+
 /// Under a bound on bytes the cache chooses the moment, but not the order: of the entries that were never read the
 /// first written goes first, and none of those that were read goes before them.
 #[test]

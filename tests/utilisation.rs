@@ -59,3 +59,41 @@ fn without_dead_entries_nothing_is_compacted() {
     assert!(stats.evictions > 10_000, "{stats:?}");
     assert!(stats.copied_bytes < stats.appended_bytes / 5, "{stats:?}");
 }
+
+/// Live bytes, per cent of the budget, after as many values as four times fill the cache, under new keys or overwriting.
+fn live_after(max_bytes: u64, overwrites: bool, mut len: impl FnMut(&mut Rng) -> usize) -> u64 {
+    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(max_bytes) }).unwrap();
+    let mut rng = Rng(5);
+    let value = vec![7; 64 << 10];
+    let mut fresh = 1 << 40;
+    while cache.stats().unwrap().appended_bytes < 4 * max_bytes {
+        for _ in 0..16 {
+            fresh += 1;
+            let key = if overwrites { rng.below(max_bytes / 2048) } else { fresh };
+            cache.set(&key.to_le_bytes(), &value[..len(&mut rng)]).unwrap();
+        }
+    }
+    cache.check();
+    let stats = cache.stats().unwrap();
+    assert!(stats.bytes <= max_bytes && stats.evictions > 0, "{stats:?}");
+    stats.live_bytes * 100 / max_bytes
+}
+
+#[test]
+fn small_entries_fill_what_large_ones_leave() {
+    let log_uniform =
+        |rng: &mut Rng| (64.0 * (rng.below(1 << 20) as f64 / f64::from(1 << 20) * 256f64.ln()).exp()) as usize;
+    for (overwrites, least) in [(false, 95), (true, 91)] {
+        let live = live_after(64 << 20, overwrites, log_uniform);
+        assert!(live >= least, "overwrites: {overwrites}: {live} %");
+    }
+}
+
+/// Sizes that fit badly into segments, and into pages.
+#[test]
+fn large_values_of_one_size_waste_little() {
+    for (mib, len) in [(16, 4096), (16, 8192), (64, 8192), (64, 16 << 10), (256, 32 << 10)] {
+        let live = live_after(mib << 20, false, |_| len);
+        assert!(live >= 92, "{mib} MiB, {len}: {live} %");
+    }
+}

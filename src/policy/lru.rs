@@ -29,6 +29,9 @@ impl Policy for Lru {
     fn tail(&mut self, log: usize, entry: &Entry, _: &Sizes) -> Verdict {
         if entry.bits & 3 > 0 { Verdict::Keep { log, bits: 0 } } else { Verdict::Drop }
     }
+    fn in_order(&self) -> bool {
+        true
+    }
     fn resize(&mut self, _: u64) {}
     fn clear(&mut self) {}
     fn bytes_for(&self, _: u64) -> u64 {

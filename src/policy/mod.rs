@@ -98,6 +98,11 @@ pub trait Policy {
     fn clock(&self) -> Clock {
         Clock::default()
     }
+    /// Whether entries must come to the drain in the very order in which they were appended; else small ones may come a segment or
+    /// two before, to fill what large ones left over. Asked once.
+    fn in_order(&self) -> bool {
+        false
+    }
     /// How many hits there have been so far, about; told now and then.
     fn served(&mut self, _hits: u64) {}
     /// The stripe may now hold about so many entries: ghosts follow. Called when that has changed by a quarter or so.
@@ -183,6 +188,9 @@ impl Policy for AnyPolicy {
     #[inline]
     fn clock(&self) -> Clock {
         each!(self, policy => policy.clock())
+    }
+    fn in_order(&self) -> bool {
+        each!(self, policy => policy.in_order())
     }
     fn served(&mut self, hits: u64) {
         each!(self, policy => policy.served(hits));
