@@ -469,6 +469,13 @@ impl Space {
         self.committed.load(Ordering::Relaxed)
     }
 
+    /// How many times as much as now the caches may hold when the memory is used up.
+    pub fn outlook(&self) -> f64 {
+        let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
+        let used = self.committed().saturating_sub(free);
+        self.max() as f64 / used.max(1) as f64
+    }
+
     /// Whether memory was short when it was last asked for.
     #[inline]
     pub fn under_pressure(&self) -> bool {
