@@ -9,7 +9,7 @@
 //! The home of a tag in a table of `n` buckets is `tag * n / 2^28`: not a remainder but a proportion, so that a larger tag
 //! never has a smaller home. Three good things follow.
 //!
-//! * The table can have any number of buckets, so it grows by an eighth and stays 71 to 80 % full: 10 to 11.3 bytes an
+//! * The table can have any number of buckets, so it grows by an eighth at most and stays 71 to 80 % full: 10 to 11.3 bytes an
 //!   entry, where doubling would swing between 10 and 20.
 //! * It grows and shrinks *in place*, a bucket at a time. While it does, tags from `split` on have their home among `hi`
 //!   buckets and those below among `lo <= hi`. That is still a proportion that never decreases, so at each moment the

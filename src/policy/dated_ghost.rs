@@ -7,7 +7,7 @@
 //!
 //! A hash names a line and four of its words, one in each quarter, and a new key takes the place of the oldest of the four. Other
 //! hashes of the line name other fours, so the line fills evenly: with one place a key it loses as many keys before they are old
-//! as fixed sets of four with 1.15 (docs/hit-ratio.md, try 16).
+//! as fixed sets of four with 1.13 (docs/hit-ratio.md, try 16).
 //!
 //! The four words are compared without a branch, and all of a line: what lies where is random, and a mispredicted branch costs as
 //! much as the rest of a question.
