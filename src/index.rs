@@ -9,7 +9,7 @@
 //! The home of a tag in a table of `n` buckets is `tag * n / 2^28`: not a remainder but a proportion, so that a larger tag
 //! never has a smaller home. Three good things follow.
 //!
-//! * The table can have any number of buckets, so it grows by an eighth and stays 71 to 80 % full: 10 to 11.3 bytes an
+//! * The table can have any number of buckets, so it grows by an eighth at most and stays 71 to 80 % full: 10 to 11.3 bytes an
 //!   entry, where doubling would swing between 10 and 20.
 //! * It grows and shrinks *in place*, a bucket at a time. While it does, tags from `split` on have their home among `hi`
 //!   buckets and those below among `lo <= hi`. That is still a proportion that never decreases, so at each moment the
@@ -149,8 +149,10 @@ pub struct IndexSpace {
     region: Region,
     stripes: usize,
     huge: AtomicBool,
-    /// Huge pages that the tables reach into or are about to, and those that have been touched.
+    /// Rounds, of 2 MiB each, that the tables reach into or are about to; those of them that are to be touched ahead; and those
+    /// that have been.
     reached: AtomicUsize,
+    ahead: AtomicUsize,
     touched: AtomicUsize,
 }
 
@@ -164,6 +166,7 @@ impl IndexSpace {
             stripes,
             huge: AtomicBool::new(false),
             reached: AtomicUsize::new(1),
+            ahead: AtomicUsize::new(1),
             touched: AtomicUsize::new(0),
         })
     }
@@ -175,15 +178,30 @@ impl IndexSpace {
         agreed
     }
 
-    /// Notes that a table is going to reach into a huge page.
-    fn reach(&self, round: usize) {
-        self.reached.fetch_max(round + 1, Ordering::Relaxed);
+    /// Notes that a table is going to have `pages` pages, and will have about `outlook` when the memory is used up. The last
+    /// round gets small pages, if less than three quarters of it will ever be used: a huge page is resident as a whole.
+    fn reach(&self, pages: usize, outlook: usize) {
+        if !self.huge.load(Ordering::Relaxed) {
+            return;
+        }
+        let extent = HUGE / PAGE / self.stripes;
+        let rounds = pages.div_ceil(extent);
+        let before = self.reached.fetch_max(rounds, Ordering::Relaxed);
+        if before >= rounds {
+            return;
+        }
+        if outlook < rounds * extent - extent / 4 {
+            self.region.advise_small((rounds - 1) * HUGE, HUGE);
+            self.ahead.fetch_max(rounds - 1, Ordering::Relaxed);
+        } else {
+            self.ahead.fetch_max(rounds, Ordering::Relaxed);
+        }
     }
 
     /// Whether [`IndexSpace::fault_ahead`] is due: a table is about to reach into a huge page that hasn't been touched.
     #[inline]
     pub fn wants_ahead(&self) -> bool {
-        self.huge.load(Ordering::Relaxed) && self.reached.load(Ordering::Relaxed) > self.touched.load(Ordering::Relaxed)
+        self.huge.load(Ordering::Relaxed) && self.ahead.load(Ordering::Relaxed) > self.touched.load(Ordering::Relaxed)
     }
 
     /// Touches them. For the background thread.
@@ -635,9 +653,9 @@ impl Index {
                 ok = self.begin_growth(state, space, memory);
             } else if self.wants_to_say(state) {
                 state.said = true;
-                // A full cache may never get there, and what was touched for nothing is resident all the same.
-                if !space.under_pressure() {
-                    memory.reach((self.larger() as usize + REACH) >> self.extent_bits);
+                // Unless the memory is used up before: what was touched for nothing is resident all the same.
+                if space.outlook() * SAY_AT as f64 > GROW_AT as f64 {
+                    self.reach(self.larger(), space, memory);
                 }
             } else if self.wants_shrink(state) {
                 let n = self.hi.load(Ordering::Relaxed);
@@ -666,10 +684,24 @@ impl Index {
         }
     }
 
-    /// Buckets after the next growth.
+    /// Buckets after the next growth: an eighth more, or less, down to a sixteenth, if an extent ends there. (One that is begun
+    /// takes a whole huge page, of which this stripe's part may be hardly used.)
     fn larger(&self) -> u32 {
         let n = self.hi.load(Ordering::Relaxed);
-        (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets)
+        let more = (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets);
+        let end = (((more as usize + REACH) >> self.extent_bits) << self.extent_bits).saturating_sub(REACH) as u32;
+        if end > n + n / 16 { end } else { more }
+    }
+
+    /// Tells the memory that the table is going to have so many buckets, and how many it will have in the end.
+    fn reach(&self, buckets: u32, space: &Share, memory: &IndexSpace) {
+        let mut growth = space.outlook();
+        let mut last = buckets;
+        while growth > 1.125 && last < self.max_buckets {
+            last = (last + (last / 8).max(MIN_BUCKETS)).min(self.max_buckets);
+            growth /= 1.125;
+        }
+        memory.reach(Self::pages_for(buckets), Self::pages_for(last));
     }
 
     fn begin_growth(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
@@ -681,7 +713,7 @@ impl Index {
         }
         state.pages = pages;
         state.shrink_below = usize::MAX;
-        memory.reach((more as usize + REACH) >> self.extent_bits);
+        self.reach(more, space, memory);
         self.begin_move();
         self.hi.store(more, Ordering::Relaxed);
         self.split.store(TAG_END, Ordering::Relaxed);
@@ -846,6 +878,12 @@ impl IndexState {
     pub fn entries(&self) -> usize {
         self.entries
     }
+
+    /// Bytes of the table.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        (self.pages * PAGE) as u64
+    }
 }
 
 /// A writer was moving slots whenever a reader looked.
@@ -906,6 +944,36 @@ mod tests {
         index.check(&state);
         assert_eq!(state.entries(), 10);
         assert!(state.pages <= 4);
+    }
+
+    #[test]
+    fn growth_ends_where_an_extent_does_if_that_is_near() {
+        let (space, memory) = setup(64);
+        let (index, _) = memory.table(0, &space).unwrap();
+        let extent = HUGE as u32 / 64 / BUCKET_BYTES as u32;
+        let is_end = |buckets: u32| (buckets + REACH as u32).is_multiple_of(extent);
+        for n in 128..20 * extent {
+            index.hi.store(n, Ordering::Relaxed);
+            let more = index.larger();
+            assert!(more > n + n / 16 && more <= n + n / 8, "{n}: {more}");
+            assert_eq!(is_end(more), (n + n / 16 + 1..=n + n / 8).any(is_end), "{n}: {more}");
+        }
+    }
+
+    #[test]
+    fn a_huge_page_that_will_hardly_be_used_is_not_touched_ahead() {
+        let (_, memory) = setup(4);
+        memory.huge.store(true, Ordering::Relaxed);
+        let extent = HUGE / PAGE / 4;
+        let ahead = |pages, outlook| {
+            memory.reach(pages, outlook);
+            memory.ahead.load(Ordering::Relaxed)
+        };
+        assert_eq!(ahead(extent, extent), 1);
+        assert_eq!(ahead(extent + 1, extent * 3 / 2), 1);
+        assert_eq!(ahead(2 * extent, 2 * extent), 1, "said once");
+        assert_eq!(ahead(2 * extent + 1, extent * 11 / 4), 3);
+        assert_eq!(ahead(5 * extent + 1, extent * 21 / 4), 5, "all but the last of several");
     }
 
     #[test]

@@ -494,10 +494,10 @@ mod tests {
     fn who_is_overtaken_on_the_fast_door_gives_up() {
         // A glance, and then some.
         assert_eq!(tries(10, 64 << 10), 1 + FAST_PATIENCE);
-        assert_eq!(tries(4 << 10, 64 << 10), FAST_PATIENCE);
-        assert_eq!(tries(4 << 10, 20_000), 4);
-        assert_eq!(tries(4 << 10, 4 << 10), 1);
-        assert_eq!(tries(4 << 10, 4095), 0);
+        assert_eq!(tries(4000, 64 << 10), FAST_PATIENCE);
+        assert_eq!(tries(4000, 17_000), 4);
+        assert_eq!(tries(4000, 4000), 1);
+        assert_eq!(tries(4000, 3999), 0);
     }
 
     struct Overtaken<F> {

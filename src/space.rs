@@ -245,8 +245,9 @@ impl Geometry {
 
     /// Whether an entry of this size lies in a shared segment or in a run of its own.
     ///
-    /// Entries up to an eighth of a segment share, for a run costs system calls and page faults; larger ones too, up to
-    /// half a segment, if a segment full of their like loses no more than an eighth of one for each.
+    /// Entries up to an eighth of a segment share, for a run costs system calls and page faults, and isn't overwritten in place;
+    /// larger ones too, up to half a segment, if a segment full of their like loses no more than a sixth of one for each. (Values of
+    /// a power of two, with their headers, are a seventh of a segment: those share.)
     #[inline]
     pub fn wants_run(&self, size: u64) -> bool {
         let segment = self.segment_size();
@@ -255,7 +256,7 @@ impl Geometry {
         }
         // Never 0 here, but the compiler doesn't know, and a panic has no place on the fast door's stack.
         let size = size.max(1);
-        size > segment / 2 || segment % size * 8 > size * (segment / size)
+        size > segment / 2 || segment % size * 6 > size * (segment / size)
     }
 }
 
@@ -467,6 +468,13 @@ impl Space {
     /// Index, bookkeeping, segments (free ones too) and runs.
     pub fn committed(&self) -> u64 {
         self.committed.load(Ordering::Relaxed)
+    }
+
+    /// How many times as much as now the caches may hold when the memory is used up.
+    pub fn outlook(&self) -> f64 {
+        let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
+        let used = self.committed().saturating_sub(free);
+        self.max() as f64 / used.max(1) as f64
     }
 
     /// Whether memory was short when it was last asked for.

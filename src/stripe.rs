@@ -44,6 +44,8 @@ const PAUSES: usize = 24;
 /// into another log from then on, and has a segment to drain before one is free. Without this there would not be so many free
 /// ones, and who finds none drains two thousand entries on the spot.
 const CALM: u64 = 4;
+/// Bytes of index for an entry, about.
+const INDEX_BYTES: f64 = 10.6;
 /// Segments that the fast door may leave to be given up.
 pub const DEFERRED: usize = 16;
 /// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
@@ -902,6 +904,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.pressed_at = self.core.tally.appended;
         }
         self.core.entering &= self.core.debt > 0;
+        if self.core.entering {
+            // Calm begins when that is over: else the stripes would never get to the end of the memory, but enter again and again.
+            self.core.pressed_at = self.core.tally.appended;
+        }
         if pressed || self.core.entering {
             self.core.last = offset;
             if !FAST {
@@ -997,20 +1003,26 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// As [`Writer::inform`], without asking whether it is time.
     pub fn inform_now<P: Policy>(&mut self, policy: &mut P) -> bool {
         let logs = &self.core.logs;
-        let sizes = self.sizes();
         // By the mean size so far; nothing is known of an empty stripe.
         let count = logs[0].entries + logs[1].entries;
         let live = logs[0].live + logs[1].live;
-        let bytes = self.shared.capacity() / self.shared.stripes.len() as u64;
         let mean = if count < 16 { 64.0 } else { live as f64 / count as f64 };
-        let fit = (bytes as f64 / mean) as u64;
+        // Index and policy take more of the stripe's part as it fills: an estimate without them is an eighth too high.
+        let bytes = self.shared.capacity() / self.shared.stripes.len() as u64;
+        let part = (bytes + self.core.index.bytes() + self.core.policy_bytes) as f64;
+        let most = (part / mean).max(1.0) as u64;
+        let beside = INDEX_BYTES + policy.bytes_for(most) as f64 / most as f64;
+        let fit = (part / (mean + beside)) as u64;
         let entries = match self.shared.max_entries {
             0 if count < 16 => 16,
             0 => fit,
-            _ => sizes.capacity.min(fit),
+            _ => self.sizes().capacity.min(fit),
         };
-        self.core.inform_at = self.core.tally.sets + 16 + self.core.told_entries / 8;
-        if entries.abs_diff(self.core.told_entries) <= self.core.told_entries / 4 {
+        let told = self.core.told_entries;
+        self.core.inform_at = self.core.tally.sets + 16 + told / 8;
+        // Before the first eviction the ghosts are empty, and the policy loses nothing by another size.
+        let tolerance = if self.core.tally.evictions == 0 { told / 16 } else { told / 4 };
+        if entries.abs_diff(told) <= tolerance {
             return true;
         }
         let space = &self.shared.space;

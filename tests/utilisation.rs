@@ -97,3 +97,16 @@ fn large_values_of_one_size_waste_little() {
         assert!(live >= 92, "{mib} MiB, {len}: {live} %");
     }
 }
+
+/// The policy's tables are made for the entries that fit beside index and tables, not for those that would fit without them.
+#[test]
+fn what_the_policy_remembers_is_for_the_entries_that_fit() {
+    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(64 << 20) }).unwrap();
+    for key in 0..1_000_000u128 {
+        cache.set(&key.to_le_bytes(), &[7; 100]).unwrap();
+    }
+    let stats = cache.stats().unwrap();
+    assert!(stats.evictions > 500_000, "{stats:?}");
+    // 3.2 for the ghosts, 0.25 for the parts of segments, 0.3 for tables, the rest for pages.
+    assert!(stats.bookkeeping_bytes as f64 / (stats.entries as f64) < 4.1, "{stats:?}");
+}

@@ -20,7 +20,7 @@
 //!   before among the six, hot is full of what nobody wants; for the time of a cache of drains each cold tail takes the place
 //!   of a hot one. (Misses of keys that don't come again are a scan, which hot had better survive.)
 //!
-//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.9 bytes an entry for the ghosts, and two kilobytes.
+//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
 
 use super::dated_ghost::DatedGhost;
 use super::watch::Watch;

@@ -1,26 +1,32 @@
 //! Keys that were evicted not long ago, as fingerprints, with the time of it: two bytes a key.
 //!
-//! A table of four-way sets of 16-bit words. A word holds nine bits of the hash and a seven-bit date: the number of the
-//! *step* in which the key was put, a step being a ninety-sixth of the length. Dates run from 1 to 127 and
+//! A table of lines of 32 words of 16 bits, as many words as keys. A word holds nine bits of the hash and a seven-bit date: the
+//! number of the *step* in which the key was put, a step being a ninety-sixth of the length. Dates run from 1 to 127 and
 //! around; 0 is an empty place. What is older than 96 steps is as good as absent, and before its date could be taken for
-//! a young one it is wiped: every few puts the next line of eight sets is looked at, so the whole table is seen every 24
-//! steps or less.
+//! a young one it is wiped: every few puts the next line is looked at, so the whole table is seen every 24 steps or less.
 //!
-//! All words of a set, and of a line, are compared without a branch: what lies where is random, and a mispredicted branch costs as
-//! much as the rest of a question. A put and a question were 380 of 2,600 instructions of a set in a full cache, and are less
-//! than half of that now.
+//! A hash names a line and four of its words, one in each quarter, and a new key takes the place of the oldest of the four. Other
+//! hashes of the line name other fours, so the line fills evenly: with one place a key it loses as many keys before they are old
+//! as fixed sets of four with 1.13 (docs/hit-ratio.md, try 16).
+//!
+//! The four words are compared without a branch, and all of a line: what lies where is random, and a mispredicted branch costs as
+//! much as the rest of a question.
 //!
 //! Keys come in the order in which they entered the log that they fell out of, so the *stamp* that came with a key need not be kept with it:
 //! one stamp a step does, in a ring of 128.
 //!
-//! A wrong "yes" comes about once in 160 questions to a full table: 3.2 used places, one in 512 each. It costs a new key an
+//! A wrong "yes" comes about once in 145 questions to a full table: 3.5 used places, one in 512 each. It costs a new key an
 //! undeserved place in the hot log, if the hot tail is idle: docs/hit-ratio.md has what shorter and longer fingerprints do.
 
 use crate::os::{PAGE, Zeroed};
 
-const WAYS: usize = 4;
-/// Sets of a cache line.
-const LINE: usize = 8;
+/// Words of a cache line, and of a quarter.
+const LINE: usize = 32;
+const QUARTER: usize = 8;
+/// Words in which a key may be.
+const WAYS: usize = LINE / QUARTER;
+/// How often the table is seen by wipes in its length.
+const WIPES: u64 = 8;
 /// Steps in the longest memory.
 const STEPS: u16 = 96;
 /// Dates are 1 to 127.
@@ -28,7 +34,15 @@ const DATES: u64 = 127;
 const DATE_BITS: u32 = 7;
 const DATE_MASK: u16 = (1 << DATE_BITS) - 1;
 
-type Set = [u16; WAYS];
+type Line = [u16; LINE];
+
+/// Where a hash is remembered.
+struct Place {
+    line: usize,
+    words: [usize; WAYS],
+    /// Bits of the hash, where a word has them.
+    fingerprint: u16,
+}
 
 /// What is known of a key that came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,9 +55,7 @@ pub struct Found {
 
 /// A set of recently dropped hashes, forgetting in the order they came, with dates.
 pub struct DatedGhost {
-    lines: Zeroed<[Set; LINE]>,
-    /// How many of the sets are in use: all, but for some of the last line.
-    count: usize,
+    lines: Zeroed<Line>,
     /// Stamps of the steps, by date.
     stamps: Box<[u32; 128]>,
     length: u64,
@@ -63,10 +75,8 @@ impl DatedGhost {
     /// Remembers about the last `length` hashes.
     pub fn new(length: u64) -> DatedGhost {
         let length = clamp(length);
-        let count = sets(length);
         let mut ghost = DatedGhost {
-            lines: Zeroed::new(count.div_ceil(LINE)),
-            count,
+            lines: Zeroed::new(lines(length)),
             stamps: Box::new([0; 128]),
             length,
             clock: 0,
@@ -82,7 +92,7 @@ impl DatedGhost {
 
     /// Bytes of memory of a ghost of this length.
     pub fn bytes_for(length: u64) -> u64 {
-        (sets(clamp(length)) * WAYS * 2).next_multiple_of(PAGE) as u64 + 128 * 4
+        (lines(clamp(length)) * size_of::<Line>()).next_multiple_of(PAGE) as u64 + 128 * 4
     }
 
     /// How many steps old a key is that was put `keys` keys ago: to compare with [`Found::age`].
@@ -96,25 +106,22 @@ impl DatedGhost {
         self.date = (self.step % DATES) as u16 + 1;
     }
 
-    /// The hash's set, and its fingerprint, shifted to its place in a word.
     #[inline]
-    fn place(&self, hash: u64) -> (usize, u16) {
-        // Stripes and index tags take their bits from the same hash: mix again, so that a stripe's keys use every set.
+    fn place(&self, hash: u64) -> Place {
+        // Stripes and index tags take their bits from the same hash: mix again, so that a stripe's keys use every line.
         let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let set = (u128::from(mixed) * self.count as u128) >> 64;
-        (set as usize, (mixed as u16) << DATE_BITS)
+        let line = (u128::from(mixed) * self.lines.len() as u128) >> 64;
+        // The lowest bits are the fingerprint, the next ones say which word of each quarter.
+        let bits = mixed as usize >> (u16::BITS - DATE_BITS);
+        let words = std::array::from_fn(|i| i * QUARTER + (bits >> (3 * i)) % QUARTER);
+        Place { line: line as usize, words, fingerprint: (mixed as u16) << DATE_BITS }
     }
 
-    /// Starts loading the set of a hash.
+    /// Starts loading the line of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        crate::entry::prefetch(self.lines.as_ptr().cast::<Set>().wrapping_add(self.place(hash).0).cast());
-    }
-
-    #[inline]
-    fn set(&mut self, at: usize) -> Option<&mut Set> {
-        self.lines.get_mut(at / LINE)?.get_mut(at % LINE)
+        crate::entry::prefetch(self.lines.as_ptr().wrapping_add(self.place(hash).line).cast());
     }
 
     /// Remembers a hash. Stamps must not go backwards.
@@ -128,21 +135,22 @@ impl DatedGhost {
                 self.stamps[((step % DATES) as usize + 1) & 127] = stamp;
             }
         }
-        self.earned += (self.lines.len() * LINE) as u64;
+        self.earned += self.lines.len() as u64 * WIPES;
         if self.earned >= self.length {
             self.earned -= self.length;
             self.wipe();
         }
-        let (at, fingerprint) = self.place(hash);
+        let place = self.place(hash);
         let date = self.date;
-        let Some(set) = self.set(at) else { return };
+        let Some(line) = self.lines.get_mut(place.line) else { return };
         // The first of the oldest, where an empty place is older than any.
         let mut oldest = 0;
-        for (i, &word) in set.iter().enumerate() {
+        for (i, &at) in place.words.iter().enumerate() {
+            let word = line[at % LINE];
             let age = if word == 0 { DATE_MASK } else { age(date, word) };
             oldest = oldest.max(age << 2 | (WAYS - 1 - i) as u16);
         }
-        set[(WAYS - 1) - usize::from(oldest & 3)] = fingerprint | date;
+        line[place.words[(WAYS - 1) - usize::from(oldest & 3)] % LINE] = place.fingerprint | date;
     }
 
     /// Empties the places of the next line whose keys are too old. Each put earns an eighth of the table's share: the whole of
@@ -152,7 +160,7 @@ impl DatedGhost {
         let date = self.date;
         let Some(line) = self.lines.get_mut(self.sweep) else { return };
         let mut kept = *line;
-        for word in kept.as_flattened_mut() {
+        for word in &mut kept {
             let too_old = (STEPS as i16 - age(date, *word) as i16) >> 15;
             *word &= !(too_old as u16);
         }
@@ -164,21 +172,23 @@ impl DatedGhost {
     /// When the hash was put, if it was and not more than `steps` steps ago. It is forgotten by this.
     #[inline]
     pub fn take(&mut self, hash: u64, steps: u64) -> Option<Found> {
-        let (at, fingerprint) = self.place(hash);
-        let set = self.set(at)?;
+        let place = self.place(hash);
+        let line = self.lines.get(place.line)?;
         let mut like = false;
-        for &word in set.iter() {
+        for at in place.words {
             // An empty place looks like one of fingerprint 0.
-            like |= word & !DATE_MASK == fingerprint;
+            like |= line[at % LINE] & !DATE_MASK == place.fingerprint;
         }
-        if like { self.take_from(at, fingerprint, steps) } else { None }
+        if like { self.take_from(&place, steps) } else { None }
     }
 
     #[inline(never)]
-    fn take_from(&mut self, at: usize, fingerprint: u16, steps: u64) -> Option<Found> {
+    fn take_from(&mut self, place: &Place, steps: u64) -> Option<Found> {
         let date = self.date;
-        for word in self.set(at)? {
-            if *word & DATE_MASK != 0 && *word & !DATE_MASK == fingerprint {
+        let line = self.lines.get_mut(place.line)?;
+        for at in place.words {
+            let word = &mut line[at % LINE];
+            if *word & DATE_MASK != 0 && *word & !DATE_MASK == place.fingerprint {
                 let age = u64::from(age(date, *word));
                 if age <= steps.min(u64::from(STEPS)) {
                     let date = std::mem::take(word) & DATE_MASK;
@@ -201,10 +211,9 @@ fn clamp(length: u64) -> u64 {
     length.clamp(8, 1 << 28)
 }
 
-/// A fifth more places than keys. One key in eight is lost all the same, before it is old, to a set that is full: more
-/// places, or sets of eight, would cost more memory, or more wrong answers.
-fn sets(length: u64) -> usize {
-    (length * 6 / 5).div_ceil(WAYS as u64) as usize
+/// As many places as keys.
+fn lines(length: u64) -> usize {
+    (length as usize).div_ceil(LINE)
 }
 
 #[cfg(test)]
@@ -223,14 +232,14 @@ mod tests {
         (0..100_000).for_each(|i| ghost.put(hash(i), i as u32));
         let young = 100_000 - 9_000..100_000;
         let found = young.clone().filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
-        // Four-way sets overflow before their keys are old.
+        // One key in six has lost its place to a younger one.
         assert!(found > 7_500, "{found}");
         let again = young.filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
         assert!(again < 200, "{again}");
     }
 
     #[test]
-    fn wrong_answers_are_about_one_in_160() {
+    fn wrong_answers_are_about_one_in_145() {
         let mut ghost = DatedGhost::new(9600);
         (0..100_000).for_each(|i| ghost.put(hash(i), 0));
         let wrong = (200_000..220_000).filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
