@@ -297,7 +297,12 @@ impl State {
         shared: &'a Shared,
         stripe: &'a Stripe,
     ) -> Option<(Writer<'a, true>, &'a mut AnyPolicy)> {
-        if self.core.deferred_len > 0 || self.core.ruled.is_some() || stripe.index.wants_steps(&self.core.index) {
+        if self.core.deferred_len > 0 || self.core.ruled.is_some() {
+            return None;
+        }
+        if stripe.index.wants_steps(&self.core.index)
+            && !stripe.index.grow_on(&mut self.core.index, &shared.index_space)
+        {
             return None;
         }
         self.core.patience = 4 * MAX_FAST_DRAIN;
