@@ -4,9 +4,10 @@
 //! pages cost nothing until they are written; a page given back with [`Region::decommit`] reads as zeros again, so a
 //! reader that races with it sees an empty bucket, never a fault.
 
-use crate::sync::{AtomicU64, Ordering};
 use std::io;
 use std::ptr::NonNull;
+// Not by `crate::sync`: bench/policysim builds this file alone.
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The size of a huge page, and the unit in which large caches take memory.
 pub const HUGE: usize = 2 << 20;
