@@ -6,7 +6,8 @@ use crate::space::NONE;
 use crate::stripe::{Cause, DEFERRED, Store, Writer};
 use crate::sync::Ordering;
 impl<'a, const FAST: bool> Writer<'a, FAST> {
-    /// Writes an entry at the young end of a log. None if there is no room.
+    /// Writes an entry at the young end of a log. None if there is no room. (Not inlined: it would grow the frame of every insert.)
+    #[inline(never)]
     pub fn append<P: Policy>(&mut self, policy: &P, to: Placement, store: &Store<'_>) -> Option<u64> {
         let clock = policy.clock();
         let mut shape = store.shape();

@@ -358,10 +358,18 @@ impl Shared {
         }
     }
 
-    /// Touches the memory that the cache will need next.
-    pub fn fault_ahead(&self) {
-        self.space.fault_ahead();
+    /// Touches some of the memory that the cache will need next. Returns whether there is more to be touched.
+    pub fn fault_ahead(&self) -> bool {
+        // The index first. It is little; and while a cache fills as fast as memory can be touched, or the thread lacks a
+        // processor, there is no end of segments.
         self.index_space.fault_ahead();
+        self.space.fault_ahead()
+    }
+
+    /// Whether [`Shared::fault_ahead`] is due.
+    #[inline]
+    pub fn wants_ahead(&self) -> bool {
+        self.space.wants_ahead() || self.index_space.wants_ahead()
     }
 
     /// Runs `f` on each stripe, locked.
@@ -415,6 +423,10 @@ impl Cache {
             shared.line(&guard);
         }
         maintenance::register(&shared);
+        if shared.space.is_large() {
+            // The first set would want the thread; to start it would cost that 100 microseconds.
+            maintenance::wake_now();
+        }
         Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) }
     }
 

@@ -50,8 +50,10 @@ const NEAR: usize = 8;
 const MIN_BUCKETS: u32 = 16;
 /// Grow above 80 % of the slots (a hit looks at 1.05 buckets, a miss at 1.2), shrink below 56 %.
 const GROW_AT: u64 = 80;
-/// Say at 78 % how far that will reach, so that the memory can be touched ahead.
-const SAY_AT: u64 = 78;
+/// What memory a growth will take is said when it is so many hundredths of the entries away, or as many entries as fill a third of a huge
+/// page of all stripes, so that it can be touched ahead: a growth of eight million entries takes five pages, and one page
+/// may take 9 milliseconds, as many as 9,000 sets.
+const SAY_BEFORE: usize = 3;
 const SHRINK_AT: u64 = 56;
 /// Buckets moved for each insert or removal while the table grows or shrinks: with 4, a growth by an eighth is done before
 /// the part that waits is 83 % full.
@@ -73,7 +75,8 @@ fn home(tag: u32, buckets: u32) -> usize {
 /// The smallest tag whose home among `buckets` is `bucket` or later.
 #[inline]
 fn first_tag(bucket: u32, buckets: u32) -> u32 {
-    ((u64::from(bucket) << TAG_BITS).div_ceil(u64::from(buckets))) as u32
+    // There are always buckets; a division by zero would panic, which has no place on the fast door's stack.
+    ((u64::from(bucket) << TAG_BITS).div_ceil(u64::from(buckets.max(1)))) as u32
 }
 
 /// A slot's word: where an entry is, and its tag.
@@ -137,8 +140,8 @@ pub struct IndexState {
     entries: usize,
     pages: usize,
     shrinking: bool,
-    /// How far the next growth will reach has been said.
-    said: bool,
+    /// So many entries are to be there before it is said how far the next growth will reach.
+    say_at: usize,
     /// Shrinking failed when there were a third more entries than this: no use trying before.
     shrink_below: usize,
 }
@@ -207,11 +210,12 @@ impl IndexSpace {
     /// Touches them. For the background thread.
     pub fn fault_ahead(&self) {
         while self.wants_ahead() {
-            let round = self.touched.fetch_add(1, Ordering::Relaxed);
-            if (round + 1) * HUGE > self.region.len() {
-                return;
+            let round = self.touched.load(Ordering::Relaxed);
+            if (round + 1) * HUGE <= self.region.len() {
+                self.region.touch(round * HUGE, HUGE);
             }
-            self.region.populate(round * HUGE, HUGE);
+            // When it is done: till then the fast door leaves what lies there to the slow one.
+            self.touched.fetch_max(round + 1, Ordering::Relaxed);
         }
     }
 
@@ -235,10 +239,10 @@ impl IndexSpace {
             marks: Marks::new(),
         };
         let pages = Index::pages_for(MIN_BUCKETS);
-        space.reserve_index((pages * PAGE) as u64).then_some((
-            index,
-            IndexState { entries: 0, pages, shrinking: false, said: false, shrink_below: usize::MAX },
-        ))
+        let say_at = index.say_at(self);
+        space
+            .reserve_index((pages * PAGE) as u64)
+            .then_some((index, IndexState { entries: 0, pages, shrinking: false, say_at, shrink_below: usize::MAX }))
     }
 
     fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
@@ -624,16 +628,45 @@ impl Index {
         !self.resizing() && (state.entries as u64 + 1) * 100 > hi * SLOTS as u64 * GROW_AT
     }
 
+    /// Entries with which the next growth begins.
+    fn growth_at(&self) -> usize {
+        (u64::from(self.hi.load(Ordering::Relaxed)) * SLOTS as u64 * GROW_AT / 100) as usize
+    }
+
+    /// Entries that may be there before it is to be said how far that will reach.
+    fn say_at(&self, memory: &IndexSpace) -> usize {
+        if !memory.huge.load(Ordering::Relaxed) {
+            return usize::MAX;
+        }
+        let full = self.growth_at();
+        let third = 2 << self.extent_bits;
+        full.saturating_sub(third.max(full * SAY_BEFORE / 100))
+    }
+
+    /// Says how far the next growth will reach, if there is memory for the entries that are wanting until then: a full cache
+    /// may never get there, and what was touched for nothing is resident all the same.
+    fn say(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+        let wanting = self.growth_at().saturating_sub(state.entries);
+        // All stripes get there at about the same time. By the mean size so far.
+        let bytes = space.held_segments() / state.entries.max(1) as u64 * wanting as u64;
+        if bytes <= space.room() {
+            self.reach(self.larger(), space, memory);
+            state.say_at = usize::MAX;
+        } else {
+            state.say_at = state.entries + wanting.div_ceil(2);
+        }
+    }
+
     /// Whether there is resizing to begin or to go on with.
     #[inline]
     pub fn wants_steps(&self, state: &IndexState) -> bool {
         self.resizing() || self.wants_to_say(state) || self.wants_growth(state) || self.wants_shrink(state)
     }
 
-    /// Whether growth is near, and nobody knows.
+    /// Whether growth is near, and it hasn't been said how far it will reach.
     #[inline]
     fn wants_to_say(&self, state: &IndexState) -> bool {
-        !state.said && state.entries as u64 * 100 > u64::from(self.hi.load(Ordering::Relaxed)) * SLOTS as u64 * SAY_AT
+        state.entries > state.say_at
     }
 
     #[inline]
@@ -652,11 +685,7 @@ impl Index {
             if self.wants_growth(state) {
                 ok = self.begin_growth(state, space, memory);
             } else if self.wants_to_say(state) {
-                state.said = true;
-                // Unless the memory is used up before: what was touched for nothing is resident all the same.
-                if space.outlook() * SAY_AT as f64 > GROW_AT as f64 {
-                    self.reach(self.larger(), space, memory);
-                }
+                self.say(state, space, memory);
             } else if self.wants_shrink(state) {
                 let n = self.hi.load(Ordering::Relaxed);
                 let fewer = (n - n / 8).max(MIN_BUCKETS).min(n - 1);
@@ -665,16 +694,36 @@ impl Index {
                 self.split.store(0, Ordering::Relaxed);
                 self.end_move();
                 state.shrinking = true;
-                state.said = false;
             }
         }
         for _ in 0..STEPS {
             if !self.resizing() {
                 break;
             }
-            self.step(state, space, memory);
+            if state.shrinking {
+                self.shrink_step(state, space, memory);
+            } else {
+                self.grow_step(state);
+            }
         }
         ok
+    }
+
+    /// Goes on with a growth, for the fast door: its memory was reserved when it began. False if there is something else
+    /// to do, or pages of it haven't been touched yet, which whoever finds them so would have to wait for.
+    #[cold]
+    #[inline(never)]
+    pub fn grow_on(&self, state: &mut IndexState, memory: &IndexSpace) -> bool {
+        if !self.resizing() || state.shrinking || memory.wants_ahead() {
+            return false;
+        }
+        for _ in 0..STEPS {
+            if !self.resizing() {
+                break;
+            }
+            self.grow_step(state);
+        }
+        true
     }
 
     /// Finishes a growth or shrink that is under way, and shrinks as far as the entries allow.
@@ -719,35 +768,92 @@ impl Index {
         self.split.store(TAG_END, Ordering::Relaxed);
         self.end_move();
         state.shrinking = false;
-        state.said = false;
+        state.say_at = self.say_at(memory);
         true
     }
 
-    /// Moves the entries whose home is the one bucket next to `split`.
-    fn step(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    /// Moves the entries whose home is the one bucket below `split` to the larger table.
+    fn grow_step(&self, state: &mut IndexState) {
         let (lo, hi, split) =
             (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
-        let growing = !state.shrinking;
-        let (bucket, from, to) = if growing {
-            let bucket = home(split - 1, lo);
-            (bucket, first_tag(bucket as u32, lo), split)
-        } else {
-            let bucket = home(split, hi);
-            (bucket, split, first_tag(bucket as u32 + 1, hi).min(TAG_END))
-        };
+        let bucket = home(split - 1, lo);
+        let from = first_tag(bucket as u32, lo);
         self.begin_move();
         let mut movers = [Slot(0); MOVERS];
+        let count = self.take_all(state, bucket, from..split, &mut movers);
+        self.split.store(from, Ordering::Relaxed);
+        for &mover in movers.iter().take(count) {
+            if !self.put(mover) {
+                // Beyond all chance (see REACH). The entry is lost as if evicted; the drain finds it dead.
+                state.entries -= 1;
+            }
+        }
+        self.end_move();
+        if from == 0 {
+            self.lo.store(hi, Ordering::Release);
+        }
+    }
+
+    /// Moves the entries whose home is the bucket at `split` to the smaller table.
+    fn shrink_step(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+        let (lo, hi, split) =
+            (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
+        let bucket = home(split, hi);
+        let to = first_tag(bucket as u32 + 1, hi).min(TAG_END);
+        self.begin_move();
+        let mut movers = [Slot(0); MOVERS];
+        let count = self.take_all(state, bucket, split..to, &mut movers);
+        let movers = &movers[..count];
+        self.split.store(to, Ordering::Relaxed);
+        let placed = movers.iter().take_while(|&&mover| self.put_within(mover, NEAR)).count();
+        if placed < movers.len() {
+            // Tags are not evenly spread: somebody deletes in the order of an iteration. The entries go back to where they
+            // were, and the table to what it was.
+            for &mover in &movers[..placed] {
+                self.take_back(mover);
+            }
+            self.split.store(split, Ordering::Relaxed);
+            for &mover in movers {
+                if !self.put(mover) {
+                    state.entries -= 1; // as in `grow_step`
+                }
+            }
+            state.shrinking = false;
+            state.shrink_below = state.entries / 4 * 3;
+            if split == 0 {
+                self.lo.store(hi, Ordering::Release);
+            }
+        }
+        self.end_move();
+        if state.shrinking && to == TAG_END {
+            self.hi.store(lo, Ordering::Release);
+            let pages = Self::pages_for(lo);
+            memory.decommit(self, pages, state.pages);
+            space.unreserve_index(((state.pages - pages) * PAGE) as u64);
+            state.pages = pages;
+            state.say_at = self.say_at(memory);
+        }
+    }
+
+    /// Takes the entries with these tags, whose home is one bucket, out of the table. Returns how many.
+    fn take_all(
+        &self,
+        state: &mut IndexState,
+        bucket: usize,
+        tags: std::ops::Range<u32>,
+        movers: &mut [Slot; MOVERS],
+    ) -> usize {
         let mut count = 0;
         let mut at = bucket;
         while at < bucket + REACH {
             for slot in 0..SLOTS {
                 loop {
                     let word = self.bucket(at)[slot].load(Ordering::Relaxed);
-                    if word == 0 || !(from..to).contains(&Slot(word).tag()) {
+                    if word == 0 || !tags.contains(&Slot(word).tag()) {
                         break;
                     }
-                    if count < MOVERS {
-                        movers[count] = Slot(word);
+                    if let Some(mover) = movers.get_mut(count) {
+                        *mover = Slot(word);
                         count += 1;
                     } else {
                         state.entries -= 1; // lost as if evicted: the drain finds it dead
@@ -761,39 +867,7 @@ impl Index {
             }
             at += 1;
         }
-        self.split.store(if growing { from } else { to }, Ordering::Relaxed);
-        let reach = if growing { REACH } else { NEAR };
-        let placed = movers[..count].iter().take_while(|&&mover| self.put_within(mover, reach)).count();
-        if placed < count && !growing {
-            // Tags are not evenly spread: somebody deletes in the order of an iteration. The entries go back to where they
-            // were, and the table to what it was.
-            for &mover in &movers[..placed] {
-                self.take_back(mover);
-            }
-            self.split.store(split, Ordering::Relaxed);
-            state.shrinking = false;
-            state.shrink_below = state.entries / 4 * 3;
-            if split == 0 {
-                self.lo.store(hi, Ordering::Release);
-            }
-        }
-        let again = if placed < count && !growing { 0 } else { placed };
-        for &mover in &movers[again..count] {
-            if !self.put(mover) {
-                // Beyond all chance (see REACH). The entry is lost as if evicted; the drain finds it dead.
-                state.entries -= 1;
-            }
-        }
-        self.end_move();
-        if growing && from == 0 {
-            self.lo.store(hi, Ordering::Release);
-        } else if state.shrinking && to == TAG_END {
-            self.hi.store(lo, Ordering::Release);
-            let pages = Self::pages_for(lo);
-            memory.decommit(self, pages, state.pages);
-            space.unreserve_index(((state.pages - pages) * PAGE) as u64);
-            state.pages = pages;
-        }
+        count
     }
 
     /// Takes a slot out again that was put into the table in this very move.
@@ -818,6 +892,7 @@ impl Index {
         let pages = Self::pages_for(MIN_BUCKETS);
         space.unreserve_index(((state.pages - pages) * PAGE) as u64);
         state.pages = pages;
+        state.say_at = self.say_at(memory);
         state.entries = 0;
         state.shrink_below = usize::MAX;
     }
@@ -1024,6 +1099,71 @@ mod tests {
         index.clear(&mut state, &space, &memory);
         index.check(&state);
         assert_eq!(index.visit_home(&state, 0, |_| panic!("not empty")), first_tag(1, MIN_BUCKETS));
+    }
+
+    #[test]
+    fn how_far_a_growth_reaches_is_said_before_it_begins_if_there_is_room() {
+        let insert = |index: &Index, state: &mut IndexState, space: &Share, memory: &IndexSpace, i: u64| {
+            index.steps(state, space, memory);
+            assert!(index.insert(state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+        };
+        let (space, mut memory) = setup(64);
+        memory.huge = AtomicBool::new(true);
+        let (index, mut state) = memory.table(0, &space).unwrap();
+        let mut growths = 0;
+        for i in 0..50_000 {
+            if index.wants_growth(&state) {
+                let said = memory.reached.load(Ordering::Relaxed);
+                insert(&index, &mut state, &space, &memory, i);
+                assert_eq!(memory.reached.load(Ordering::Relaxed), said);
+                growths += 1;
+            } else {
+                insert(&index, &mut state, &space, &memory, i);
+            }
+        }
+        assert!(growths > 20 && memory.reached.load(Ordering::Relaxed) > 10);
+
+        // All is taken: what is said would never come.
+        let (space, mut memory) = setup(64);
+        memory.huge = AtomicBool::new(true);
+        while space.take_segment(true).is_some() {}
+        let (index, mut state) = memory.table(0, &Share::whole(Space::new(1 << 20, 1).unwrap(), 1)).unwrap();
+        let mut i = 0;
+        while !index.wants_growth(&state) {
+            index.say(&mut state, &space, &memory);
+            assert_ne!(state.say_at, usize::MAX);
+            assert!(index.insert(&mut state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+            i += 1;
+        }
+        assert!(i > 90);
+    }
+
+    #[test]
+    fn the_fast_door_goes_on_with_a_growth_whose_pages_are_there() {
+        let (space, mut memory) = setup(64);
+        memory.huge = AtomicBool::new(true);
+        let (index, mut state) = memory.table(1, &space).unwrap();
+        let (mut by_fast, mut waited, mut begun) = (0, 0, 0);
+        for i in 0..20_000u64 {
+            if index.wants_steps(&state) && !index.grow_on(&mut state, &memory) {
+                begun += usize::from(index.wants_growth(&state));
+                waited += usize::from(index.resizing() && memory.wants_ahead());
+                index.steps(&mut state, &space, &memory);
+            } else {
+                by_fast += usize::from(index.resizing());
+            }
+            if i % 1000 == 999 {
+                memory.fault_ahead();
+            }
+            assert!(index.insert(&mut state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+        }
+        index.check(&state);
+        assert!(by_fast > 1000 && waited > 100 && begun > 20, "{by_fast} {waited} {begun}");
+        let find = |i: u64| index.find_place(&state, scramble(i), |s| s.offset() == (i + 1) * 8);
+        assert!((0..20_000).all(|i| find(i).is_some()));
+        // Nothing to go on with.
+        while index.grow_on(&mut state, &memory) {}
+        assert!(!index.resizing());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! * *Expiry.* Readers never return an expired entry, and drains pass it; this is for the memory. Each stripe whose earliest
 //!   deadline has passed is visited, in it the segments whose earliest deadline has passed, a bounded number of entries for
 //!   each time the lock is taken.
-//! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 100 to 200 microseconds. While a cache
-//!   fills, this thread touches what it will need next, so that no set has to.
+//! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 200 microseconds, or 9 milliseconds where a
+//!   host has to find small pages for it. While a cache fills, this thread touches what it will need next, so that no set has to.
 
 use crate::cache::Shared;
 use crate::sweep::DEFER;
@@ -94,10 +94,11 @@ fn run() {
                 fence(Ordering::SeqCst);
             }
             let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
+            let mut more = false;
             for cache in &caches {
                 // One that was closed meanwhile is held by this list alone.
                 if hurry && Arc::strong_count(cache) > 1 {
-                    cache.fault_ahead();
+                    more |= cache.fault_ahead();
                 }
                 if sweep_due && cache.wants_settling() {
                     let mut pass = Pass::default();
@@ -107,6 +108,10 @@ fn run() {
                 if sweep_due && sweep(cache) {
                     WORK.store(true, Ordering::Relaxed);
                 }
+            }
+            if more {
+                // A little at a time: what has expired is looked for all the same, and no cache waits until another is full.
+                HURRY.store(true, Ordering::SeqCst);
             }
         }
         if HURRY.load(Ordering::SeqCst) {

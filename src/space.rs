@@ -44,7 +44,9 @@ const LEAD: u64 = 4;
 const RUN_BOOKKEEPING: u64 = 192;
 
 /// What is known of a segment. Every field is written under the lock of the stripe that has it (or by the pool); they are
-/// atomics so that statistics, views and the maintenance thread may look without it.
+/// atomics so that statistics, views and the maintenance thread may look without it. In this order: a page of the table is touched by
+/// its first word (see [`Region::touch`]).
+#[repr(C)]
 pub struct Segment {
     start: AtomicU64,
     capacity: AtomicU64,
@@ -263,8 +265,8 @@ impl Geometry {
 /// The memory of a cache and its namespaces.
 pub struct Space {
     region: Region,
-    /// Keeps the table's mapping; reached through `geometry`.
-    _table: Region,
+    /// The table's mapping; its lines are reached through `geometry`.
+    table: Region,
     parts: Region,
     geometry: Geometry,
     segment_shift: u32,
@@ -346,7 +348,7 @@ impl Space {
                 run_slots,
             },
             region,
-            _table: table,
+            table,
             parts,
             segment_shift: segment.trailing_zeros(),
             segments,
@@ -475,6 +477,11 @@ impl Space {
         let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
         let used = self.committed().saturating_sub(free);
         self.max() as f64 / used.max(1) as f64
+    }
+
+    /// Bytes that are free or could be committed.
+    pub fn room(&self) -> u64 {
+        self.max().saturating_sub(self.committed()) + self.usage().free
     }
 
     /// Whether memory was short when it was last asked for.
@@ -653,18 +660,25 @@ impl Space {
         Some(first..first + count)
     }
 
+    /// Whether memory is committed, and touched ahead, 2 MiB at a time.
+    pub fn is_large(&self) -> bool {
+        self.huge
+    }
+
     /// Whether [`Space::fault_ahead`] is due.
     #[inline]
     pub fn wants_ahead(&self) -> bool {
         self.wants_ahead.load(Ordering::Relaxed)
     }
 
-    /// Commits and touches segments until enough are free. For the background thread.
-    pub fn fault_ahead(&self) {
-        while self.wants_ahead.swap(false, Ordering::Relaxed) {
-            let Some(free) = self.add_chunk() else { return };
-            self.wants_ahead.store(free < self.ahead, Ordering::Relaxed);
+    /// Commits and touches 2 MiB of segments, unless enough are free. Returns whether more are wanted. For the background thread.
+    pub fn fault_ahead(&self) -> bool {
+        let more =
+            self.wants_ahead.swap(false, Ordering::Relaxed) && self.add_chunk().is_some_and(|free| free < self.ahead);
+        if more {
+            self.wants_ahead.store(true, Ordering::Relaxed);
         }
+        more
     }
 
     /// Commits and touches what the first sets of a large cache will take, a segment for each stripe: the background thread
@@ -677,7 +691,12 @@ impl Space {
     /// Commits and touches 2 MiB of segments. Returns the bytes of all that are free, or None if the budget has no room.
     fn add_chunk(&self) -> Option<u64> {
         let chunk = self.commit_chunk(&mut self.pool.lock())?;
-        self.region.populate((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
+        self.region.touch((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
+        let line = |id: u32| id as usize * size_of::<Segment>();
+        let page = line(chunk.start) / PAGE * PAGE;
+        self.table.touch(page, line(chunk.end) - page);
+        // The parts' words fill a page. It is only read by whoever takes a segment, as long as nothing has a deadline.
+        std::hint::black_box(self.part(chunk.start, 0).get(0));
         let mut pool = self.pool.lock();
         // Behind what is free already: those may still be in the CPU's caches.
         pool.free.splice(0..0, chunk.rev());
@@ -995,6 +1014,28 @@ mod tests {
         let small = Space::new(32 << 20, 8).unwrap();
         small.prepare();
         assert_eq!(small.committed(), 0);
+    }
+
+    #[test]
+    fn free_segments_are_touched_ahead_a_chunk_at_a_time() {
+        let space = Space::new(1 << 30, 8).unwrap();
+        space.prepare();
+        while !space.wants_ahead() {
+            space.take_segment(false).unwrap();
+        }
+        let mut free = space.usage().free;
+        assert!(free < space.ahead / 2);
+        loop {
+            let more = space.fault_ahead();
+            assert_eq!(space.usage().free, free + HUGE as u64);
+            free = space.usage().free;
+            if !more {
+                break;
+            }
+        }
+        assert!(free >= space.ahead && free < space.ahead + HUGE as u64 && !space.wants_ahead());
+        assert!(!space.fault_ahead());
+        assert_eq!(space.usage().free, free);
     }
 
     #[test]

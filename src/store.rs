@@ -139,11 +139,12 @@ impl Cache {
                 if !writer.complete_all(policy) {
                     break 'attempt;
                 }
-                if shared.space.wants_ahead() || shared.index_space.wants_ahead() {
-                    maintenance::wake_now();
-                }
                 let done = attempt(shared, hash, &mut writer, policy, placed);
                 drop(state);
+                // After it: this set may be the one to say so, and the next that comes by here may be thousands away.
+                if shared.wants_ahead() {
+                    maintenance::wake_now();
+                }
                 match done? {
                     Attempt::Done(done, deadline) => {
                         if deadline {

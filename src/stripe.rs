@@ -332,7 +332,12 @@ impl State {
         shared: &'a Shared,
         stripe: &'a Stripe,
     ) -> Option<(Writer<'a, true>, &'a mut AnyPolicy)> {
-        if self.core.deferred_len > 0 || self.core.ruled.is_some() || stripe.index.wants_steps(&self.core.index) {
+        if self.core.deferred_len > 0 || self.core.ruled.is_some() {
+            return None;
+        }
+        if stripe.index.wants_steps(&self.core.index)
+            && !stripe.index.grow_on(&mut self.core.index, &shared.index_space)
+        {
             return None;
         }
         self.core.patience = 4 * MAX_FAST_DRAIN;
@@ -538,7 +543,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     fn put_off(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         if self.core.loads.has(store.hash)
-            || self.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete_first(policy)
+            || self.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete(policy, 1)
         {
             return false;
         }
@@ -558,23 +563,29 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
-    /// Completes the set that has waited longest. False if only the slow door can, or if there is no room.
-    fn complete_first(&mut self, policy: &mut AnyPolicy) -> bool {
-        // Taken out meanwhile, as the set has the whole stripe in hand.
+    /// Completes the sets that have waited longest. False if there is one left of them, for which only the slow door can do
+    /// something, or which has no room.
+    #[inline(never)]
+    fn complete(&mut self, policy: &mut AnyPolicy, most: usize) -> bool {
+        // Taken out meanwhile, as a set has the whole stripe in hand.
         let Some(pending) = self.pending.take() else { return true };
-        let done = pending.first().is_none_or(|store| {
-            if FAST {
-                return self.try_set_now(policy, &store);
-            }
-            match self.set(policy, &store, None) {
-                Stored::NoRoom(said) => {
-                    self.core.said = said.map(|to| (store.hash, to));
-                    false
+        let mut done = true;
+        for _ in 0..most {
+            let Some(store) = pending.first() else { break };
+            done = if FAST {
+                self.try_set_now(policy, &store)
+            } else {
+                match self.set(policy, &store, None) {
+                    Stored::NoRoom(said) => {
+                        self.core.said = said.map(|to| (store.hash, to));
+                        false
+                    }
+                    Stored::Done | Stored::Refused(_) => true,
                 }
-                Stored::Done | Stored::Refused(_) => true,
+            };
+            if !done {
+                break;
             }
-        });
-        if done {
             pending.pop();
             self.stripe.index.marks.set(pending.marks());
         }
@@ -582,22 +593,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         done
     }
 
-    /// Completes all sets that wait. False if there are some left, for which only the slow door can do something, or which have
-    /// no room.
+    /// Completes all sets that wait. False as [`Writer::complete`] says.
     #[inline]
     pub fn complete_all(&mut self, policy: &mut AnyPolicy) -> bool {
-        self.stripe.index.marks.is_empty() || self.complete_each(policy)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn complete_each(&mut self, policy: &mut AnyPolicy) -> bool {
-        while !self.stripe.index.marks.is_empty() {
-            if !self.complete_first(policy) {
-                return false;
-            }
-        }
-        true
+        self.stripe.index.marks.is_empty() || self.complete(policy, usize::MAX)
     }
 
     /// As [`Writer::try_set`], at once.
@@ -617,7 +616,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return false;
         }
         let Some(found) = self.find(hash, store.key) else {
-            return each!(policy, policy => self.try_insert(policy, store));
+            // One after the other, not one in the other: the frames of both together are more than the fast door's stack has.
+            return each!(policy, policy => self.make_place(policy) && self.try_insert(policy, store));
         };
         let (place, offset, entry, header) = found;
         if self.expired(entry, header) {
@@ -651,12 +651,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
-    /// Stores the value of a key that wasn't found.
+    /// Stores the value of a key that wasn't found, for which a place was made.
     #[inline(never)]
     fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
-        if !self.make_place(policy) {
-            return false;
-        }
         let hash = store.hash;
         let size = store.shape().size() as u64;
         let to = match self.core.said.take() {
@@ -939,11 +936,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
+    #[inline]
     fn make_place<P: Policy>(&mut self, policy: &mut P) -> bool {
         let max = self.shared.max_entries;
-        if max == 0 {
-            return true;
-        }
+        max == 0 || self.make_place_below(policy, max)
+    }
+
+    #[inline(never)]
+    fn make_place_below<P: Policy>(&mut self, policy: &mut P, max: u64) -> bool {
         let mut keeps = 0;
         loop {
             if FAST && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {

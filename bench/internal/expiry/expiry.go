@@ -37,9 +37,17 @@ type Measurement struct {
 	IdleCPU, ExpiringCPU float64
 	IdleExpired          int // entries that expired in that idle time all the same
 	// The slowest operations while entries expired.
-	GetP999, GetMax, SetP999, SetMax time.Duration
-	Over                             uint64 // operations over 100 us
-	Preempted                        uint64 // long operations not counted: the kernel took the CPU away
+	Get, Set Stalls
+	// Control is of an operation without a cache, in turns with the gets and sets: what the machine does by itself.
+	Control Stalls
+}
+
+// Stalls says how long the slowest of some operations took.
+type Stalls struct {
+	Count     uint64
+	P999, Max time.Duration
+	Over      uint64 // operations over 100 us
+	Preempted uint64 // long operations not counted: the kernel took the CPU away
 }
 
 // Run is the command.
@@ -79,12 +87,15 @@ func Run(args []string) error {
 	t.Add("CPU while mixed TTLs expire, of one core", fmt.Sprintf("%.2f %%", 100*m.ExpiringCPU))
 	t.Add(fmt.Sprintf("CPU in the %v after that, of one core", *idle), fmt.Sprintf("%.2f %%", 100*m.IdleCPU))
 	t.Add("entries that expired in that time", m.IdleExpired)
-	t.Add("get while entries expire: p99.9", m.GetP999)
-	t.Add("the same, max", m.GetMax)
-	t.Add("set while entries expire: p99.9", m.SetP999)
-	t.Add("the same, max", m.SetMax)
-	t.Add("gets and sets over 100us", m.Over)
-	t.Add("long ones not counted, the kernel having taken the CPU away", m.Preempted)
+	t.Print(os.Stdout)
+	t = report.Table{Title: "Operations while entries expire, in turns",
+		Header: []string{"operation", "count", "p99.9", "max", "over 100us", "lost the CPU, not counted"}}
+	for _, row := range []struct {
+		what string
+		s    Stalls
+	}{{"get", m.Get}, {"set", m.Set}, {"control (no cache)", m.Control}} {
+		t.Add(row.what, row.s.Count, row.s.P999, row.s.Max, row.s.Over, row.s.Preempted)
+	}
 	t.Print(os.Stdout)
 	return report.WriteJSON(*json, m)
 }
@@ -215,9 +226,11 @@ func (r *runner) meanwhile(m *Measurement, d time.Duration) error {
 			return err
 		}
 	}
-	gets, sets := measure.NewTimer(), measure.NewTimer()
+	nothing := newControl(r.n*(keySize+len(r.value)), len(r.value))
+	gets, sets, controls := measure.NewTimer(), measure.NewTimer(), measure.NewTimer()
 	defer gets.Close()
 	defer sets.Close()
+	defer controls.Close()
 	buf := make([]byte, 0, len(r.value)+64)
 	for start := time.Now(); time.Since(start) < d; {
 		for range 100 {
@@ -236,11 +249,39 @@ func (r *runner) meanwhile(m *Measurement, d time.Duration) error {
 			if err != nil {
 				return err
 			}
+			controls.Start()
+			nothing.do(id)
+			controls.Stop()
 		}
 	}
-	m.GetP999, m.GetMax = gets.Histogram.Quantile(0.999), gets.Histogram.Max()
-	m.SetP999, m.SetMax = sets.Histogram.Quantile(0.999), sets.Histogram.Max()
-	m.Over = gets.Histogram.Over(100*time.Microsecond) + sets.Histogram.Over(100*time.Microsecond)
-	m.Preempted = gets.Preempted + sets.Preempted
+	m.Get, m.Set, m.Control = stalls(gets), stalls(sets), stalls(controls)
 	return nil
+}
+
+func stalls(t *measure.Timer) Stalls {
+	h := &t.Histogram
+	return Stalls{h.Total(), h.Quantile(0.999), h.Max(), h.Over(100 * time.Microsecond), t.Preempted}
+}
+
+// control is what a get of a cache is without the cache: a word of memory at random, which says where a value lies, and
+// a copy of that. It meets what the machine does to any program: interrupts, memory that the host hasn't at hand.
+type control struct {
+	memory []byte
+	value  []byte
+}
+
+func newControl(bytes, value int) *control {
+	c := &control{make([]byte, bytes), make([]byte, value)}
+	for i := range c.memory {
+		c.memory[i] = byte(i) // its pages are there before anything is measured
+	}
+	return c
+}
+
+func (c *control) do(id uint64) {
+	const scatter = 0x9e3779b97f4a7c15
+	last := uint64(len(c.memory) - len(c.value))
+	word := c.memory[id*scatter%last]
+	at := (id + uint64(word)) * scatter >> 7 % last
+	copy(c.value, c.memory[at:])
 }

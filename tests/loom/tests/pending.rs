@@ -1,4 +1,4 @@
-//! `src/pending.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete_first`), and readers, who look
+//! `src/pending.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete`), and readers, who look
 //! at the marks first and then at the index (`Shared::lookup_any`). Who looks for a key finds what a set stored that had
 //! returned before he began, or something newer.
 //!
