@@ -1,7 +1,6 @@
 //! Random operations against a plain map: what the cache returns must agree, and the structure must check itself after
 //! each step.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use larder::{Ask, Cache, Clock, Error, MockClock, Options, Policy, SetOptions, State, Ttl, View};

@@ -1,6 +1,5 @@
 //! Small sets of large caches wait to be completed (`src/pending.rs`): whoever asks, by whatever way, finds them done.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use larder::{Ask, Cache, Clock, MockClock, Options, Reasons, SetOptions};
