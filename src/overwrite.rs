@@ -62,14 +62,14 @@ impl Shared {
         }
         // SeqCst: as in `Writer::overwrite`.
         if segment.pins.load(Ordering::SeqCst) > 0 {
-            sequence.end();
+            sequence.end_alone();
             return None;
         }
         // SAFETY: the sequence is odd by `begin_at`, and nobody had it since before the entry was found, so the header is as it was
         // but for hits and death; the shape fits over it. Nobody has pinned the segment, and slices of small values are
         // made of closed sequences only. The epoch is pinned, so the memory is an entry's still.
         unsafe { entry.overwrite(header, &shape, value, self.hit_max) };
-        sequence.end();
+        sequence.end_alone();
         Some(header.size() as u64)
     }
 }

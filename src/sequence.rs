@@ -161,7 +161,15 @@ impl Sequence<'_> {
         }
     }
 
-    /// For who has made it odd: the change is done.
+    /// For an overwriter without the stripe's lock, who has made it odd: the change is done. By an addition, because somebody
+    /// may be closing the word just now: a store would undo that.
+    #[inline]
+    pub fn end_alone(self) {
+        let number = self.0.fetch_add(1, Ordering::Release);
+        debug_assert!(number % 2 == 1);
+    }
+
+    /// For who has the stripe's lock, and has made it odd: the change is done.
     #[inline]
     pub fn end(self) {
         let number = self.0.load(Ordering::Relaxed);

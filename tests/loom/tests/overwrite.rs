@@ -6,8 +6,7 @@
 //!
 //! The index is one slot, which names one of two entries; an entry is a header and a value of two words. The first stands for
 //! the deadline too: an overwriter only raises it. The stripe's lock is left out, as one thread stands for whoever has it; so is
-//! the epoch, as entries aren't used again. Who would wait for an overwriter gives up: what comes after the waiting is what comes
-//! where it wasn't needed.
+//! the epoch, as entries aren't used again. Who has to wait for an overwriter gives up after a few looks.
 
 use larder_loom::explore;
 use loom::sync::Arc;
@@ -39,6 +38,8 @@ enum Fault {
     ClosesAtOnce,
     /// A word is opened with the number that it had.
     SameNumber,
+    /// An overwriter ends by a store, which undoes a closing that comes just before it.
+    EndStores,
 }
 
 struct Entry {
@@ -123,13 +124,28 @@ impl World {
         self.sequence.store(self.sequence.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// `Sequence::close`, what is done while it is closed, and `Closed::drop`. False: it would wait.
+    /// `Sequence::end_alone`.
+    fn end_alone(&self) {
+        if self.fault == Fault::EndStores {
+            self.end();
+        } else {
+            self.sequence.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// `Sequence::close`, what is done while it is closed, and `Closed::drop`. False: it has looked often enough.
     fn closed(&self, act: impl FnOnce()) -> bool {
         self.sequence.fetch_or(CLOSED, Ordering::Relaxed);
-        if self.sequence.load(Ordering::Acquire) % 2 == 1 && self.fault != Fault::ClosesAtOnce {
-            return false;
+        let mut looks = 0;
+        while self.sequence.load(Ordering::Acquire) % 2 == 1 && self.fault != Fault::ClosesAtOnce {
+            looks += 1;
+            if looks == 3 {
+                return false;
+            }
+            thread::yield_now();
         }
         act();
+        assert!(self.sequence.load(Ordering::Relaxed) & CLOSED != 0, "not closed");
         self.open();
         true
     }
@@ -163,7 +179,7 @@ impl World {
             }
         }
         World::write(entry, value);
-        self.end();
+        self.end_alone();
         true
     }
 
@@ -338,6 +354,7 @@ fn the_model_is_a_copy() {
             "if number & (CLOSED | 1) != 0 || self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_err()",
             "if number.is_multiple_of(2) && self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()",
             "self.0.store(number + 1, Ordering::Release);",
+            "let number = self.0.fetch_add(1, Ordering::Release);",
             "let before = self.0.fetch_or(CLOSED, Ordering::Relaxed);",
             "while self.0.load(Ordering::Acquire) % 2 == 1",
             "self.0.store((number & !CLOSED) + 2, Ordering::Release);",
@@ -353,7 +370,7 @@ fn the_model_is_a_copy() {
             "deadline < entry.deadline(header)",
             "if !sequence.begin_at(number)",
             "entry.overwrite(header, &shape, value, self.hit_max)",
-            "sequence.end();",
+            "sequence.end_alone();",
         ],
     );
     larder_loom::mirrors(
@@ -429,4 +446,5 @@ fails! {
     fails_when_a_word_is_opened_as_it_was: redates(SameNumber), "earlier than noted";
     fails_without_the_fence: reads(NoFence), "torn";
     fails_when_a_patient_reader_does_not_wait: reads(ClosesAtOnce), "overtaken";
+    fails_when_an_overwriter_ends_by_a_store: increments(EndStores), "not closed";
 }
