@@ -261,7 +261,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let mut extra = MAX_EXTRA;
         for _ in 0..most {
             if self.core.debt <= 0 {
-                if extra == 0 || self.core.debt <= -self.shared.space.lead() {
+                // A run at an old end gives no segment, and may be a quarter of the cache.
+                let gives_segments = |log: &Log| log.tail == NONE || !self.shared.space.is_run(log.tail);
+                if extra == 0
+                    || self.core.debt <= -self.shared.space.lead()
+                    || !self.core.logs.iter().all(gives_segments)
+                {
                     break;
                 }
                 extra -= 1;
