@@ -479,7 +479,14 @@ impl Cache {
     /// fullest. Called with nothing pinned and nothing locked.
     pub(crate) fn make_room(&self, hash: Option<u64>, bytes: u64, effort: &mut Effort) -> Result<(), Error> {
         // Who is at its own bound has nothing to gain from what waits.
-        let waiting = self.with(|shared| if shared.space.is_full(bytes) { 0 } else { shared.space.reclaim() })?;
+        let (waited, waiting) = self.with(|shared| {
+            let space = &shared.space;
+            if space.is_full(bytes) { (false, 0) } else { (space.is_waiting(), space.reclaim()) }
+        })?;
+        if waited && waiting == 0 {
+            // What was waited for is free just now: that may be room enough, and nothing else has to go.
+            return Ok(());
+        }
         if waiting == 0 {
             let mut given = Given::More;
             while given == Given::More {
