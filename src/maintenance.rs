@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_millis(600);
 const BATCH: usize = 700;
 /// Pauses between two holds of a lock, some 0.8 microseconds: who spins for it, looks every half (see `Stripe::try_state`).
 const PAUSES: usize = 40;
+/// Holds after which the thread offers its processor, while it holds no lock. Else it would be taken from it when its time is over,
+/// which is likely to be in the middle of a hold, and whoever wants that stripe would wait until the thread has its turn again.
+const HOLDS: u32 = 32;
 
 static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 static STARTED: Once = Once::new();
@@ -128,6 +131,7 @@ fn run() {
 pub fn sweep(shared: &Shared) -> bool {
     let now = shared.clock.now();
     let mut pending = false;
+    let mut held = 0u32;
     for stripe in &shared.stripes {
         if stripe.next_deadline.load(Ordering::Acquire) <= now.saturating_sub(DEFER) {
             loop {
@@ -140,6 +144,10 @@ pub fn sweep(shared: &Shared) -> bool {
                 MutexGuard::unlock_fair(state);
                 if done {
                     break;
+                }
+                held += 1;
+                if held % HOLDS == 0 {
+                    std::thread::yield_now();
                 }
                 for _ in 0..PAUSES {
                     std::hint::spin_loop();
