@@ -146,7 +146,7 @@ pub fn sweep(shared: &Shared) -> bool {
                     break;
                 }
                 held += 1;
-                if held % HOLDS == 0 {
+                if held.is_multiple_of(HOLDS) {
                     std::thread::yield_now();
                 }
                 for _ in 0..PAUSES {
