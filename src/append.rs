@@ -189,6 +189,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         log.live -= size;
         log.entries -= 1;
         let open = log.is_open(id);
+        if id != log.tail {
+            self.core.died += size;
+        }
         let tally = &mut self.core.tally;
         match cause {
             Cause::Overwritten | Cause::Moved => {}

@@ -68,27 +68,31 @@ impl<const FAST: bool> Writer<'_, FAST> {
     }
 
     /// The closed segment with the most dead bytes, if they are worth copying the others.
-    fn sparsest(&self) -> Option<u32> {
-        let space = &self.shared.space;
-        let mut best = None;
-        let mut most = space.segment_size() * COMPACT_AT / 32;
-        if self.core.logs.iter().map(|log| log.footprint - log.live).sum::<u64>() <= most {
-            // As where everything lies in runs, which have nothing dead.
+    fn sparsest(&mut self) -> Option<u32> {
+        // To look through all segments for each one that is given up was a tenth of the time of sets of 1 KiB, in vain where nothing dies
+        // but at the logs' old ends.
+        if self.core.died < self.core.sparse_at {
             return None;
         }
+        let space = &self.shared.space;
+        let enough = space.segment_size() * COMPACT_AT / 32;
+        let (mut best, mut most, mut most_of_all) = (None, enough, 0);
         for log in &self.core.logs {
             for id in log.segments(space) {
                 // What is dead at the drain's place is about to be free anyhow; a run is all or nothing.
-                if log.is_open(id) || id == log.tail || space.is_run(id) {
+                if id == log.tail || space.is_run(id) {
                     continue;
                 }
                 let segment = space.segment(id);
                 let dead = segment.used.load(Ordering::Relaxed) - segment.live.load(Ordering::Relaxed);
-                if dead > most {
+                most_of_all = most_of_all.max(dead);
+                if dead > most && !log.is_open(id) {
                     (best, most) = (Some(id), dead);
                 }
             }
         }
+        // If there is none, so many bytes more must die before there is one.
+        self.core.sparse_at = self.core.died + (enough + 1).saturating_sub(most_of_all);
         best
     }
 

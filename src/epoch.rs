@@ -11,14 +11,14 @@
 //! scans the slots. It needs a full barrier between the reader's store and its first look at the index. A barrier on
 //! every read costs 4 to 8 ns, so the price is moved to the scan: the scanner issues `membarrier`, which makes every
 //! running thread pass a barrier. A reader whose store the scan then misses makes its first look after that barrier, and
-//! the unlinking came before it. Where the system has no `membarrier` the reader pays for its own fence.
+//! the unlinking came before it. While there are many scans, or no `membarrier`, the reader pays for its own fence (`barrier`).
 //!
 //! Compared with crossbeam-epoch: nothing is ever collected on the reader's thread, no function pointer is called and no
 //! memory is allocated, so that a pin fits the fast door from Go (see ARCHITECTURE.md), and a pin costs 1 ns instead of 5.
 //! The general scheme is epoch-based reclamation (Fraser 2004); the asymmetric fence is folly's and liburcu's.
 
-use crate::os;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence};
+use crate::barrier::Barrier;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::cell::Cell;
 use std::ptr;
 use std::sync::Once;
@@ -32,20 +32,20 @@ pub struct Slot {
     /// 0 when the thread is not inside the cache, else the epoch it pinned.
     epoch: AtomicU64,
     claimed: AtomicBool,
-    /// Whether its readers pay for a fence of their own: a copy of what [`ASYMMETRIC`] says, in the line at hand.
-    fenced: bool,
     id: usize,
 }
 
+/// What all threads share, in lines of its own.
 #[repr(align(128))]
-struct Padded<T>(T);
+struct Global {
+    epoch: AtomicU64,
+    barrier: Barrier,
+}
 
-static GLOBAL: Padded<AtomicU64> = Padded(AtomicU64::new(1));
+static GLOBAL: Global = Global { epoch: AtomicU64::new(1), barrier: Barrier::new() };
 static DIRECTORY: [AtomicPtr<[Slot; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 /// Slots ever handed out: the scan looks no further.
 static HIGH_WATER: AtomicUsize = AtomicUsize::new(0);
-/// Whether readers may rely on the scanner's `membarrier`.
-static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 static START: Once = Once::new();
 
 thread_local! {
@@ -112,7 +112,7 @@ impl Drop for Guard {
 
 /// Finds out which fences to use. To be called before there is anything to protect: readers and scanners must agree.
 pub fn start() {
-    START.call_once(|| ASYMMETRIC.store(!cfg!(larder_tsan) && os::membarrier_register(), Ordering::Relaxed));
+    START.call_once(|| GLOBAL.barrier.start());
 }
 
 /// Pins the epoch. Guards of one thread nest, but must go in the reverse order of their coming.
@@ -152,7 +152,7 @@ fn local() -> Option<&'static Slot> {
 #[inline]
 fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
     debug_assert_eq!(slot.epoch.load(Ordering::Relaxed), 0);
-    let epoch = GLOBAL.0.load(Ordering::Acquire);
+    let epoch = GLOBAL.epoch.load(Ordering::Acquire);
     if cfg!(larder_tsan) {
         // ThreadSanitizer knows no fences; a swap orders the same and it understands it.
         slot.epoch.swap(epoch, Ordering::SeqCst);
@@ -160,11 +160,7 @@ fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
         // Release, as the store of 0 when leaving: a scan that sees this pin must also be ordered after what was read under
         // the one before it. (The same instruction on x86.)
         slot.epoch.store(epoch, Ordering::Release);
-        if slot.fenced {
-            fence(Ordering::SeqCst);
-        } else {
-            compiler_fence(Ordering::SeqCst);
-        }
+        GLOBAL.barrier.enter();
     }
     Guard::new(slot, leave)
 }
@@ -188,7 +184,6 @@ fn claim() -> &'static Slot {
                 let fresh = Box::into_raw(Box::new(std::array::from_fn(|i| Slot {
                     epoch: AtomicU64::new(0),
                     claimed: AtomicBool::new(false),
-                    fenced: !ASYMMETRIC.load(Ordering::Relaxed),
                     id: c * CHUNK + i,
                 })));
                 chunk = match entry.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
@@ -219,23 +214,14 @@ fn claim() -> &'static Slot {
 /// Stamps a thing that was just unlinked, and moves the epoch on.
 #[inline]
 pub fn retire() -> u64 {
-    GLOBAL.0.fetch_add(1, Ordering::SeqCst)
+    GLOBAL.epoch.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Things with a stamp below the returned one are free: nobody can be looking at them.
 pub fn safe_before() -> u64 {
     // Anything retired after this line gets a stamp of at least `now`.
-    let now = GLOBAL.0.load(Ordering::SeqCst);
-    if ASYMMETRIC.load(Ordering::Relaxed) {
-        if !os::membarrier() {
-            // A child after fork may have lost the registration.
-            let again = os::membarrier_register() && os::membarrier();
-            // Nothing could ever be freed again, nor could readers be told to use fences from now on.
-            assert!(again, "membarrier was forbidden while caches were in use");
-        }
-    } else {
-        fence(Ordering::SeqCst);
-    }
+    let now = GLOBAL.epoch.load(Ordering::SeqCst);
+    GLOBAL.barrier.scan();
     let mut oldest = now;
     // A read-modify-write, so that a thread that claims a higher slot after it also sees the unlinking before it.
     let high = HIGH_WATER.fetch_max(0, Ordering::SeqCst);
@@ -258,6 +244,17 @@ pub fn safe_before() -> u64 {
         }
     }
     oldest
+}
+
+/// To be called now and then by who scans, with no lock held: readers pay for the barriers from now on, if there are many.
+#[inline]
+pub fn relieve() {
+    GLOBAL.barrier.relieve();
+}
+
+/// To be called now and then by the maintenance thread: readers no longer pay, if there are few scans.
+pub fn calm() {
+    GLOBAL.barrier.calm();
 }
 
 /// Whether this thread is inside the cache now.

@@ -35,6 +35,7 @@
 #![allow(clippy::new_without_default, reason = "constructors here mean something")]
 
 mod append;
+mod barrier;
 mod bytes;
 mod cache;
 mod check;

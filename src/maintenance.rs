@@ -10,6 +10,7 @@
 //!   host has to find small pages for it. While a cache fills, this thread touches what it will need next, so that no set has to.
 
 use crate::cache::Shared;
+use crate::epoch;
 use crate::sweep::DEFER;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
 use crate::tags::Pass;
@@ -95,6 +96,7 @@ fn run() {
                 last = Instant::now();
                 WORK.store(false, Ordering::SeqCst);
                 fence(Ordering::SeqCst);
+                epoch::calm();
             }
             let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
             let mut more = false;

@@ -797,6 +797,7 @@ impl Space {
     pub fn reclaim(&self) -> usize {
         // Not under the lock. What is retired from here on isn't below it.
         let safe = epoch::safe_before();
+        epoch::relieve();
         let mut pool = self.pool.lock();
         self.reclaim_before(&mut pool, safe);
         pool.limbo.len()

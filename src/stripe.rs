@@ -126,6 +126,10 @@ pub struct Core {
     pub choose: bool,
     /// Bytes of segments that were given up since it last was.
     pub given_up: u64,
+    /// Bytes of entries that died elsewhere than at a log's old end.
+    pub died: u64,
+    /// How many of them there must be before a segment can be sparse enough to be compacted.
+    pub sparse_at: u64,
     /// What the policy was last told it may hold.
     pub told_entries: u64,
     /// Count of sets at which it is time to look whether that has changed.
@@ -253,6 +257,8 @@ impl Stripe {
                     patience: usize::MAX,
                     choose: true,
                     given_up: 0,
+                    died: 0,
+                    sparse_at: 0,
                     told_entries: 0,
                     inform_at: 0,
                     served_at: 0,

@@ -1,0 +1,138 @@
+//! Who pays for the barrier between a reader's pin and its first look at the index.
+//!
+//! Either the scanner does, by `membarrier` (see `epoch`): it makes every running thread pass a barrier. That takes some ten
+//! microseconds while another thread runs, which is stopped as well. Or each reader does, by a fence of its own: some 20 cycles. The
+//! first is right as long as there are thousands of reads to a scan. When two threads replace large entries as fast as they can there is a scan
+//! every fifty sets, and a third of their time went there (10,000 x 8 KiB: 2,110 ns a set, and 410 when readers pay).
+//!
+//! So readers are told by a flag. It may change at any time, by these rules:
+//!
+//! 1. A reader looks at the flag *after* it has stored its slot.
+//! 2. On: the flag, then `membarrier`, then `scans` says that scanners may do without. A reader that saw the flag unset before it
+//!    passed that barrier had stored its slot before, so the barrier made it visible to every scan that comes later.
+//! 3. Off: `scans` first, then the flag. A scanner asks by a read-modify-write. If that still says that it may do without, the
+//!    switch comes after it, and whoever reads the flag unset from then on also sees what the scanner had unlinked.
+//!
+//! tests/loom/tests/barrier.rs tries every order of these. Where the system has no `membarrier` readers pay, and nothing changes.
+
+use crate::maintenance;
+use crate::os;
+use crate::sync::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
+
+/// Barriers within one window of time from which on readers pay: two thousand a second.
+const BUSY: u64 = 16;
+/// The logarithm of the milliseconds of a window.
+const WINDOW_BITS: u32 = 3;
+/// Scans between two visits of the maintenance thread (300 to 600 ms) below which the scanner pays again.
+const CALM: u64 = 300;
+
+/// What readers and scanners agree on.
+pub struct Barrier {
+    /// Readers pass a fence.
+    fences: AtomicBool,
+    /// The lowest bit: all of them do, and scanners may rely on it. The others count scans.
+    scans: AtomicU64,
+    /// A window of time (the upper 48 bits) and the barriers that scanners have issued in it.
+    recent: AtomicU64,
+    /// `scans` at the maintenance thread's last visit.
+    seen: AtomicU64,
+    /// Somebody is changing who pays; for ever, where there is no `membarrier`.
+    switching: AtomicBool,
+}
+
+impl Barrier {
+    /// Readers pay, until it is known that they needn't.
+    pub const fn new() -> Barrier {
+        Barrier {
+            fences: AtomicBool::new(true),
+            scans: AtomicU64::new(1),
+            recent: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            switching: AtomicBool::new(true),
+        }
+    }
+
+    /// Finds out whether there is `membarrier`. Once.
+    pub fn start(&self) {
+        // ThreadSanitizer knows no fences, and no barriers either.
+        if !cfg!(larder_tsan) && os::membarrier_register() {
+            self.switching.store(false, Ordering::Release);
+            self.fence_scanners();
+        }
+    }
+
+    /// For a reader, between the store to its slot and its first look.
+    #[inline(always)]
+    pub fn enter(&self) {
+        compiler_fence(Ordering::SeqCst);
+        if self.fences.load(Ordering::Acquire) {
+            fence(Ordering::SeqCst);
+        } else {
+            compiler_fence(Ordering::SeqCst);
+        }
+    }
+
+    /// For a scanner, between the unlinking and its look at the slots.
+    pub fn scan(&self) {
+        if self.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1 {
+            return fence(Ordering::SeqCst);
+        }
+        membarrier();
+        let window = os::coarse_millis() >> WINDOW_BITS << 16;
+        let recent = self.recent.load(Ordering::Relaxed);
+        // Two at once may count as one.
+        self.recent.store(if recent & !0xffff == window { recent + 1 } else { window }, Ordering::Relaxed);
+    }
+
+    /// Has readers pay, if scanners issue many barriers. Not to be called with a lock held.
+    #[inline]
+    pub fn relieve(&self) {
+        if self.recent.load(Ordering::Relaxed) & 0xffff >= BUSY {
+            self.fence_readers();
+        }
+    }
+
+    /// Has scanners pay again, if they are few. For the maintenance thread.
+    pub fn calm(&self) {
+        let scans = self.scans.load(Ordering::Relaxed);
+        let seen = self.seen.swap(scans, Ordering::Relaxed);
+        if scans & 1 == 1 && (scans - seen) / 2 < CALM {
+            self.fence_scanners();
+        }
+    }
+
+    #[cold]
+    fn fence_readers(&self) {
+        self.recent.store(0, Ordering::Relaxed);
+        if self.switching.swap(true, Ordering::Acquire) {
+            return;
+        }
+        if self.scans.load(Ordering::Relaxed) & 1 == 0 {
+            self.fences.store(true, Ordering::SeqCst);
+            membarrier();
+            self.scans.fetch_or(1, Ordering::AcqRel);
+        }
+        self.switching.store(false, Ordering::Release);
+        // It will have to be undone.
+        maintenance::wake();
+    }
+
+    fn fence_scanners(&self) {
+        if self.switching.swap(true, Ordering::Acquire) {
+            return;
+        }
+        self.scans.fetch_and(!1, Ordering::AcqRel);
+        self.fences.store(false, Ordering::Release);
+        self.switching.store(false, Ordering::Release);
+    }
+}
+
+/// Makes every running thread pass a barrier.
+fn membarrier() {
+    if !os::membarrier() {
+        // A child after fork may have lost the registration.
+        let again = os::membarrier_register() && os::membarrier();
+        // Nothing could ever be freed again, nor could readers be told to use fences from now on.
+        assert!(again, "membarrier was forbidden while caches were in use");
+    }
+}
