@@ -5,6 +5,10 @@ use crate::policy::{Clock, Placement, Policy};
 use crate::space::NONE;
 use crate::stripe::{Cause, DEFERRED, Store, Writer};
 use crate::sync::Ordering;
+
+/// Entries that there should be room for in an open segment, before a set by the fast door: its own, and some that are kept.
+const PREPARED: u64 = 3;
+
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Writes an entry at the young end of a log. None if there is no room. (Not inlined: it would grow the frame of every insert.)
     #[inline(never)]
@@ -48,16 +52,43 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.account(id, size, false, entry.deadline(header))
     }
 
-    /// The segment at the young end of a log, with room for so many bytes.
+    /// The segment at the young end of a log, with room for so many bytes. The fast door opens none here, where its stack is deep, but
+    /// before ([`Writer::prepare`]).
     pub fn room(&mut self, clock: Clock, log: usize, size: u64, for_keep: bool) -> Option<u32> {
-        if let Some(id) = self.opened(clock, log, size) {
-            self.core.logs[log & 1].young.take(id, size);
-            return Some(id);
+        let id = match self.opened(clock, log, size) {
+            Some(id) => id,
+            None if FAST => return None,
+            None => self.open(clock, log, for_keep)?,
+        };
+        self.core.logs[log & 1].young.take(id, size);
+        Some(id)
+    }
+
+    /// Whether an entry of this size can be appended without opening a segment.
+    #[inline]
+    pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
+        !self.shared.space.wants_run(size) && self.opened(clock, log, size).is_some()
+    }
+
+    /// Opens segments in which there is little room left, for a call that is about to append entries of some such size. What is left
+    /// isn't lost: it is the rest from then on.
+    #[inline]
+    pub fn prepare(&mut self, clock: Clock, size: u64) {
+        let wanted = if self.core.in_order { size } else { PREPARED * size };
+        for log in 0..2 {
+            let open = self.core.logs[log].young.open;
+            if open != NONE && self.left(open) < wanted {
+                self.open(clock, log, false);
+            }
         }
-        if FAST {
-            return None;
-        }
-        let fresh = self.shared.space.take_segment(for_keep)?;
+    }
+
+    /// Opens a segment at the young end of a log.
+    #[cold]
+    #[inline(never)]
+    fn open(&mut self, clock: Clock, log: usize, for_keep: bool) -> Option<u32> {
+        let space = &self.shared.space;
+        let fresh = if FAST { space.try_take_segment(for_keep) } else { space.take_segment(for_keep) }?;
         self.adopt(fresh, log, clock.time);
         let (open, rest) = (self.core.logs[log & 1].young.open, self.core.logs[log & 1].young.rest);
         if rest != NONE && !self.is_young(rest, clock) {
@@ -211,7 +242,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Gives up a closed segment without live entries, or leaves that to the slow door.
+    /// Gives up a closed segment without live entries; the fast door leaves that until its call has done what it came for.
     #[inline]
     fn emptied(&mut self, id: u32) {
         if FAST {
@@ -225,6 +256,25 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
+    /// Gives up what the fast door has left. False if it can't now, on the fast door.
+    #[inline]
+    pub fn flush(&mut self) -> bool {
+        self.core.deferred_len == 0 || self.flush_all()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn flush_all(&mut self) -> bool {
+        while self.core.deferred_len > 0 {
+            let last = self.core.deferred_len - 1;
+            if !self.give_up(self.core.deferred[last % DEFERRED]) {
+                return false;
+            }
+            self.core.deferred_len = last;
+        }
+        true
+    }
+
     /// Notes what became of an entry, for whoever wants to hear of it. Apart, so that `kill` stays small enough to be inlined
     /// in an overwriting set, where a call costs 49 instructions of 840.
     #[cold]
@@ -233,8 +283,25 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.core.events.push(cause as u8, entry.key(header), header.value_len());
     }
 
-    /// Unlinks a segment without live entries: it is free after a grace period.
-    pub fn give_up(&mut self, id: u32) {
+    /// Unlinks a segment without live entries: it is free after a grace period. False if the fast door would have to wait for that.
+    pub fn give_up(&mut self, id: u32) -> bool {
+        let shared = self.shared;
+        let space = &shared.space;
+        let capacity = space.segment(id).capacity();
+        if FAST {
+            if !space.try_retire(id, || self.unlink(id)) {
+                return false;
+            }
+        } else {
+            self.unlink(id);
+            space.retire(id);
+        }
+        self.stripe.footprint.fetch_sub(capacity, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes a segment without live entries out of its log.
+    fn unlink(&mut self, id: u32) {
         let segment = self.shared.space.segment(id);
         debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
@@ -259,7 +326,5 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.choose = true;
         }
         self.core.sweep.leaves(id, newer);
-        self.stripe.footprint.fetch_sub(segment.capacity(), Ordering::Relaxed);
-        self.shared.space.retire(id);
     }
 }

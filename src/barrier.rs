@@ -84,6 +84,17 @@ impl Barrier {
         self.recent.store(if recent & !0xffff == window { recent + 1 } else { window }, Ordering::Relaxed);
     }
 
+    /// As [`Barrier::scan`], if readers pay. False if not, and nothing was done.
+    #[inline]
+    pub fn try_scan(&self) -> bool {
+        // Looked at first, so that what isn't done isn't counted.
+        let pays = self.scans.load(Ordering::Relaxed) & 1 == 1 && self.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1;
+        if pays {
+            fence(Ordering::SeqCst);
+        }
+        pays
+    }
+
     /// Has readers pay, if scanners issue many barriers. Not to be called with a lock held.
     #[inline]
     pub fn relieve(&self) {

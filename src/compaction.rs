@@ -40,7 +40,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         let drop = need == Need::Drop;
         // One that is half compacted is finished first: what was passed of it has been counted as paid.
         if self.core.choose && self.core.source.0 == NONE && !drop {
-            if FAST {
+            if FAST && self.must_choose() {
                 return Drained::Nothing;
             }
             self.choose();
@@ -57,8 +57,14 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.drain_one(policy, drop)
     }
 
-    /// Chooses between compacting and evicting, if a segment's worth was given up since that was done last. The fast door can't, so
-    /// the slow one does before it leaves: else sets by the fast door could drain nothing until the slow one is needed
+    /// Whether it is time to choose between compacting and evicting, and takes a look through all segments.
+    #[inline]
+    pub fn must_choose(&self) -> bool {
+        self.core.choose && self.core.source.0 == NONE && self.core.died >= self.core.sparse_at
+    }
+
+    /// Chooses between compacting and evicting, if a segment's worth was given up since that was done last. Where segments have to be
+    /// looked through the fast door can't, so the slow one does before it leaves: else sets by the fast door could drain nothing until the slow one is needed
     /// again, which then would have to drain for dozens of sets at once, with the lock held for 10 microseconds.
     pub fn choose(&mut self) {
         if self.core.choose && self.core.source.0 == NONE {
@@ -132,10 +138,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
             let filling = &self.core.logs[number & 1].filling;
             let mut target = if size <= filling.left { filling.rest } else { filling.open };
             if !self.fits(target, size) {
-                if FAST {
-                    return Compacted::NoRoom;
-                }
-                let Some(fresh) = space.take_segment(true) else { return Compacted::NoRoom };
+                let taken = if FAST { space.try_take_segment(true) } else { space.take_segment(true) };
+                let Some(fresh) = taken else { return Compacted::NoRoom };
                 let opened = space.segment(fresh);
                 opened.log.store(number as u32, Ordering::Relaxed);
                 opened.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);

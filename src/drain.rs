@@ -252,13 +252,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.core.debt > -self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
     }
 
-    /// Drains what is owed, a bounded number of entries.
+    /// Drains what is owed, a bounded number of entries. False if only the slow door can go on.
     #[inline(never)]
-    pub fn pay<P: Policy>(&mut self, policy: &mut P) {
+    pub fn pay<P: Policy>(&mut self, policy: &mut P) -> bool {
         self.core.newest = self.core.last;
         let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
         self.core.patience = 4 * most;
         let mut extra = MAX_EXTRA;
+        let mut stuck = false;
         for _ in 0..most {
             if self.core.debt <= 0 {
                 // A run at an old end gives no segment, and may be a quarter of the cache.
@@ -271,15 +272,17 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 }
                 extra -= 1;
             }
-            if self.core.deferred_len > 0
-                || self.core.patience == 0
-                || matches!(self.make_some_room(policy, Need::Later), Drained::Nothing | Drained::Waits)
-            {
+            if self.core.deferred_len > 0 || self.core.patience == 0 {
+                break;
+            }
+            if matches!(self.make_some_room(policy, Need::Later), Drained::Nothing | Drained::Waits) {
+                stuck = self.core.source.0 != NONE && self.core.patience > 0;
                 break;
             }
         }
         self.core.newest = 0;
         self.core.patience = if FAST { 4 * MAX_FAST_DRAIN } else { usize::MAX };
+        !(FAST && stuck)
     }
 
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the

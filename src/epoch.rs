@@ -219,9 +219,24 @@ pub fn retire() -> u64 {
 
 /// Things with a stamp below the returned one are free: nobody can be looking at them.
 pub fn safe_before() -> u64 {
-    // Anything retired after this line gets a stamp of at least `now`.
-    let now = GLOBAL.epoch.load(Ordering::SeqCst);
+    let now = now();
     GLOBAL.barrier.scan();
+    oldest(now)
+}
+
+/// As [`safe_before`], if that takes no system call.
+pub fn try_safe_before() -> Option<u64> {
+    let now = now();
+    GLOBAL.barrier.try_scan().then(|| oldest(now))
+}
+
+/// Anything retired after this gets a stamp of at least as much.
+fn now() -> u64 {
+    GLOBAL.epoch.load(Ordering::SeqCst)
+}
+
+/// The oldest epoch that is pinned, or `now`. Between both lies a barrier.
+fn oldest(now: u64) -> u64 {
     let mut oldest = now;
     // A read-modify-write, so that a thread that claims a higher slot after it also sees the unlinking before it.
     let high = HIGH_WATER.fetch_max(0, Ordering::SeqCst);

@@ -38,6 +38,7 @@ mod append;
 mod barrier;
 mod bytes;
 mod cache;
+mod chain;
 mod check;
 mod clock;
 mod compaction;

@@ -161,12 +161,22 @@ impl Share {
 
     /// As [`Space::take_segment`], within the bound.
     pub fn take_segment(&self, for_keep: bool) -> Option<u32> {
+        self.take(for_keep, Space::take_segment)
+    }
+
+    /// As [`Space::try_take_segment`], within the bound.
+    pub fn try_take_segment(&self, for_keep: bool) -> Option<u32> {
+        self.take(for_keep, Space::try_take_segment)
+    }
+
+    #[inline]
+    fn take(&self, for_keep: bool, take: impl FnOnce(&Space, bool) -> Option<u32>) -> Option<u32> {
         let size = self.geometry.segment_size();
         let leave = if for_keep { 0 } else { self.space.spare() * size };
         if !self.hold(size, self.bound() - leave.min(self.bound())) {
             return None;
         }
-        let id = self.space.take_segment(for_keep);
+        let id = take(&self.space, for_keep);
         match id {
             Some(_) => self.adopted(size),
             None => self.let_go(size),
@@ -196,6 +206,21 @@ impl Share {
     pub fn retire(&self, id: u32) {
         let bytes = self.segment(id).capacity();
         self.space.retire(id);
+        self.retired(bytes);
+    }
+
+    /// As [`Space::try_retire`].
+    #[inline]
+    pub fn try_retire(&self, id: u32, unlink: impl FnOnce()) -> bool {
+        let bytes = self.segment(id).capacity();
+        let done = self.space.try_retire(id, unlink);
+        if done {
+            self.retired(bytes);
+        }
+        done
+    }
+
+    fn retired(&self, bytes: u64) {
         self.let_go(bytes);
         self.space.in_use.fetch_sub(bytes, Ordering::Relaxed);
         if self.segments.fetch_sub(bytes, Ordering::Relaxed) == bytes {

@@ -14,10 +14,11 @@
 //! A piece that a stripe gives up goes through limbo: readers may still be looking at it (see `epoch`), and a borrowed
 //! view may hold it longer (its pin count).
 
+use crate::chain::Chain;
 use crate::epoch;
 use crate::os::{HUGE, PAGE, Region};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 
@@ -52,7 +53,7 @@ pub struct Segment {
     capacity: AtomicU64,
     /// Bytes appended so far.
     pub used: AtomicU64,
-    /// Bytes of entries that the index points at.
+    /// Bytes of entries that the index points at. While it waits for its grace period: the epoch's stamp.
     pub live: AtomicU64,
     /// No entry in the segment expires before this.
     pub min_deadline: AtomicU64,
@@ -173,13 +174,13 @@ fn time(code: u32, base: u32) -> u64 {
 
 struct Pool {
     /// Committed and free.
-    free: Vec<u32>,
+    free: Chain,
     /// Given back to the system.
     holes: Vec<u32>,
     /// Never used so far.
     fresh: u32,
-    /// Retired, with the epoch's stamp.
-    limbo: VecDeque<(u64, u32)>,
+    /// Retired.
+    limbo: Chain,
     /// Past their grace period, but held by a view.
     pinned: Vec<u32>,
     runs: AddressSpace,
@@ -374,10 +375,10 @@ impl Space {
             lead: AtomicI64::new(0),
             wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
-                free: Vec::new(),
+                free: Chain::EMPTY,
                 holes: Vec::new(),
                 fresh: 0,
-                limbo: VecDeque::new(),
+                limbo: Chain::EMPTY,
                 pinned: Vec::new(),
                 runs: AddressSpace::new(limit, run_space),
                 run_ids: Vec::new(),
@@ -560,19 +561,53 @@ impl Space {
     /// A few are left for `for_keep`: a drain that wants to keep what it finds needs room for the copies first.
     pub fn take_segment(&self, for_keep: bool) -> Option<u32> {
         let mut pool = self.pool.lock();
-        let leave = if for_keep { 0 } else { self.spare };
+        let leave = self.left_by(for_keep);
         if pool.free.len() as u64 <= leave {
             self.reclaim_locked(&mut pool);
         }
         let id = if self.available(&pool) > leave { self.pop_free(&mut pool) } else { None };
         self.weigh(&pool);
-        if self.huge
-            && (pool.free.len() as u64) << self.segment_shift < self.ahead / 2
-            && self.committed() + HUGE as u64 <= self.max()
-        {
+        if self.is_short_ahead(&pool) {
             self.wants_ahead.store(true, Ordering::Relaxed);
         }
         let id = id?;
+        self.open(id);
+        Some(id)
+    }
+
+    /// As [`Space::take_segment`], if one is free, or known to be without a system call; and if nothing else is to be done. It doesn't wait.
+    pub fn try_take_segment(&self, for_keep: bool) -> Option<u32> {
+        let mut pool = self.pool.try_lock()?;
+        if self.is_short_ahead(&pool) || self.committed() > self.max() {
+            return None;
+        }
+        if pool.free.len() as u64 <= self.left_by(for_keep) {
+            self.try_reclaim(&mut pool);
+            if pool.free.len() as u64 <= self.left_by(for_keep) {
+                return None;
+            }
+        }
+        let id = pool.free.pop_front(&self.geometry)?;
+        self.free_len.store(pool.free.len(), Ordering::Relaxed);
+        self.weigh(&pool);
+        self.open(id);
+        Some(id)
+    }
+
+    /// Free segments that aren't for everyone.
+    fn left_by(&self, for_keep: bool) -> u64 {
+        if for_keep { 0 } else { self.spare }
+    }
+
+    /// Whether free segments should be made ahead.
+    fn is_short_ahead(&self, pool: &Pool) -> bool {
+        self.huge
+            && (pool.free.len() as u64) << self.segment_shift < self.ahead / 2
+            && self.committed() + HUGE as u64 <= self.max()
+    }
+
+    /// Makes a segment ready for its first entry.
+    fn open(&self, id: u32) {
         let segment = self.segment(id);
         segment.start.store(u64::from(id) << self.segment_shift, Ordering::Relaxed);
         segment.capacity.store(self.segment_size(), Ordering::Relaxed);
@@ -583,7 +618,6 @@ impl Space {
                 part.clear();
             }
         }
-        Some(id)
     }
 
     /// Says whether stripes must drain. What waits for its grace period will be free soon: to evict for want of that would
@@ -617,13 +651,15 @@ impl Space {
             // After a shrink: free segments go to the system first.
             self.trim(pool, 0);
         }
-        if let Some(id) = pool.free.pop() {
+        if let Some(id) = pool.free.pop_front(&self.geometry) {
             self.free_len.store(pool.free.len(), Ordering::Relaxed);
             return Some(id);
         }
         let size = self.segment_size();
         if let Some(chunk) = self.commit_chunk(pool) {
-            pool.free.extend(chunk.clone().skip(1).rev());
+            for id in chunk.clone().skip(1).rev() {
+                pool.free.push_front(&self.geometry, id);
+            }
             self.free_len.store(pool.free.len(), Ordering::Relaxed);
             return Some(chunk.start);
         }
@@ -699,7 +735,9 @@ impl Space {
         std::hint::black_box(self.part(chunk.start, 0).get(0));
         let mut pool = self.pool.lock();
         // Behind what is free already: those may still be in the CPU's caches.
-        pool.free.splice(0..0, chunk.rev());
+        for id in chunk {
+            pool.free.push_back(&self.geometry, id);
+        }
         self.free_len.store(pool.free.len(), Ordering::Relaxed);
         Some((pool.free.len() as u64) << self.segment_shift)
     }
@@ -773,9 +811,23 @@ impl Space {
 
     /// Gives up a segment whose entries have been unlinked. It is free once nobody can be looking at it.
     pub fn retire(&self, id: u32) {
-        let mut pool = self.pool.lock();
+        self.retire_locked(&mut self.pool.lock(), id);
+    }
+
+    /// As [`Space::retire`], if that needs no waiting. `unlink` is called if so, before.
+    #[inline]
+    pub fn try_retire(&self, id: u32, unlink: impl FnOnce()) -> bool {
+        let Some(mut pool) = self.pool.try_lock() else { return false };
+        unlink();
+        self.retire_locked(&mut pool, id);
+        true
+    }
+
+    #[inline]
+    fn retire_locked(&self, pool: &mut Pool, id: u32) {
         let stamp = epoch::retire();
-        pool.limbo.push_back((stamp, id));
+        self.segment(id).live.store(stamp, Ordering::Relaxed);
+        pool.limbo.push_back(&self.geometry, id);
         self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
     }
 
@@ -805,7 +857,7 @@ impl Space {
 
     fn reclaim_locked(&self, pool: &mut Pool) {
         // Stamp 0 is never given.
-        let safe = if pool.limbo.is_empty() { 0 } else { epoch::safe_before() };
+        let safe = if pool.limbo.len() == 0 { 0 } else { epoch::safe_before() };
         self.reclaim_before(pool, safe);
     }
 
@@ -819,11 +871,11 @@ impl Space {
                 i += 1;
             }
         }
-        if pool.limbo.is_empty() {
+        if pool.limbo.len() == 0 {
             return;
         }
-        while pool.limbo.front().is_some_and(|&(stamp, _)| stamp < safe) {
-            let (_, id) = pool.limbo.pop_front().expect("looked at above");
+        while let Some(id) = self.first_before(pool, safe) {
+            pool.limbo.pop_front(&self.geometry);
             // Nobody can find the segment any more, so no new pin can come.
             if self.segment(id).pins.load(Ordering::Acquire) == 0 {
                 self.release(pool, id);
@@ -833,6 +885,28 @@ impl Space {
         }
         self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
         self.weigh(pool);
+    }
+
+    /// The segment that has been in limbo longest, if its grace period has passed.
+    fn first_before(&self, pool: &Pool, safe: u64) -> Option<u32> {
+        pool.limbo.first().filter(|&id| {
+            let stamp = self.segment(id).live.load(Ordering::Relaxed);
+            stamp < safe
+        })
+    }
+
+    /// Makes segments free whose grace period has passed, as far as that takes no system call and no memory.
+    fn try_reclaim(&self, pool: &mut Pool) {
+        let Some(safe) = epoch::try_safe_before() else { return };
+        while let Some(id) = self.first_before(pool, safe) {
+            if self.is_run(id) || self.segment(id).pins.load(Ordering::Acquire) > 0 {
+                break;
+            }
+            pool.limbo.pop_front(&self.geometry);
+            pool.free.push_front(&self.geometry, id);
+        }
+        self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
+        self.free_len.store(pool.free.len(), Ordering::Relaxed);
     }
 
     fn release(&self, pool: &mut Pool, id: u32) {
@@ -848,7 +922,7 @@ impl Space {
             self.bookkeeping.fetch_sub(RUN_BOOKKEEPING, Ordering::Relaxed);
             self.unreserve(bytes + RUN_BOOKKEEPING);
         } else {
-            pool.free.push(id);
+            pool.free.push_front(&self.geometry, id);
             self.free_len.store(pool.free.len(), Ordering::Relaxed);
             if self.committed() > self.max() {
                 self.trim(pool, 0);
@@ -869,7 +943,7 @@ impl Space {
     }
 
     fn give_back_one(&self, pool: &mut Pool) -> bool {
-        let Some(id) = pool.free.pop() else { return false };
+        let Some(id) = pool.free.pop_front(&self.geometry) else { return false };
         self.free_len.store(pool.free.len(), Ordering::Relaxed);
         let size = self.segment_size();
         let start = (u64::from(id) * size) as usize;

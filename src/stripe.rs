@@ -25,7 +25,7 @@ use crate::index::{Index, IndexState, Place, Slot, candidate, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
 use crate::pending::Pending;
-use crate::policy::{AnyPolicy, Clock, Placement, Policy, Sizes, each};
+use crate::policy::{AnyPolicy, Placement, Policy, Sizes, each};
 use crate::ruling::Ruling;
 use crate::sequence::Sequence;
 use crate::space::NONE;
@@ -338,7 +338,7 @@ impl State {
         shared: &'a Shared,
         stripe: &'a Stripe,
     ) -> Option<(Writer<'a, true>, &'a mut AnyPolicy)> {
-        if self.core.deferred_len > 0 || self.core.ruled.is_some() {
+        if self.core.ruled.is_some() {
             return None;
         }
         if stripe.index.wants_steps(&self.core.index)
@@ -347,7 +347,8 @@ impl State {
             return None;
         }
         self.core.patience = 4 * MAX_FAST_DRAIN;
-        Some((Writer::of(shared, stripe, &mut self.core, &mut self.pending), &mut self.policy))
+        let mut writer = Writer::of(shared, stripe, &mut self.core, &mut self.pending);
+        writer.flush().then_some((writer, &mut self.policy))
     }
 }
 
@@ -508,20 +509,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Gives up the segments that the fast door left.
-    fn flush(&mut self) {
-        while self.core.deferred_len > 0 {
-            self.core.deferred_len -= 1;
-            self.give_up(self.core.deferred[self.core.deferred_len]);
-        }
-    }
-
-    /// Whether an entry of this size can be appended without taking a segment.
-    #[inline]
-    pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
-        !self.shared.space.wants_run(size) && self.opened(clock, log, size).is_some()
-    }
-
     /// Whether an entry is the last live one of a closed segment.
     #[inline]
     fn is_last(&self, offset: u64, entry: Entry<'_>, header: Header) -> bool {
@@ -534,6 +521,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
     pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         debug_assert_eq!(store.condition, Condition::Always);
+        self.prepare(policy.clock(), store.shape().size() as u64);
         if self.pending.is_some() {
             if Pending::takes(store) {
                 return self.put_off(policy, store);
@@ -615,13 +603,19 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return false;
         }
         if self.owes() {
-            each!(policy, policy => self.pay(policy));
+            if self.must_choose() || !each!(policy, policy => self.pay(policy)) {
+                return false;
+            }
         }
-        if self.core.deferred_len > 0 || self.core.ruled.is_some() {
+        if !self.flush() || self.core.ruled.is_some() {
             // That comes first, and only the slow door can do it.
             return false;
         }
         let Some(found) = self.find(hash, store.key) else {
+            if self.core.tally.sets >= self.core.inform_at {
+                // It is time to tell the policy what it may hold, which may take memory.
+                return false;
+            }
             // One after the other, not one in the other: the frames of both together are more than the fast door's stack has.
             return each!(policy, policy => self.make_place(policy) && self.try_insert(policy, store));
         };
