@@ -19,6 +19,8 @@ const MAX_HOLD: usize = 1024;
 /// Entries, of these, that it drains beyond what it owes (see `Space::lead`). With four, half of the entries were drained in
 /// bursts, before they could be looked at ahead: an evicting set of a large cache took 12 % longer.
 const MAX_EXTRA: usize = 1;
+/// Bytes that are owed before they are paid, in caches that aren't far from the CPU.
+const BATCH: i64 = 1 << 10;
 /// As [`MAX_DRAIN`], on the fast door.
 pub const MAX_FAST_DRAIN: usize = 16;
 /// What an attempt to give room came to.
@@ -246,10 +248,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         Kept::Yes
     }
 
-    /// Whether what the last set left is to be paid still.
+    /// Whether enough is owed to be paid.
     #[inline]
     pub fn owes(&self) -> bool {
-        self.core.debt > -self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
+        let batch = if self.shared.far { 0 } else { BATCH };
+        self.core.debt > batch - self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
     }
 
     /// Drains what is owed, a bounded number of entries. False if only the slow door can go on.

@@ -913,7 +913,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 }
                 self.choose();
             }
-            self.look_ahead(policy);
+            if self.shared.far {
+                self.look_ahead(policy);
+            }
         } else {
             self.core.debt = self.core.debt.min(0);
         }
