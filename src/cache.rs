@@ -10,6 +10,7 @@ use crate::events::{self, Queue, Reasons};
 use crate::family::{Family, NamespaceOptions};
 use crate::hash::KeyHasher;
 use crate::index::IndexSpace;
+use crate::mailbox::Mailbox;
 use crate::maintenance;
 use crate::options::Options;
 use crate::overwrite;
@@ -19,7 +20,7 @@ use crate::sequence::Sequences;
 use crate::share::{Share, UNBOUNDED};
 use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
 use crate::stats::Stats;
-use crate::stripe::{Condition, Store, Stripe};
+use crate::stripe::{Condition, Reached, Store, Stripe};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::tags::Invalidations;
 use crate::ttl::{Ttl, millis};
@@ -177,7 +178,12 @@ impl Shared {
         let event_bytes = events::ring_bytes(options.event_bytes, count);
         // Whoever listens to events is to hear of a set when it has returned.
         let waits = far && options.event_bytes == 0;
-        let pending_bytes = if waits { size_of::<Pending>() as u64 } else { 0 };
+        let leaves = !far && options.event_bytes == 0;
+        let pending_bytes = match (waits, leaves) {
+            (true, _) => size_of::<Pending>() as u64,
+            (_, true) => size_of::<Mailbox>() as u64,
+            _ => 0,
+        };
         let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
             + count as u64 * event_bytes
             + count as u64 * pending_bytes
@@ -190,7 +196,14 @@ impl Shared {
             hit_max = policy.hit_max();
             let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
             let events = Queue::new(event_bytes, options.events).ok_or(Error::OutOfMemory)?;
-            stripes.push(Stripe::new(index, state, policy, events, waits.then(Pending::new)));
+            stripes.push(Stripe::new(
+                index,
+                state,
+                policy,
+                events,
+                waits.then(Pending::new),
+                leaves.then(Mailbox::new),
+            ));
         }
         let fixed_bytes = space.held();
         let shared = Shared {
@@ -535,7 +548,11 @@ impl Cache {
         }
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
-        let mut state = stripe.try_state().ok_or(TryError::Busy)?;
+        let mut state = match stripe.try_state_or_leave(&store) {
+            Reached::Lock(state) => state,
+            Reached::Left => return Ok(()),
+            Reached::Nothing => return Err(TryError::Busy),
+        };
         if shared.far && shared.must_drain() {
             // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
             state.policy.prefetch(hash);

@@ -28,7 +28,6 @@
 //! buckets that nothing overflowed from move nothing.
 
 use crate::os::{HUGE, PAGE, Region};
-use crate::pending::Marks;
 use crate::share::Share;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -126,8 +125,6 @@ pub struct Index {
     /// Bytes of the other stripes' tables between two extents.
     gap: usize,
     max_buckets: u32,
-    /// Sets that wait to be put into the table: no business of it, but its line is the one that every reader looks at.
-    pub marks: Marks,
 }
 
 // SAFETY: `base` points into a mapping that outlives the index and is accessed as atomics only.
@@ -236,7 +233,6 @@ impl IndexSpace {
             gap: HUGE - extent,
             // Sixteen tags to a bucket keep them evenly filled.
             max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
-            marks: Marks::new(),
         };
         let pages = Index::pages_for(MIN_BUCKETS);
         let say_at = index.say_at(self);

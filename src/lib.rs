@@ -58,6 +58,7 @@ mod index;
 mod iterate;
 mod loads;
 mod log;
+mod mailbox;
 mod maintenance;
 mod many;
 mod options;

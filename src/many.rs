@@ -10,6 +10,7 @@ use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::index::{Moving, candidate};
 use crate::read::briefly;
+use crate::stripe::Stripe;
 use std::ops::Range;
 
 /// Keys in a group. The memory system has 12 to 24 requests in flight per core; more than 16 keys gain nothing.
@@ -59,9 +60,9 @@ impl Shared {
         let mut buckets = [None; GROUP];
         for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
             *hash = self.hasher.hash(keys.get(i));
-            let index = &self.stripe(*hash).index;
+            let Stripe { index, marks, .. } = self.stripe(*hash);
             // Asked before the bucket is read: else a set that had returned before might be completed in between.
-            *bucket = (!index.marks.has(*hash)).then(|| index.prefetch(*hash));
+            *bucket = (!marks.has(*hash)).then(|| index.prefetch(*hash));
         }
         for ((&hash, bucket), entry) in group.hashes.iter().zip(&buckets).zip(&mut group.entries) {
             let Some(bucket) = bucket else { continue };

@@ -63,9 +63,9 @@ impl Options {
             return Ok(self.stripes);
         }
         let cores = std::thread::available_parallelism().map_or(4, |n| n.get());
-        // 64 segments to a stripe keep what is open or half drained to a few per cent; a thousand entries to a stripe keep
+        // 32 segments to a stripe keep what is open or half drained to some per cent; a thousand entries to a stripe keep
         // the stripes' shares even.
-        let by_memory = (self.max_bytes / segment / 64).max(1);
+        let by_memory = (self.max_bytes / segment / 32).max(1);
         let by_entries = if self.max_entries == 0 { u64::MAX } else { (self.max_entries / 1024).max(1) };
         let most = by_memory.min(by_entries).min(256) as usize;
         let wanted = (cores * 4).next_power_of_two();

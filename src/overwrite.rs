@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn all_sets_are_counted_and_a_thread_that_has_tried_in_vain_waits() {
-        let cache = Cache::new(Options::new(1 << 20)).unwrap();
+        let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
         cache.set(b"key", b"value").unwrap();
         let overwrite = |times: u64| {
             let before = cache.sets_without_the_lock();

@@ -20,15 +20,19 @@
 
 use crate::bytes;
 use crate::stripe::{Condition, Store};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Sets that may wait in a stripe: one for its bucket, one for its entry.
 const QUEUE: usize = 2;
 /// The longest key and value, together, that are worth copying twice.
 const ROOM: usize = 256;
+/// Marks that there may be.
+pub const LANES: usize = 4;
+const LANE_BITS: usize = 16;
+const LANE: u64 = 0xffff;
 
 /// A set that waits.
-struct Record {
+pub struct Record {
     hash: u64,
     deadline: Option<u64>,
     key_len: u16,
@@ -38,6 +42,39 @@ struct Record {
     bytes: [u8; ROOM],
 }
 
+impl Record {
+    /// None.
+    pub const EMPTY: Record = Record { hash: 0, deadline: None, key_len: 0, len: 0, asked: false, bytes: [0; ROOM] };
+
+    /// Whether a set is small enough to wait.
+    #[inline]
+    pub fn takes(store: &Store<'_>) -> bool {
+        store.key.len() + store.value.len() <= ROOM
+    }
+
+    /// Writes a set down, which must be [small enough](Record::takes).
+    #[inline]
+    pub fn fill(&mut self, store: &Store<'_>) {
+        debug_assert!(Record::takes(store));
+        self.hash = store.hash;
+        self.deadline = store.deadline;
+        self.key_len = store.key.len() as u16;
+        self.len = (store.key.len() + store.value.len()) as u16;
+        self.asked = false;
+        let (key, value) = self.bytes.split_at_mut(store.key.len().min(ROOM));
+        bytes::copy_most(key, store.key);
+        bytes::copy_most(value, store.value);
+    }
+
+    /// The set that was written down.
+    #[inline]
+    pub fn store(&self) -> Store<'_> {
+        let bytes = &self.bytes[..usize::from(self.len) % (ROOM + 1)];
+        let (key, value) = bytes.split_at_checked(self.key_len.into()).unwrap_or((bytes, &[]));
+        Store { hash: self.hash, key, value, deadline: self.deadline, extra: None, condition: Condition::Always }
+    }
+}
+
 /// The sets of a stripe that wait, in the order in which they came.
 pub struct Pending {
     records: [Record; QUEUE],
@@ -45,20 +82,15 @@ pub struct Pending {
     len: usize,
 }
 
-/// What readers see of them: 16 bits of each hash; 0: none.
-pub struct Marks(AtomicU32);
+/// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only one that who leaves a set in a
+/// mailbox writes to beside that.
+#[repr(align(64))]
+pub struct Marks(AtomicU64);
 
 impl Pending {
     /// An empty queue.
     pub fn new() -> Box<Pending> {
-        let record = || Record { hash: 0, deadline: None, key_len: 0, len: 0, asked: false, bytes: [0; ROOM] };
-        Box::new(Pending { records: std::array::from_fn(|_| record()), first: 0, len: 0 })
-    }
-
-    /// Whether a set is small enough to wait.
-    #[inline]
-    pub fn takes(store: &Store<'_>) -> bool {
-        store.key.len() + store.value.len() <= ROOM
+        Box::new(Pending { records: [Record::EMPTY; QUEUE], first: 0, len: 0 })
     }
 
     /// Whether as many wait as can.
@@ -80,11 +112,7 @@ impl Pending {
     /// The one that has waited longest.
     #[inline]
     pub fn first(&self) -> Option<Store<'_>> {
-        let record = (self.len > 0).then(|| self.record(0))?;
-        let (key, value) =
-            record.bytes[..usize::from(record.len) % (ROOM + 1)].split_at_checked(record.key_len.into())?;
-        let (hash, deadline) = (record.hash, record.deadline);
-        Some(Store { hash, key, value, deadline, extra: None, condition: Condition::Always })
+        (self.len > 0).then(|| self.record(0).store())
     }
 
     /// Takes the one that has waited longest off the queue.
@@ -94,19 +122,11 @@ impl Pending {
         self.len = self.len.saturating_sub(1);
     }
 
-    /// Adds one. There must be room, and it must be [small enough](Pending::takes).
+    /// Adds one. There must be room, and it must be [small enough](Record::takes).
     #[inline]
     pub fn push(&mut self, store: &Store<'_>) {
-        debug_assert!(!self.is_full() && Pending::takes(store));
-        let record = &mut self.records[(self.first + self.len) % QUEUE];
-        record.hash = store.hash;
-        record.deadline = store.deadline;
-        record.key_len = store.key.len() as u16;
-        record.len = (store.key.len() + store.value.len()) as u16;
-        record.asked = false;
-        let (key, value) = record.bytes.split_at_mut(store.key.len().min(ROOM));
-        bytes::copy_most(key, store.key);
-        bytes::copy_most(value, store.value);
+        debug_assert!(!self.is_full());
+        self.records[(self.first + self.len) % QUEUE].fill(store);
         self.len += 1;
     }
 
@@ -125,31 +145,41 @@ impl Pending {
 
     /// What readers are to see.
     #[inline]
-    pub fn marks(&self) -> u32 {
-        (0..self.len).fold(0, |marks, i| marks << 16 | mark(self.record(i).hash))
+    pub fn marks(&self) -> u64 {
+        (0..self.len).fold(0, |marks, i| marks << LANE_BITS | mark(self.record(i).hash))
     }
 }
 
+/// What a lane holds that is taken, and not marked yet. No mark: those are odd.
+const TAKEN: u64 = 2;
+
 /// Bits of a hash that neither choose the stripe nor the bucket. Never 0.
 #[inline]
-fn mark(hash: u64) -> u32 {
-    u32::from((hash >> 20) as u16 | 1)
+fn mark(hash: u64) -> u64 {
+    u64::from((hash >> 20) as u16 | 1)
+}
+
+#[inline]
+fn lane_of(marks: u64, lane: usize) -> u64 {
+    marks >> (lane % LANES * LANE_BITS) & LANE
 }
 
 impl Marks {
     /// None.
     pub fn new() -> Marks {
-        Marks(AtomicU32::new(0))
+        Marks(AtomicU64::new(0))
     }
 
-    /// Whether a set of a hash may be waiting: once in some 16,000 times it is another's.
+    /// Whether a set of a hash may be waiting: once in some 8,000 times it is another's.
     #[inline(always)]
     pub fn has(&self, hash: u64) -> bool {
         // Acquire: who doesn't find a mark any more sees what the set has changed.
         let marks = self.0.load(Ordering::Acquire);
         marks != 0 && {
-            let mark = mark(hash);
-            marks & 0xffff == mark || marks >> 16 == mark
+            // A lane of zeros borrows from its highest bit, which it didn't have before.
+            const ONES: u64 = u64::MAX / LANE;
+            let lanes = marks ^ (mark(hash) * ONES);
+            lanes.wrapping_sub(ONES) & !lanes & (ONES << (LANE_BITS - 1)) != 0
         }
     }
 
@@ -159,10 +189,47 @@ impl Marks {
         self.0.load(Ordering::Relaxed) == 0
     }
 
-    /// Says which sets wait.
+    /// Says which sets wait, where they are changed under the stripe's lock.
     #[inline]
-    pub fn set(&self, marks: u32) {
+    pub fn set(&self, marks: u64) {
         self.0.store(marks, Ordering::Release);
+    }
+
+    /// Takes a free lane, unless a set of this hash may be waiting.
+    pub fn take(&self, hash: u64) -> Option<usize> {
+        // Acquire: who was in the lane before is done with what lies there.
+        let mut marks = self.0.load(Ordering::Acquire);
+        loop {
+            let lane = (0..LANES).find(|lane| lane_of(marks, *lane) == 0)?;
+            if (0..LANES).any(|lane| lane_of(marks, lane) == mark(hash)) {
+                return None;
+            }
+            let taken = marks | TAKEN << (lane * LANE_BITS);
+            match self.0.compare_exchange_weak(marks, taken, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(lane),
+                Err(now) => marks = now,
+            }
+        }
+    }
+
+    /// Marks a lane that was taken for a hash.
+    pub fn put(&self, lane: usize, hash: u64) {
+        // Release: who sees it sees what was written before.
+        self.0.fetch_xor((mark(hash) ^ TAKEN) << (lane % LANES * LANE_BITS), Ordering::Release);
+    }
+
+    /// Frees lanes (a bit for each): their sets are done.
+    pub fn free(&self, lanes: u32) {
+        let marks =
+            (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |marks, lane| marks | LANE << (lane * LANE_BITS));
+        self.0.fetch_and(!marks, Ordering::Release);
+    }
+
+    /// The lanes that are marked.
+    pub fn lanes(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        // Acquire: what the marks are of was written before.
+        let marks = self.0.load(Ordering::Acquire);
+        (0..LANES).filter(move |lane| lane_of(marks, *lane) & 1 == 1)
     }
 }
 
@@ -188,7 +255,7 @@ mod tests {
                 pending.pop();
             }
             let fresh = store(hash, b"a key", &values[i]);
-            assert!(Pending::takes(&fresh));
+            assert!(Record::takes(&fresh));
             pending.push(&fresh);
             assert_eq!(pending.unasked(), Some(hash));
             assert_eq!(pending.unasked(), None);
@@ -206,7 +273,7 @@ mod tests {
     #[test]
     fn large_sets_have_no_part_in_it() {
         let value = [0; ROOM];
-        assert!(Pending::takes(&store(0, b"", &value)));
-        assert!(!Pending::takes(&store(0, b"k", &value)));
+        assert!(Record::takes(&store(0, b"", &value)));
+        assert!(!Record::takes(&store(0, b"k", &value)));
     }
 }

@@ -20,6 +20,7 @@ use crate::extra;
 use crate::freshness::{self, State};
 use crate::index::{self, Moving, Slot};
 use crate::sequence::Sequence;
+use crate::stripe::Stripe;
 use crate::tags::Judged;
 use std::convert::Infallible;
 
@@ -143,8 +144,8 @@ impl Shared {
         hash: u64,
         key: &[u8],
     ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
-        let index = &self.stripe(hash).index;
-        if index.marks.has(hash) {
+        let Stripe { index, marks, .. } = self.stripe(hash);
+        if marks.has(hash) {
             return Err(Moving);
         }
         let found = index.find(hash, |slot| {
@@ -161,7 +162,7 @@ impl Shared {
     #[inline(never)]
     fn complete_pending(&self, hash: u64) {
         let stripe = self.stripe(hash);
-        if stripe.index.marks.has(hash)
+        if stripe.marks.has(hash)
             && let Some(mut state) = stripe.state.try_lock()
             && let Some((mut writer, policy)) = state.fast_writer(self, stripe)
         {
@@ -195,8 +196,8 @@ impl Shared {
     pub(crate) fn glance<'g>(&'g self, guard: &'g Guard, hash: u64, key: &[u8]) -> Glance<'g> {
         let sequence = self.sequences.of(hash);
         let number = sequence.number();
-        let index = &self.stripe(hash).index;
-        if index.marks.has(hash) {
+        let Stripe { index, marks, .. } = self.stripe(hash);
+        if marks.has(hash) {
             return Glance::Unclear;
         }
         let slot = match index.glance(hash) {
@@ -231,7 +232,7 @@ impl Shared {
         let stripe = self.stripe(hash);
         let mut tries = 0;
         loop {
-            let _alone = (tries >= PATIENCE || stripe.index.marks.has(hash)).then(|| {
+            let _alone = (tries >= PATIENCE || stripe.marks.has(hash)).then(|| {
                 let mut state = stripe.lock();
                 let (mut writer, policy) = state.writer(self, stripe);
                 writer.finish_key(policy, hash);

@@ -24,7 +24,8 @@ use crate::freshness;
 use crate::index::{Index, IndexState, Place, Slot, candidate, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
-use crate::pending::Pending;
+use crate::mailbox::Mailbox;
+use crate::pending::{Marks, Pending, Record};
 use crate::policy::{AnyPolicy, Placement, Policy, Sizes, each};
 use crate::ruling::Ruling;
 use crate::sequence::Sequence;
@@ -56,6 +57,8 @@ const MAX_KEEPS: usize = 512;
 pub struct Stripe {
     /// What readers use. Its cache line holds nothing else.
     pub index: Index,
+    /// Which sets wait.
+    pub marks: Marks,
     /// What writers use.
     pub state: Mutex<State>,
     /// No entry expires before this.
@@ -64,6 +67,8 @@ pub struct Stripe {
     pub footprint: AtomicU64,
     /// Whether loads are under way. Changes under the lock.
     pub loading: AtomicBool,
+    /// Sets that found the lock taken, in small caches.
+    mailbox: Option<Box<Mailbox>>,
 }
 
 /// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
@@ -166,6 +171,16 @@ pub enum Stored {
     Refused(bool),
 }
 
+/// What a set by the fast door has reached of its stripe.
+pub enum Reached<'a> {
+    /// The lock.
+    Lock(MutexGuard<'a, State>),
+    /// Whoever has the lock does the set too: it is as good as done.
+    Left,
+    /// Nothing, for some time.
+    Nothing,
+}
+
 /// What is to be stored, and when.
 #[derive(Clone, Copy)]
 pub struct Store<'a> {
@@ -242,9 +257,11 @@ impl Stripe {
         policy: AnyPolicy,
         events: Queue,
         pending: Option<Box<Pending>>,
+        mailbox: Option<Box<Mailbox>>,
     ) -> Stripe {
         Stripe {
             index,
+            marks: Marks::new(),
             state: Mutex::new(State {
                 core: Core {
                     in_order: policy.in_order(),
@@ -281,6 +298,7 @@ impl Stripe {
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
             loading: AtomicBool::new(false),
+            mailbox,
         }
     }
 
@@ -295,18 +313,54 @@ impl Stripe {
     /// The lock, if nobody has it for much longer than a set takes: some 20 microseconds.
     #[inline]
     pub fn try_state(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.try_lock().or_else(|| self.contend(SPINS))
+        self.state.try_lock().or_else(|| self.contend(SPINS, || None))
+    }
+
+    /// As [`Stripe::try_state`], unless a set may be left to whoever has the lock.
+    #[inline]
+    pub fn try_state_or_leave(&self, store: &Store<'_>) -> Reached<'_> {
+        match self.state.try_lock() {
+            Some(state) => Reached::Lock(state),
+            None => self.leave_or_contend(store),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn contend(&self, spins: usize) -> Option<MutexGuard<'_, State>> {
+    fn leave_or_contend(&self, store: &Store<'_>) -> Reached<'_> {
+        let mailbox = self.mailbox.as_deref().filter(|_| Record::takes(store));
+        // Loads are told under the lock. One that begins from here on can't know of this set yet.
+        let leaves = || {
+            let mailbox = mailbox?;
+            (!self.loading.load(Ordering::Relaxed) && mailbox.leave(&self.marks, store)).then_some(())
+        };
+        if leaves().is_some() {
+            return Reached::Left;
+        }
+        let mut left = false;
+        let state = self.contend(SPINS, || {
+            left = leaves().is_some();
+            left.then_some(())
+        });
+        match state {
+            Some(state) => Reached::Lock(state),
+            None if left => Reached::Left,
+            None => Reached::Nothing,
+        }
+    }
+
+    /// Looks for the lock again and again. Gives up as soon as `other` has done what it was wanted for.
+    #[cold]
+    fn contend(&self, spins: usize, mut other: impl FnMut() -> Option<()>) -> Option<MutexGuard<'_, State>> {
         for _ in 0..spins {
             for _ in 0..PAUSES {
                 std::hint::spin_loop();
             }
             if let Some(state) = self.state.try_lock() {
                 return Some(state);
+            }
+            if other().is_some() {
+                return None;
             }
         }
         None
@@ -316,7 +370,7 @@ impl Stripe {
     /// lost the CPU, spinning is in vain.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4));
+        let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4, || None));
         state.unwrap_or_else(|| self.state.lock())
     }
 }
@@ -363,27 +417,41 @@ impl Writer<'_, false> {
     /// As [`Writer::finish`], for someone who wants to know of one key.
     #[inline]
     pub fn finish_key(&mut self, policy: &mut AnyPolicy, hash: u64) {
-        if self.stripe.index.marks.has(hash) {
+        if self.stripe.marks.has(hash) {
             self.finish(policy);
         }
     }
 
-    /// Drops the set that has waited longest, as there is no room for it, and the value that it was to replace.
+    /// Drops a set that has waited, the one that has waited longest where that is known, as there is no room for it, and the value that it
+    /// was to replace.
     #[cold]
     fn evict_first(&mut self) {
+        if let Some(mailbox) = &self.stripe.mailbox {
+            if let Some(lane) = self.stripe.marks.lanes().next() {
+                // SAFETY: it is marked, and the stripe's lock is held.
+                let store = unsafe { mailbox.letter(lane) };
+                self.evict_instead(&store);
+                self.stripe.marks.free(1 << lane);
+            }
+            return;
+        }
         let Some(pending) = self.pending.take() else { return };
         if let Some(store) = pending.first() {
-            if let Some((place, offset, entry, header)) = self.find(store.hash, store.key) {
-                self.stripe.index.remove(&mut self.core.index, place);
-                self.kill(offset, entry, header, Cause::Evicted);
-            } else {
-                self.core.tally.evictions += 1;
-            }
-            self.core.tally.sets += 1;
+            self.evict_instead(&store);
         }
         pending.pop();
-        self.stripe.index.marks.set(pending.marks());
+        self.stripe.marks.set(pending.marks());
         self.pending = Some(pending);
+    }
+
+    fn evict_instead(&mut self, store: &Store<'_>) {
+        if let Some((place, offset, entry, header)) = self.find(store.hash, store.key) {
+            self.stripe.index.remove(&mut self.core.index, place);
+            self.kill(offset, entry, header, Cause::Evicted);
+        } else {
+            self.core.tally.evictions += 1;
+        }
+        self.core.tally.sets += 1;
     }
 }
 
@@ -523,14 +591,21 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         debug_assert_eq!(store.condition, Condition::Always);
         self.prepare(policy.clock(), store.shape().size() as u64);
         if self.pending.is_some() {
-            if Pending::takes(store) {
+            if Record::takes(store) {
                 return self.put_off(policy, store);
             }
             if !self.complete_all(policy) {
                 return false;
             }
+        } else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) {
+            return false;
         }
-        self.try_set_now(policy, store)
+        let done = self.try_set_now(policy, store);
+        if done && self.stripe.mailbox.is_some() {
+            // What isn't done now is done by the next who comes.
+            let _ = self.complete_all(policy);
+        }
+        done
     }
 
     /// Leaves a small set to be completed later, and completes one that has waited.
@@ -550,7 +625,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             entry::prefetch(start.wrapping_add(64));
         }
         pending.push(store);
-        self.stripe.index.marks.set(pending.marks());
+        self.stripe.marks.set(pending.marks());
         if let Some(deadline) = store.deadline {
             self.stripe.due(deadline);
         }
@@ -561,36 +636,64 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// something, or which has no room.
     #[inline(never)]
     fn complete(&mut self, policy: &mut AnyPolicy, most: usize) -> bool {
+        if let Some(mailbox) = &self.stripe.mailbox {
+            return self.collect(policy, mailbox);
+        }
         // Taken out meanwhile, as a set has the whole stripe in hand.
         let Some(pending) = self.pending.take() else { return true };
         let mut done = true;
         for _ in 0..most {
             let Some(store) = pending.first() else { break };
-            done = if FAST {
-                self.try_set_now(policy, &store)
-            } else {
-                match self.set(policy, &store, None) {
-                    Stored::NoRoom(said) => {
-                        self.core.said = said.map(|to| (store.hash, to));
-                        false
-                    }
-                    Stored::Done | Stored::Refused(_) => true,
-                }
-            };
+            done = self.complete_one(policy, &store);
             if !done {
                 break;
             }
             pending.pop();
-            self.stripe.index.marks.set(pending.marks());
+            self.stripe.marks.set(pending.marks());
         }
         self.pending = Some(pending);
         done
     }
 
+    /// Does what others have left in the mailbox. False as [`Writer::complete`] says.
+    fn collect(&mut self, policy: &mut AnyPolicy, mailbox: &Mailbox) -> bool {
+        let lanes = self.stripe.marks.lanes();
+        lanes.clone().for_each(|lane| mailbox.prefetch(lane));
+        let mut all = true;
+        let mut done = 0;
+        for lane in lanes {
+            // SAFETY: it is marked, and the stripe's lock is held.
+            let store = unsafe { mailbox.letter(lane) };
+            all = self.complete_one(policy, &store);
+            if !all {
+                break;
+            }
+            done |= 1 << lane;
+        }
+        if done != 0 {
+            self.stripe.marks.free(done);
+        }
+        all
+    }
+
+    #[inline]
+    fn complete_one(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
+        if FAST {
+            return self.try_set_now(policy, store);
+        }
+        match self.set(policy, store, None) {
+            Stored::NoRoom(said) => {
+                self.core.said = said.map(|to| (store.hash, to));
+                false
+            }
+            Stored::Done | Stored::Refused(_) => true,
+        }
+    }
+
     /// Completes all sets that wait. False as [`Writer::complete`] says.
     #[inline]
     pub fn complete_all(&mut self, policy: &mut AnyPolicy) -> bool {
-        self.stripe.index.marks.is_empty() || self.complete(policy, usize::MAX)
+        self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)
     }
 
     /// As [`Writer::try_set`], at once.
@@ -684,7 +787,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
     pub fn try_delete(&mut self, policy: &mut AnyPolicy, hash: u64, key: &[u8]) -> Option<bool> {
-        if self.core.loads.has(hash) || self.stripe.index.marks.has(hash) && !self.complete_all(policy) {
+        if self.core.loads.has(hash) || self.stripe.marks.has(hash) && !self.complete_all(policy) {
             return None;
         }
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
@@ -973,7 +1076,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
         if let Some(pending) = &mut self.pending {
             self.core.tally.sets += pending.forget() as u64;
-            self.stripe.index.marks.set(0);
+            self.stripe.marks.set(0);
+        }
+        if self.stripe.mailbox.is_some() {
+            let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);
+            self.core.tally.sets += u64::from(lanes.count_ones());
+            self.stripe.marks.free(lanes);
         }
         self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {

@@ -246,7 +246,9 @@ fn without_memory_for_them_there_are_none_and_they_cost_none() {
     let on = cache(Options { stripes: 4, ..telling(32 * KIB) });
     let bookkeeping = |cache: &Cache| cache.stats().unwrap().bookkeeping_bytes;
     assert_eq!(bookkeeping(&off), bookkeeping(&plain));
-    assert_eq!(bookkeeping(&on), bookkeeping(&plain) + 32 * KIB);
+    // Where somebody listens, no set is left to another: there are no mailboxes, of a KiB or so each.
+    let more = bookkeeping(&on) - bookkeeping(&plain);
+    assert!((32 * KIB - 4 * 2 * KIB..32 * KIB).contains(&more), "{more}");
     for i in 0..20_000u64 {
         off.set(&i.to_le_bytes(), &[0; 100]).unwrap();
         off.delete(&(i / 2).to_le_bytes());
