@@ -156,9 +156,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
             let header = entry.header();
             self.core.source.1 = at + size;
             self.core.debt -= size as i64;
-            if let Some((place, _)) =
-                self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
-            {
+            if let Some(place) = self.stripe.index.place_of(&self.core.index, hash, offset) {
                 self.core.logs[number & 1].filling.take(target, size);
                 // As old as it was, as far as the target can say.
                 let stamp = |id| space.segment(id).stamp.load(Ordering::Relaxed);

@@ -164,9 +164,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     pub fn unindex(&mut self, hash: u64, offset: u64) {
-        if let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset) {
-            self.stripe.index.remove(&mut self.core.index, place);
-        }
+        self.stripe.index.remove_entry(&mut self.core.index, hash, offset);
     }
 
     /// Drains one entry as the policy says, or drops it in any case.
@@ -224,8 +222,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             entry.set_policy_bits(to.bits);
             return Kept::Yes;
         }
-        let Some((place, _)) = self.stripe.index.find_place(&self.core.index, hash, |slot| slot.offset() == offset)
-        else {
+        let Some(place) = self.stripe.index.place_of(&self.core.index, hash, offset) else {
             // Lost from the index (see `Index::step`): it can only be dropped.
             return Kept::No;
         };

@@ -39,9 +39,18 @@ type Line = [u16; LINE];
 /// Where a hash is remembered.
 struct Place {
     line: usize,
-    words: [usize; WAYS],
+    /// Three bits for each quarter: which word of it.
+    words: usize,
     /// Bits of the hash, where a word has them.
     fingerprint: u16,
+}
+
+impl Place {
+    /// The word of a line's quarter.
+    #[inline(always)]
+    fn word(&self, way: usize) -> usize {
+        (way * QUARTER + (self.words >> (3 * way)) % QUARTER) % LINE
+    }
 }
 
 /// What is known of a key that came back.
@@ -113,8 +122,7 @@ impl DatedGhost {
         let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         let line = (u128::from(mixed) * self.lines.len() as u128) >> 64;
         // The lowest bits are the fingerprint, the next ones say which word of each quarter.
-        let bits = mixed as usize >> (u16::BITS - DATE_BITS);
-        let words = std::array::from_fn(|i| i * QUARTER + (bits >> (3 * i)) % QUARTER);
+        let words = mixed as usize >> (u16::BITS - DATE_BITS);
         Place { line: line as usize, words, fingerprint: (mixed as u16) << DATE_BITS }
     }
 
@@ -126,14 +134,9 @@ impl DatedGhost {
 
     /// Remembers a hash. Stamps must not go backwards.
     pub fn put(&mut self, hash: u64, stamp: u32) {
-        let before = self.step;
         self.clock += 1;
         if self.clock >= self.next {
-            self.begin_step();
-            // A short memory passes several steps with one key.
-            for step in (before + 1..=self.step).rev().take(128) {
-                self.stamps[((step % DATES) as usize + 1) & 127] = stamp;
-            }
+            self.go_on(stamp);
         }
         self.earned += self.lines.len() as u64 * WIPES;
         if self.earned >= self.length {
@@ -143,14 +146,24 @@ impl DatedGhost {
         let place = self.place(hash);
         let date = self.date;
         let Some(line) = self.lines.get_mut(place.line) else { return };
-        // The first of the oldest, where an empty place is older than any.
-        let mut oldest = 0;
-        for (i, &at) in place.words.iter().enumerate() {
-            let word = line[at % LINE];
-            let age = if word == 0 { DATE_MASK } else { age(date, word) };
-            oldest = oldest.max(age << 2 | (WAYS - 1 - i) as u16);
+        // The first of the oldest, where an empty place is older than any. The words are lanes of one number: to compare them one by one
+        // were four branches on what is random.
+        let words = (0..WAYS).fold(0, |words, way| words | u64::from(line[place.word(way)]) << (16 * way));
+        let keys = ages(date, words) << 2 | 0x0000_0001_0002_0003;
+        let oldest = (0..WAYS).map(|way| (keys >> (16 * way)) as u16).fold(0, u16::max);
+        line[place.word((WAYS - 1) - usize::from(oldest & 3))] = place.fingerprint | date;
+    }
+
+    /// Begins the next step, which has this stamp.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&mut self, stamp: u32) {
+        let before = self.step;
+        self.begin_step();
+        // A short memory passes several steps with one key.
+        for step in (before + 1..=self.step).rev().take(128) {
+            self.stamps[((step % DATES) as usize + 1) & 127] = stamp;
         }
-        line[place.words[(WAYS - 1) - usize::from(oldest & 3)] % LINE] = place.fingerprint | date;
     }
 
     /// Empties the places of the next line whose keys are too old. Each put earns an eighth of the table's share: the whole of
@@ -160,11 +173,13 @@ impl DatedGhost {
         let date = self.date;
         let Some(line) = self.lines.get_mut(self.sweep) else { return };
         let mut kept = *line;
+        let mut gone = 0;
         for word in &mut kept {
             let too_old = (STEPS as i16 - age(date, *word) as i16) >> 15;
+            gone |= *word & too_old as u16;
             *word &= !(too_old as u16);
         }
-        if kept != *line {
+        if gone != 0 {
             *line = kept;
         }
     }
@@ -175,9 +190,9 @@ impl DatedGhost {
         let place = self.place(hash);
         let line = self.lines.get(place.line)?;
         let mut like = false;
-        for at in place.words {
+        for way in 0..WAYS {
             // An empty place looks like one of fingerprint 0.
-            like |= line[at % LINE] & !DATE_MASK == place.fingerprint;
+            like |= line[place.word(way)] & !DATE_MASK == place.fingerprint;
         }
         if like { self.take_from(&place, steps) } else { None }
     }
@@ -186,8 +201,8 @@ impl DatedGhost {
     fn take_from(&mut self, place: &Place, steps: u64) -> Option<Found> {
         let date = self.date;
         let line = self.lines.get_mut(place.line)?;
-        for at in place.words {
-            let word = &mut line[at % LINE];
+        for way in 0..WAYS {
+            let word = &mut line[place.word(way)];
             if *word & DATE_MASK != 0 && *word & !DATE_MASK == place.fingerprint {
                 let age = u64::from(age(date, *word));
                 if age <= steps.min(u64::from(STEPS)) {
@@ -205,6 +220,18 @@ impl DatedGhost {
 fn age(date: u16, word: u16) -> u16 {
     let age = date.wrapping_sub(word & DATE_MASK) as i16;
     (age + (age >> 15 & DATES as i16)) as u16
+}
+
+/// As [`age`], of four words at once, which are lanes of 16 bits; of an empty one it is 127, more than of any other.
+#[inline(always)]
+fn ages(date: u16, words: u64) -> u64 {
+    const EACH: u64 = 0x0001_0001_0001_0001;
+    let dates = words & (EACH * DATE_MASK as u64);
+    // Bit 7 stays if the word's date isn't after ours; else it was one round before, which is 127 steps and not 128.
+    let since = EACH * u64::from(date | 0x80) - dates;
+    let ages = (since & (EACH * DATE_MASK as u64)) + (since >> 7 & EACH) - EACH;
+    let some = (dates + EACH * DATE_MASK as u64) >> 7 & EACH;
+    ages | ((EACH - some) * DATE_MASK as u64)
 }
 
 fn clamp(length: u64) -> u64 {
@@ -271,6 +298,20 @@ mod tests {
         // Dates go around at 1,270 keys.
         (1_000..1_880).for_each(|i| ghost.put(hash(i), 3));
         assert_eq!(ghost.take(hash(1), u64::from(STEPS)), None);
+    }
+
+    #[test]
+    fn four_ages_at_once_are_four_ages() {
+        for date in 1..=127 {
+            for other in 0..=127u16 {
+                let words = [other | 0x8000, 127 - other, (0xff80 * u16::from(other > 0)) | other, 1];
+                let lanes = words.iter().rev().fold(0, |lanes, &word| lanes << 16 | u64::from(word));
+                for (way, &word) in words.iter().enumerate() {
+                    let wanted = if word & DATE_MASK == 0 { 127 } else { age(date, word) };
+                    assert_eq!((ages(date, lanes) >> (16 * way)) as u16, wanted, "{date} {word:x}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -63,12 +63,35 @@ impl Watch {
     }
 
     /// Counts a miss. True if a watch has ended by it, and the cache is stuck.
+    #[inline]
     pub fn miss(&mut self, hash: u64) -> bool {
         self.misses += 1;
-        self.sample(hash);
-        if self.misses < self.until {
-            return false;
+        // Stripes, index and ghosts take their bits from the same hash: mix it.
+        let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = mixed ^ (mixed >> 32);
+        // One hash in entries / SAMPLES: those whose upper half, as a fraction, is below SAMPLES / entries.
+        if ((mixed >> 32) * (self.entries / SAMPLES).max(1)) >> 32 == 0 {
+            self.sample(mixed);
         }
+        self.misses >= self.until && self.end()
+    }
+
+    /// Looks whether a key of the sample was missing before.
+    #[cold]
+    #[inline(never)]
+    fn sample(&mut self, mixed: u64) {
+        self.sampled += 1;
+        let word = ((mixed >> 9) as u16 | 8) & !7 | self.number;
+        let there = &mut self.seen[mixed as usize % PLACES];
+        self.returns[0] += u32::from(*there == word);
+        self.returns[1] += u32::from((*there ^ word) < 8);
+        *there = word;
+    }
+
+    /// Ends a watch, and begins the next one. True if the cache is stuck.
+    #[cold]
+    #[inline(never)]
+    fn end(&mut self) -> bool {
         let mut stuck = false;
         if let Some(hits) = self.hits {
             if hits.saturating_sub(self.since) * USELESS >= self.misses {
@@ -80,23 +103,6 @@ impl Watch {
         }
         self.begin(self.hits);
         stuck
-    }
-
-    /// Looks whether a key was missing before, if it is one of the sample.
-    fn sample(&mut self, hash: u64) {
-        // Stripes, index and ghosts take their bits from the same hash: mix it.
-        let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = mixed ^ (mixed >> 32);
-        // One hash in entries / SAMPLES: those whose upper half, as a fraction, is below SAMPLES / entries.
-        if ((mixed >> 32) * (self.entries / SAMPLES).max(1)) >> 32 != 0 {
-            return;
-        }
-        self.sampled += 1;
-        let word = ((mixed >> 9) as u16 | 8) & !7 | self.number;
-        let there = &mut self.seen[mixed as usize % PLACES];
-        self.returns[0] += u32::from(*there == word);
-        self.returns[1] += u32::from((*there ^ word) < 8);
-        *there = word;
     }
 
     /// How many hits the stripe has had.

@@ -163,7 +163,7 @@ impl Index {
         self.slots[bucket].store(Slot::new(TAG, entry).0, ordering);
     }
 
-    /// `Index::take_out`.
+    /// `Index::take_out` and `Index::pull_into`.
     fn take_out(&self, place: usize, in_move: bool) {
         let mut hole = place;
         let mut moving = in_move;
@@ -414,13 +414,14 @@ fn the_model_is_a_copy() {
             "return if word == 0 { Glance::Unclear } else { Glance::Likely(Slot(word)) };",
             "if self.unmoved_since(version) { Glance::Absent } else { Glance::Unclear }",
             "fence(Ordering::Acquire); version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version",
-            "[place.slot & (SLOTS - 1)].store(slot.0, Ordering::Release);",
+            "self.slot(place).store(slot.0, Ordering::Release);",
             "self.version.store(version + 1, Ordering::Relaxed);",
             "fence(Ordering::Release);",
             "self.version.store(version + 1, Ordering::Release);",
-            "[hole.slot & (SLOTS - 1)].store(word, Ordering::Release);",
-            "[hole.slot & (SLOTS - 1)].store(0, Ordering::Release);",
-            "slots[empty.trailing_zeros() as usize & (SLOTS - 1)].store(slot.0, Ordering::Release);",
+            "self.slot(place).store(0, Ordering::Release);",
+            "self.slot(hole).store(slots[slot].load(Ordering::Relaxed), Ordering::Release);",
+            "self.slot(hole).store(0, Ordering::Release);",
+            "slots[empty].store(slot.0, Ordering::Release);",
             "self.hi.store(more, Ordering::Relaxed); self.split.store(TAG_END, Ordering::Relaxed);",
             "self.split.store(from, Ordering::Relaxed);",
             "self.split.store(to, Ordering::Relaxed);",
