@@ -63,9 +63,11 @@ impl Options {
             return Ok(self.stripes);
         }
         let cores = std::thread::available_parallelism().map_or(4, |n| n.get());
-        // 32 segments to a stripe keep what is open or half drained to some per cent; a thousand entries to a stripe keep
-        // the stripes' shares even.
-        let by_memory = (self.max_bytes / segment / 32).max(1);
+        // 64 segments to a stripe keep what is open or half drained to a few per cent; a thousand entries to a stripe keep
+        // the stripes' shares even. Two stripes from 64 segments (1 MiB) on: that costs 6 per cent of the memory, but with one
+        // several threads that set are slower than one.
+        let segments = self.max_bytes / segment;
+        let by_memory = (segments / 64).max(if segments >= 64 { 2 } else { 1 });
         let by_entries = if self.max_entries == 0 { u64::MAX } else { (self.max_entries / 1024).max(1) };
         let most = by_memory.min(by_entries).min(256) as usize;
         let wanted = (cores * 4).next_power_of_two();
