@@ -30,7 +30,13 @@ const CALM: u64 = 300;
 pub struct Barrier {
     /// Readers pass a fence.
     fences: AtomicBool,
-    /// The lowest bit: all of them do, and scanners may rely on it. The others count scans.
+    scanners: Scanners,
+}
+
+/// What only scanners write and read. Apart from what all readers read.
+#[repr(align(128))]
+struct Scanners {
+    /// The lowest bit: all readers pass a fence, and scanners may rely on it. The others count scans.
     scans: AtomicU64,
     /// A window of time (the upper 48 bits) and the barriers that scanners have issued in it.
     recent: AtomicU64,
@@ -45,10 +51,12 @@ impl Barrier {
     pub const fn new() -> Barrier {
         Barrier {
             fences: AtomicBool::new(true),
-            scans: AtomicU64::new(1),
-            recent: AtomicU64::new(0),
-            seen: AtomicU64::new(0),
-            switching: AtomicBool::new(true),
+            scanners: Scanners {
+                scans: AtomicU64::new(1),
+                recent: AtomicU64::new(0),
+                seen: AtomicU64::new(0),
+                switching: AtomicBool::new(true),
+            },
         }
     }
 
@@ -56,7 +64,7 @@ impl Barrier {
     pub fn start(&self) {
         // ThreadSanitizer knows no fences, and no barriers either.
         if !cfg!(larder_tsan) && os::membarrier_register() {
-            self.switching.store(false, Ordering::Release);
+            self.scanners.switching.store(false, Ordering::Release);
             self.fence_scanners();
         }
     }
@@ -74,21 +82,22 @@ impl Barrier {
 
     /// For a scanner, between the unlinking and its look at the slots.
     pub fn scan(&self) {
-        if self.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1 {
+        if self.scanners.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1 {
             return fence(Ordering::SeqCst);
         }
         membarrier();
         let window = os::coarse_millis() >> WINDOW_BITS << 16;
-        let recent = self.recent.load(Ordering::Relaxed);
+        let recent = self.scanners.recent.load(Ordering::Relaxed);
         // Two at once may count as one.
-        self.recent.store(if recent & !0xffff == window { recent + 1 } else { window }, Ordering::Relaxed);
+        self.scanners.recent.store(if recent & !0xffff == window { recent + 1 } else { window }, Ordering::Relaxed);
     }
 
     /// As [`Barrier::scan`], if readers pay. False if not, and nothing was done.
     #[inline]
     pub fn try_scan(&self) -> bool {
         // Looked at first, so that what isn't done isn't counted.
-        let pays = self.scans.load(Ordering::Relaxed) & 1 == 1 && self.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1;
+        let pays = self.scanners.scans.load(Ordering::Relaxed) & 1 == 1
+            && self.scanners.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1;
         if pays {
             fence(Ordering::SeqCst);
         }
@@ -98,15 +107,15 @@ impl Barrier {
     /// Has readers pay, if scanners issue many barriers. Not to be called with a lock held.
     #[inline]
     pub fn relieve(&self) {
-        if self.recent.load(Ordering::Relaxed) & 0xffff >= BUSY {
+        if self.scanners.recent.load(Ordering::Relaxed) & 0xffff >= BUSY {
             self.fence_readers();
         }
     }
 
     /// Has scanners pay again, if they are few. For the maintenance thread.
     pub fn calm(&self) {
-        let scans = self.scans.load(Ordering::Relaxed);
-        let seen = self.seen.swap(scans, Ordering::Relaxed);
+        let scans = self.scanners.scans.load(Ordering::Relaxed);
+        let seen = self.scanners.seen.swap(scans, Ordering::Relaxed);
         if scans & 1 == 1 && (scans - seen) / 2 < CALM {
             self.fence_scanners();
         }
@@ -114,27 +123,27 @@ impl Barrier {
 
     #[cold]
     fn fence_readers(&self) {
-        self.recent.store(0, Ordering::Relaxed);
-        if self.switching.swap(true, Ordering::Acquire) {
+        self.scanners.recent.store(0, Ordering::Relaxed);
+        if self.scanners.switching.swap(true, Ordering::Acquire) {
             return;
         }
-        if self.scans.load(Ordering::Relaxed) & 1 == 0 {
+        if self.scanners.scans.load(Ordering::Relaxed) & 1 == 0 {
             self.fences.store(true, Ordering::SeqCst);
             membarrier();
-            self.scans.fetch_or(1, Ordering::AcqRel);
+            self.scanners.scans.fetch_or(1, Ordering::AcqRel);
         }
-        self.switching.store(false, Ordering::Release);
+        self.scanners.switching.store(false, Ordering::Release);
         // It will have to be undone.
         maintenance::wake();
     }
 
     fn fence_scanners(&self) {
-        if self.switching.swap(true, Ordering::Acquire) {
+        if self.scanners.switching.swap(true, Ordering::Acquire) {
             return;
         }
-        self.scans.fetch_and(!1, Ordering::AcqRel);
+        self.scanners.scans.fetch_and(!1, Ordering::AcqRel);
         self.fences.store(false, Ordering::Release);
-        self.switching.store(false, Ordering::Release);
+        self.scanners.switching.store(false, Ordering::Release);
     }
 }
 

@@ -249,8 +249,7 @@ impl Shared {
     /// Bytes of the budget that segments may have.
     #[inline]
     pub fn segment_budget(&self) -> u64 {
-        let usage = self.space.usage();
-        self.space.max().saturating_sub(usage.index + usage.bookkeeping)
+        self.space.segment_budget()
     }
 
     /// Bytes that this cache's segments may have now.

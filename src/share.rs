@@ -31,6 +31,12 @@ pub struct Share {
     max: AtomicU64,
     /// From here on stripes drain as much as they append.
     press_at: AtomicU64,
+    account: Account,
+}
+
+/// What changes with each segment, in a line of its own.
+#[repr(align(64))]
+struct Account {
     /// Segments, runs, index and bookkeeping.
     held: AtomicU64,
     segments: AtomicU64,
@@ -55,6 +61,7 @@ impl Share {
     /// The share of one more cache, which may hold `max` bytes.
     pub fn beside(&self, stripes: usize, max: u64) -> Share {
         self.space.stripes.fetch_add(stripes as u64, Ordering::Relaxed);
+        self.space.share();
         Share::new(self.space.clone(), stripes, max)
     }
 
@@ -65,10 +72,12 @@ impl Share {
             stripes: stripes as u64,
             max: AtomicU64::new(max),
             press_at: AtomicU64::new(UNBOUNDED),
-            held: AtomicU64::new(0),
-            segments: AtomicU64::new(0),
-            index: AtomicU64::new(0),
-            bookkeeping: AtomicU64::new(0),
+            account: Account {
+                held: AtomicU64::new(0),
+                segments: AtomicU64::new(0),
+                index: AtomicU64::new(0),
+                bookkeeping: AtomicU64::new(0),
+            },
         };
         share.set_bound(max);
         share
@@ -89,24 +98,24 @@ impl Share {
 
     /// Bytes held: segments, index and bookkeeping.
     pub fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+        self.account.held.load(Ordering::Relaxed)
     }
 
     /// Of them, bytes of segments and runs.
     pub fn held_segments(&self) -> u64 {
-        self.segments.load(Ordering::Relaxed)
+        self.account.segments.load(Ordering::Relaxed)
     }
 
     /// Of them, bytes of the index, and of tables, counters and policies.
     pub fn held_beside(&self) -> (u64, u64) {
-        (self.index.load(Ordering::Relaxed), self.bookkeeping.load(Ordering::Relaxed))
+        (self.account.index.load(Ordering::Relaxed), self.account.bookkeeping.load(Ordering::Relaxed))
     }
 
     /// Whether the bound leaves no room for so many bytes more, or for a segment and a step of the index.
     pub fn is_full(&self, bytes: u64) -> bool {
         let max = self.bound();
         let segment = self.geometry.segment_size();
-        let step = (self.index.load(Ordering::Relaxed) / 4).max(8 << 10);
+        let step = (self.account.index.load(Ordering::Relaxed) / 4).max(8 << 10);
         max != UNBOUNDED && self.held() + bytes.max(segment) + self.space.spare() * segment + step > max
     }
 
@@ -114,7 +123,10 @@ impl Share {
     /// part if that is more; and no more than the bound.
     #[inline]
     pub fn allowance(&self, budget: u64) -> u64 {
-        let own = self.segments.load(Ordering::Relaxed);
+        if !self.space.is_shared() && self.bound() == UNBOUNDED {
+            return budget;
+        }
+        let own = self.account.segments.load(Ordering::Relaxed);
         let others = self.space.in_use.load(Ordering::Relaxed).saturating_sub(own);
         let room = if others == 0 { budget } else { budget.saturating_sub(others).max(self.equal_part(budget)) };
         let max = self.bound();
@@ -133,6 +145,9 @@ impl Share {
     /// Whether it holds less than its equal part, and so may take from who holds most. Never without namespaces.
     #[inline]
     pub fn may_take(&self, budget: impl FnOnce() -> u64) -> bool {
+        if !self.space.is_shared() {
+            return false;
+        }
         let own = self.held_segments();
         own < self.space.in_use.load(Ordering::Relaxed) && own < self.equal_part(budget())
     }
@@ -140,21 +155,22 @@ impl Share {
     /// Whether the bound is near.
     #[inline]
     pub fn is_pressed(&self) -> bool {
-        self.held() >= self.press_at.load(Ordering::Relaxed)
+        let at = self.press_at.load(Ordering::Relaxed);
+        at != UNBOUNDED && self.held() >= at
     }
 
     fn hold(&self, bytes: u64, max: u64) -> bool {
         let fits = |now: u64| (now + bytes <= max).then_some(now + bytes);
-        self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
+        self.account.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 
     fn let_go(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Ordering::SeqCst);
+        self.account.held.fetch_sub(bytes, Ordering::SeqCst);
     }
 
     fn adopted(&self, bytes: u64) {
         self.space.in_use.fetch_add(bytes, Ordering::Relaxed);
-        if self.segments.fetch_add(bytes, Ordering::Relaxed) == 0 {
+        if self.account.segments.fetch_add(bytes, Ordering::Relaxed) == 0 {
             self.space.sharers.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -223,7 +239,7 @@ impl Share {
     fn retired(&self, bytes: u64) {
         self.let_go(bytes);
         self.space.in_use.fetch_sub(bytes, Ordering::Relaxed);
-        if self.segments.fetch_sub(bytes, Ordering::Relaxed) == bytes {
+        if self.account.segments.fetch_sub(bytes, Ordering::Relaxed) == bytes {
             self.space.sharers.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -235,7 +251,7 @@ impl Share {
         }
         let ok = self.space.reserve_index(bytes);
         if ok {
-            self.index.fetch_add(bytes, Ordering::Relaxed);
+            self.account.index.fetch_add(bytes, Ordering::Relaxed);
         } else {
             self.let_go(bytes);
         }
@@ -244,7 +260,7 @@ impl Share {
 
     /// As [`Space::unreserve_index`].
     pub fn unreserve_index(&self, bytes: u64) {
-        self.index.fetch_sub(bytes, Ordering::Relaxed);
+        self.account.index.fetch_sub(bytes, Ordering::Relaxed);
         self.let_go(bytes);
         self.space.unreserve_index(bytes);
     }
@@ -257,7 +273,7 @@ impl Share {
         }
         let ok = self.space.reserve_bookkeeping(bytes);
         if ok {
-            self.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
+            self.account.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
         } else {
             self.let_go(bytes);
         }
@@ -266,7 +282,7 @@ impl Share {
 
     /// As [`Space::unreserve_bookkeeping`].
     pub fn unreserve_bookkeeping(&self, bytes: u64) {
-        self.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
+        self.account.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
         self.let_go(bytes);
         self.space.unreserve_bookkeeping(bytes);
     }

@@ -263,8 +263,33 @@ impl Geometry {
     }
 }
 
+/// What each set looks at. In a line of its own, that is written to only when something changes: with a segment for each
+/// fifteen entries, to fetch the lines of all counts again was a fifth of what two threads took.
+#[repr(align(64))]
+struct Signals {
+    max: AtomicU64,
+    index: AtomicU64,
+    bookkeeping: AtomicU64,
+    /// See [`Space::lead`].
+    lead: AtomicI64,
+    /// Set when the last attempt to take memory failed: stripes begin to drain.
+    pressure: AtomicBool,
+    /// Set when there are three segments a stripe left beyond that.
+    nearly_full: AtomicBool,
+    /// See [`Space::is_shared`].
+    shared: AtomicBool,
+}
+
+/// Sets a flag that others read, if it isn't set so.
+fn say(flag: &AtomicBool, said: bool) {
+    if flag.load(Ordering::Relaxed) != said {
+        flag.store(said, Ordering::Relaxed);
+    }
+}
+
 /// The memory of a cache and its namespaces.
 pub struct Space {
+    signals: Signals,
     region: Region,
     /// The table's mapping; its lines are reached through `geometry`.
     table: Region,
@@ -288,22 +313,13 @@ pub struct Space {
     pub in_use: AtomicU64,
     /// Caches that hold any. Signed, since the counting lags behind.
     pub sharers: AtomicI64,
-    max: AtomicU64,
     limit: u64,
     committed: AtomicU64,
-    index_bytes: AtomicU64,
-    bookkeeping: AtomicU64,
     /// The largest budget so far.
     largest: AtomicU64,
     huge_bytes: AtomicU64,
     free_len: AtomicUsize,
     limbo_len: AtomicUsize,
-    /// Set when the last attempt to take memory failed: stripes begin to drain.
-    pressure: AtomicBool,
-    /// Set when there are three segments a stripe left beyond that.
-    nearly_full: AtomicBool,
-    /// See [`Space::lead`].
-    lead: AtomicI64,
     /// Set when few faulted segments are left and the budget has room for more.
     wants_ahead: AtomicBool,
     pool: Mutex<Pool>,
@@ -341,6 +357,15 @@ impl Space {
         let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
         let advised = max >= HUGE_FROM && region.advise_huge(0, limit as usize);
         Ok(Space {
+            signals: Signals {
+                max: AtomicU64::new(max),
+                index: AtomicU64::new(0),
+                bookkeeping: AtomicU64::new(0),
+                lead: AtomicI64::new(0),
+                pressure: AtomicBool::new(false),
+                nearly_full: AtomicBool::new(false),
+                shared: AtomicBool::new(false),
+            },
             geometry: Geometry {
                 base: region.start(),
                 table: table.start().cast::<Segment>(),
@@ -361,18 +386,12 @@ impl Space {
             stripes: AtomicU64::new(stripes as u64),
             in_use: AtomicU64::new(0),
             sharers: AtomicI64::new(0),
-            max: AtomicU64::new(max),
             limit,
             committed: AtomicU64::new(0),
-            index_bytes: AtomicU64::new(0),
-            bookkeeping: AtomicU64::new(0),
             largest: AtomicU64::new(max),
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
             limbo_len: AtomicUsize::new(0),
-            pressure: AtomicBool::new(false),
-            nearly_full: AtomicBool::new(false),
-            lead: AtomicI64::new(0),
             wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
                 free: Chain::EMPTY,
@@ -453,7 +472,7 @@ impl Space {
     /// The budget.
     #[inline]
     pub fn max(&self) -> u64 {
-        self.max.load(Ordering::Relaxed)
+        self.signals.max.load(Ordering::Relaxed)
     }
 
     /// The largest budget that the reserved address space allows.
@@ -463,9 +482,27 @@ impl Space {
 
     /// Changes the budget. Bytes above it must be freed by the caller.
     pub fn set_max(&self, max: u64) {
-        self.max.store(max, Ordering::SeqCst);
+        self.signals.max.store(max, Ordering::SeqCst);
         self.largest.fetch_max(max, Ordering::Relaxed);
-        self.pressure.store(false, Ordering::Relaxed);
+        self.signals.pressure.store(false, Ordering::Relaxed);
+    }
+
+    /// Bytes of the budget that segments may have.
+    #[inline]
+    pub fn segment_budget(&self) -> u64 {
+        let beside = self.signals.index.load(Ordering::Relaxed) + self.signals.bookkeeping.load(Ordering::Relaxed);
+        self.max().saturating_sub(beside)
+    }
+
+    /// Whether there are several caches here, or were: a cache that has always been alone needn't ask what others hold.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.signals.shared.load(Ordering::Relaxed)
+    }
+
+    /// Says that there are several.
+    pub fn share(&self) {
+        self.signals.shared.store(true, Ordering::Relaxed);
     }
 
     /// Index, bookkeeping, segments (free ones too) and runs.
@@ -488,23 +525,23 @@ impl Space {
     /// Whether memory was short when it was last asked for.
     #[inline]
     pub fn under_pressure(&self) -> bool {
-        self.pressure.load(Ordering::Relaxed)
+        self.signals.pressure.load(Ordering::Relaxed)
     }
 
     /// Whether it soon will be, if the cache goes on filling.
     #[inline]
     pub fn is_nearly_full(&self) -> bool {
-        self.nearly_full.load(Ordering::Relaxed)
+        self.signals.nearly_full.load(Ordering::Relaxed)
     }
 
     /// Bytes that each stripe should have drained beyond what it appended, to bring the free segments back to what is wanted.
     pub fn lead(&self) -> i64 {
-        self.lead.load(Ordering::Relaxed)
+        self.signals.lead.load(Ordering::Relaxed)
     }
 
     /// Takes bytes from the budget. False if they don't fit.
     fn reserve(&self, bytes: u64) -> bool {
-        let max = || self.max.load(Ordering::SeqCst);
+        let max = || self.signals.max.load(Ordering::SeqCst);
         let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);
         if self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
             return false;
@@ -525,16 +562,16 @@ impl Space {
     pub fn reserve_index(&self, bytes: u64) -> bool {
         let ok = self.reserve(bytes) || self.trim(&mut self.pool.lock(), bytes);
         if ok {
-            self.index_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.signals.index.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.pressure.store(true, Ordering::Relaxed);
+            self.signals.pressure.store(true, Ordering::Relaxed);
         }
         ok
     }
 
     /// Gives bytes of the index back.
     pub fn unreserve_index(&self, bytes: u64) {
-        self.index_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.signals.index.fetch_sub(bytes, Ordering::Relaxed);
         self.unreserve(bytes);
     }
 
@@ -543,16 +580,16 @@ impl Space {
     pub fn reserve_bookkeeping(&self, bytes: u64) -> bool {
         let ok = self.reserve(bytes) || self.trim(&mut self.pool.lock(), bytes);
         if ok {
-            self.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
+            self.signals.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.pressure.store(true, Ordering::Relaxed);
+            self.signals.pressure.store(true, Ordering::Relaxed);
         }
         ok
     }
 
     /// Bytes of bookkeeping that are no longer used.
     pub fn unreserve_bookkeeping(&self, bytes: u64) {
-        self.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
+        self.signals.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
         self.unreserve(bytes);
     }
 
@@ -626,10 +663,12 @@ impl Space {
         let soon = self.available(pool) + pool.limbo.len() as u64;
         let stripes = self.stripes.load(Ordering::Relaxed);
         let wanted = self.spare + slack(stripes);
-        self.pressure.store(soon <= wanted, Ordering::Relaxed);
-        self.nearly_full.store(soon <= wanted + 3 * stripes, Ordering::Relaxed);
-        let ahead = LEAD * (wanted.saturating_sub(soon) << self.segment_shift) / stripes.max(1);
-        self.lead.store(ahead as i64, Ordering::Relaxed);
+        say(&self.signals.pressure, soon <= wanted);
+        say(&self.signals.nearly_full, soon <= wanted + 3 * stripes);
+        let ahead = (LEAD * (wanted.saturating_sub(soon) << self.segment_shift) / stripes.max(1)) as i64;
+        if self.signals.lead.load(Ordering::Relaxed) != ahead {
+            self.signals.lead.store(ahead, Ordering::Relaxed);
+        }
     }
 
     /// Segments that are free or could be committed.
@@ -747,7 +786,7 @@ impl Space {
         let table = self.table_bytes(first + count) - self.table_bytes(first);
         let ok = self.reserve(bytes + table);
         if ok {
-            self.bookkeeping.fetch_add(table, Ordering::Relaxed);
+            self.signals.bookkeeping.fetch_add(table, Ordering::Relaxed);
         }
         ok
     }
@@ -781,10 +820,10 @@ impl Space {
         });
         let Some(start) = start else {
             pool.run_ids.push(id);
-            self.pressure.store(true, Ordering::Relaxed);
+            self.signals.pressure.store(true, Ordering::Relaxed);
             return None;
         };
-        self.bookkeeping.fetch_add(RUN_BOOKKEEPING, Ordering::Relaxed);
+        self.signals.bookkeeping.fetch_add(RUN_BOOKKEEPING, Ordering::Relaxed);
         let segment = self.segment(id);
         segment.start.store(start, Ordering::Relaxed);
         segment.capacity.store(len, Ordering::Relaxed);
@@ -919,7 +958,7 @@ impl Space {
                 self.region.decommit(pages.start as usize, bytes as usize);
             }
             pool.run_ids.push(id);
-            self.bookkeeping.fetch_sub(RUN_BOOKKEEPING, Ordering::Relaxed);
+            self.signals.bookkeeping.fetch_sub(RUN_BOOKKEEPING, Ordering::Relaxed);
             self.unreserve(bytes + RUN_BOOKKEEPING);
         } else {
             pool.free.push_front(&self.geometry, id);
@@ -977,8 +1016,8 @@ impl Space {
         let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
         Usage {
             committed: self.committed(),
-            index: self.index_bytes.load(Ordering::Relaxed),
-            bookkeeping: self.bookkeeping.load(Ordering::Relaxed),
+            index: self.signals.index.load(Ordering::Relaxed),
+            bookkeeping: self.signals.bookkeeping.load(Ordering::Relaxed),
             free,
             huge: self.huge_bytes.load(Ordering::Relaxed),
         }
