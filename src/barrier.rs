@@ -156,3 +156,89 @@ fn membarrier() {
         assert!(again, "membarrier was forbidden while caches were in use");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether readers pay. Scanners must agree, when nobody is switching.
+    fn readers_pay(barrier: &Barrier) -> bool {
+        let fences = barrier.fences.load(Ordering::Relaxed);
+        assert_eq!(barrier.scans.load(Ordering::Relaxed) & 1 == 1, fences);
+        fences
+    }
+
+    /// None where there is no `membarrier`: then there is nothing to switch.
+    fn started() -> Option<Barrier> {
+        let barrier = Barrier::new();
+        barrier.start();
+        (!readers_pay(&barrier)).then_some(barrier)
+    }
+
+    /// As if scanners had issued so many barriers in this window, or in the one before.
+    fn issued(barrier: &Barrier, barriers: u64, before: bool) {
+        let window = (os::coarse_millis() >> WINDOW_BITS) - u64::from(before);
+        barrier.recent.store(window << 16 | barriers, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn many_barriers_switch_on_and_few_scans_off() {
+        let Some(barrier) = started() else { return };
+        // So many within a window: a busy machine may not get there at once.
+        let mut barriers = 0;
+        while !readers_pay(&barrier) {
+            barrier.scan();
+            barrier.relieve();
+            barriers += 1;
+            assert!(barriers < 1_000_000, "readers never pay");
+        }
+        assert!(barriers >= BUSY);
+        // Scans are counted all the same.
+        (0..CALM).for_each(|_| barrier.scan());
+        assert_eq!(barrier.recent.load(Ordering::Relaxed), 0, "a barrier was issued");
+        barrier.calm();
+        assert!(readers_pay(&barrier), "there were many scans");
+        (1..CALM).for_each(|_| barrier.scan());
+        barrier.calm();
+        assert!(!readers_pay(&barrier), "there were few scans");
+    }
+
+    #[test]
+    fn barriers_of_another_window_do_not_count() {
+        let Some(barrier) = started() else { return };
+        issued(&barrier, BUSY - 1, true);
+        barrier.scan();
+        barrier.relieve();
+        assert!(!readers_pay(&barrier));
+    }
+
+    #[test]
+    fn one_at_a_time_switches() {
+        let Some(barrier) = started() else { return };
+        barrier.switching.store(true, Ordering::Relaxed);
+        issued(&barrier, BUSY, false);
+        barrier.relieve();
+        assert!(!readers_pay(&barrier), "another is at it");
+        barrier.switching.store(false, Ordering::Relaxed);
+        issued(&barrier, BUSY, false);
+        barrier.relieve();
+        assert!(readers_pay(&barrier));
+        barrier.switching.store(true, Ordering::Relaxed);
+        barrier.calm();
+        assert!(readers_pay(&barrier), "another is at it");
+        barrier.switching.store(false, Ordering::Relaxed);
+        barrier.calm();
+        assert!(!readers_pay(&barrier));
+    }
+
+    #[test]
+    fn without_membarrier_readers_pay_for_ever() {
+        // Not started, or in vain.
+        let barrier = Barrier::new();
+        barrier.scan();
+        issued(&barrier, BUSY, false);
+        barrier.relieve();
+        barrier.calm();
+        assert!(readers_pay(&barrier));
+    }
+}

@@ -1,8 +1,9 @@
-//! The epoch: a copy of `src/epoch.rs` with two slots, and fences where the real one has `membarrier`.
+//! The epoch: a copy of `src/epoch.rs` with two slots, and fences wherever the real one may have `membarrier`.
 //!
-//! `membarrier` itself is outside of every memory model. What it promises is what the fences promise that stand in for
+//! `membarrier` is outside of every memory model. What it promises is what the fences promise that stand in for
 //! it here: either the scan sees the reader's slot, or the reader sees what was unlinked before the scan. The code
-//! takes these fences itself where the system has no `membarrier`.
+//! takes these fences itself where the system has no `membarrier`, and while there are many scans (`src/barrier.rs`). Who
+//! pays when, and what becomes of readers when that changes, is modelled in `tests/barrier.rs`; so is `membarrier`.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -142,22 +143,27 @@ impl Epoch {
 /// The lines that this file copies.
 ///
 /// # Panics
-/// If `src/epoch.rs` has changed.
+/// If `src/epoch.rs` has changed, or the fences in `src/barrier.rs`.
 pub fn mirrored() {
     crate::mirrors(
         "epoch.rs",
         &[
-            "let epoch = GLOBAL.0.load(Ordering::Acquire);",
+            "let epoch = GLOBAL.epoch.load(Ordering::Acquire);",
             "slot.epoch.store(epoch, Ordering::Release);",
-            "fence(Ordering::SeqCst);",
             "self.slot.epoch.store(0, Ordering::Release);",
             "slot.claimed.store(false, Ordering::Release);",
             "slot.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)",
             "HIGH_WATER.fetch_max(slot.id + 1, Ordering::SeqCst);",
-            "GLOBAL.0.fetch_add(1, Ordering::SeqCst)",
-            "let now = GLOBAL.0.load(Ordering::SeqCst);",
+            "GLOBAL.epoch.fetch_add(1, Ordering::SeqCst)",
+            "let now = GLOBAL.epoch.load(Ordering::SeqCst);",
             "HIGH_WATER.fetch_max(0, Ordering::SeqCst)",
             "slot.epoch.load(Ordering::Acquire)",
+            "GLOBAL.barrier.enter();",
+            "GLOBAL.barrier.scan();",
         ],
+    );
+    crate::mirrors(
+        "barrier.rs",
+        &["if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst);", "return fence(Ordering::SeqCst);"],
     );
 }
