@@ -25,6 +25,8 @@ const BUSY: u64 = 16;
 const WINDOW_BITS: u32 = 3;
 /// Scans between two visits of the maintenance thread (300 to 600 ms) below which the scanner pays again.
 const CALM: u64 = 300;
+/// Readers have begun to pay since that visit.
+const FRESH: u64 = u64::MAX;
 
 /// What readers and scanners agree on.
 pub struct Barrier {
@@ -89,7 +91,7 @@ impl Barrier {
         let window = os::coarse_millis() >> WINDOW_BITS << 16;
         let recent = self.scanners.recent.load(Ordering::Relaxed);
         // Two at once may count as one.
-        self.scanners.recent.store(if recent & !0xffff == window { recent + 1 } else { window }, Ordering::Relaxed);
+        self.scanners.recent.store(if recent & !0xffff == window { recent + 1 } else { window + 1 }, Ordering::Relaxed);
     }
 
     /// As [`Barrier::scan`], if readers pay. False if not, and nothing was done.
@@ -116,7 +118,7 @@ impl Barrier {
     pub fn calm(&self) {
         let scans = self.scanners.scans.load(Ordering::Relaxed);
         let seen = self.scanners.seen.swap(scans, Ordering::Relaxed);
-        if scans & 1 == 1 && (scans - seen) / 2 < CALM {
+        if scans & 1 == 1 && seen != FRESH && (scans - seen) / 2 < CALM {
             self.fence_scanners();
         }
     }
@@ -131,6 +133,8 @@ impl Barrier {
             self.fences.store(true, Ordering::SeqCst);
             membarrier();
             self.scanners.scans.fetch_or(1, Ordering::AcqRel);
+            // The thread's next visit may be now.
+            self.scanners.seen.store(FRESH, Ordering::Relaxed);
         }
         self.scanners.switching.store(false, Ordering::Release);
         // It will have to be undone.
@@ -164,7 +168,7 @@ mod tests {
     /// Whether readers pay. Scanners must agree, when nobody is switching.
     fn readers_pay(barrier: &Barrier) -> bool {
         let fences = barrier.fences.load(Ordering::Relaxed);
-        assert_eq!(barrier.scans.load(Ordering::Relaxed) & 1 == 1, fences);
+        assert_eq!(barrier.scanners.scans.load(Ordering::Relaxed) & 1 == 1, fences);
         fences
     }
 
@@ -178,7 +182,7 @@ mod tests {
     /// As if scanners had issued so many barriers in this window, or in the one before.
     fn issued(barrier: &Barrier, barriers: u64, before: bool) {
         let window = (os::coarse_millis() >> WINDOW_BITS) - u64::from(before);
-        barrier.recent.store(window << 16 | barriers, Ordering::Relaxed);
+        barrier.scanners.recent.store(window << 16 | barriers, Ordering::Relaxed);
     }
 
     #[test]
@@ -195,7 +199,7 @@ mod tests {
         assert!(barriers >= BUSY);
         // Scans are counted all the same.
         (0..CALM).for_each(|_| barrier.scan());
-        assert_eq!(barrier.recent.load(Ordering::Relaxed), 0, "a barrier was issued");
+        assert_eq!(barrier.scanners.recent.load(Ordering::Relaxed), 0, "a barrier was issued");
         barrier.calm();
         assert!(readers_pay(&barrier), "there were many scans");
         (1..CALM).for_each(|_| barrier.scan());
@@ -215,18 +219,18 @@ mod tests {
     #[test]
     fn one_at_a_time_switches() {
         let Some(barrier) = started() else { return };
-        barrier.switching.store(true, Ordering::Relaxed);
+        barrier.scanners.switching.store(true, Ordering::Relaxed);
         issued(&barrier, BUSY, false);
         barrier.relieve();
         assert!(!readers_pay(&barrier), "another is at it");
-        barrier.switching.store(false, Ordering::Relaxed);
+        barrier.scanners.switching.store(false, Ordering::Relaxed);
         issued(&barrier, BUSY, false);
         barrier.relieve();
         assert!(readers_pay(&barrier));
-        barrier.switching.store(true, Ordering::Relaxed);
+        barrier.scanners.switching.store(true, Ordering::Relaxed);
         barrier.calm();
         assert!(readers_pay(&barrier), "another is at it");
-        barrier.switching.store(false, Ordering::Relaxed);
+        barrier.scanners.switching.store(false, Ordering::Relaxed);
         barrier.calm();
         assert!(!readers_pay(&barrier));
     }
