@@ -181,7 +181,7 @@ impl Shared {
         let leaves = !far && options.event_bytes == 0;
         let pending_bytes = match (waits, leaves) {
             (true, _) => size_of::<Pending>() as u64,
-            (_, true) => size_of::<Mailbox>() as u64,
+            (_, true) => Mailbox::bytes(options.max_bytes),
             _ => 0,
         };
         let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
@@ -202,7 +202,7 @@ impl Shared {
                 policy,
                 events,
                 waits.then(Pending::new),
-                leaves.then(Mailbox::new),
+                leaves.then(|| Mailbox::new(options.max_bytes)),
             ));
         }
         let fixed_bytes = space.held();

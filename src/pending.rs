@@ -24,44 +24,47 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Sets that may wait in a stripe: one for its bucket, one for its entry.
 const QUEUE: usize = 2;
-/// The longest key and value, together, that are worth copying twice.
+/// The longest key and value, together, that wait in a queue: what is longer isn't worth copying twice.
 const ROOM: usize = 256;
 /// Marks that there may be.
 pub const LANES: usize = 4;
 const LANE_BITS: usize = 16;
 const LANE: u64 = 0xffff;
 
-/// A set that waits.
-pub struct Record {
+/// A set that waits, with its key and value.
+pub struct Record<B = [u8; ROOM]> {
     hash: u64,
     deadline: Option<u64>,
     key_len: u16,
     len: u16,
     /// Its entry has been asked for.
     asked: bool,
-    bytes: [u8; ROOM],
+    bytes: B,
 }
 
-impl Record {
-    /// None.
-    pub const EMPTY: Record = Record { hash: 0, deadline: None, key_len: 0, len: 0, asked: false, bytes: [0; ROOM] };
-
-    /// Whether a set is small enough to wait.
-    #[inline]
-    pub fn takes(store: &Store<'_>) -> bool {
-        store.key.len() + store.value.len() <= ROOM
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Record<B> {
+    /// None yet.
+    pub fn of(bytes: B) -> Record<B> {
+        Record { hash: 0, deadline: None, key_len: 0, len: 0, asked: false, bytes }
     }
 
-    /// Writes a set down, which must be [small enough](Record::takes).
+    /// Whether there is room for a set.
+    #[inline]
+    pub fn takes(&self, store: &Store<'_>) -> bool {
+        store.key.len() + store.value.len() <= self.bytes.as_ref().len()
+    }
+
+    /// Writes a set down, which must [fit](Record::takes).
     #[inline]
     pub fn fill(&mut self, store: &Store<'_>) {
-        debug_assert!(Record::takes(store));
+        debug_assert!(self.takes(store));
         self.hash = store.hash;
         self.deadline = store.deadline;
         self.key_len = store.key.len() as u16;
         self.len = (store.key.len() + store.value.len()) as u16;
         self.asked = false;
-        let (key, value) = self.bytes.split_at_mut(store.key.len().min(ROOM));
+        let bytes = self.bytes.as_mut();
+        let (key, value) = bytes.split_at_mut(store.key.len().min(bytes.len()));
         bytes::copy_most(key, store.key);
         bytes::copy_most(value, store.value);
     }
@@ -69,7 +72,8 @@ impl Record {
     /// The set that was written down.
     #[inline]
     pub fn store(&self) -> Store<'_> {
-        let bytes = &self.bytes[..usize::from(self.len) % (ROOM + 1)];
+        let bytes = self.bytes.as_ref();
+        let bytes = bytes.get(..self.len.into()).unwrap_or(bytes);
         let (key, value) = bytes.split_at_checked(self.key_len.into()).unwrap_or((bytes, &[]));
         Store { hash: self.hash, key, value, deadline: self.deadline, extra: None, condition: Condition::Always }
     }
@@ -90,7 +94,13 @@ pub struct Marks(AtomicU64);
 impl Pending {
     /// An empty queue.
     pub fn new() -> Box<Pending> {
-        Box::new(Pending { records: [Record::EMPTY; QUEUE], first: 0, len: 0 })
+        Box::new(Pending { records: std::array::from_fn(|_| Record::of([0; ROOM])), first: 0, len: 0 })
+    }
+
+    /// Whether a set is small enough to wait.
+    #[inline]
+    pub fn takes(store: &Store<'_>) -> bool {
+        store.key.len() + store.value.len() <= ROOM
     }
 
     /// Whether as many wait as can.
@@ -122,7 +132,7 @@ impl Pending {
         self.len = self.len.saturating_sub(1);
     }
 
-    /// Adds one. There must be room, and it must be [small enough](Record::takes).
+    /// Adds one. There must be room, and it must be [small enough](Pending::takes).
     #[inline]
     pub fn push(&mut self, store: &Store<'_>) {
         debug_assert!(!self.is_full());
@@ -255,7 +265,7 @@ mod tests {
                 pending.pop();
             }
             let fresh = store(hash, b"a key", &values[i]);
-            assert!(Record::takes(&fresh));
+            assert!(Pending::takes(&fresh));
             pending.push(&fresh);
             assert_eq!(pending.unasked(), Some(hash));
             assert_eq!(pending.unasked(), None);
@@ -273,7 +283,7 @@ mod tests {
     #[test]
     fn large_sets_have_no_part_in_it() {
         let value = [0; ROOM];
-        assert!(Record::takes(&store(0, b"", &value)));
-        assert!(!Record::takes(&store(0, b"k", &value)));
+        assert!(Pending::takes(&store(0, b"", &value)));
+        assert!(!Pending::takes(&store(0, b"k", &value)));
     }
 }

@@ -25,7 +25,7 @@ use crate::index::{Index, IndexState, Place, Slot, candidate, tag_of};
 use crate::loads::Loads;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
-use crate::pending::{Marks, Pending, Record};
+use crate::pending::{Marks, Pending};
 use crate::policy::{AnyPolicy, Placement, Policy, Sizes, each};
 use crate::ruling::Ruling;
 use crate::sequence::Sequence;
@@ -68,7 +68,7 @@ pub struct Stripe {
     /// Whether loads are under way. Changes under the lock.
     pub loading: AtomicBool,
     /// Sets that found the lock taken, in small caches.
-    mailbox: Option<Box<Mailbox>>,
+    mailbox: Option<Mailbox>,
 }
 
 /// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
@@ -257,7 +257,7 @@ impl Stripe {
         policy: AnyPolicy,
         events: Queue,
         pending: Option<Box<Pending>>,
-        mailbox: Option<Box<Mailbox>>,
+        mailbox: Option<Mailbox>,
     ) -> Stripe {
         Stripe {
             index,
@@ -328,7 +328,7 @@ impl Stripe {
     #[cold]
     #[inline(never)]
     fn leave_or_contend(&self, store: &Store<'_>) -> Reached<'_> {
-        let mailbox = self.mailbox.as_deref().filter(|_| Record::takes(store));
+        let mailbox = self.mailbox.as_ref();
         // Loads are told under the lock. One that begins from here on can't know of this set yet.
         let leaves = || {
             let mailbox = mailbox?;
@@ -591,7 +591,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         debug_assert_eq!(store.condition, Condition::Always);
         self.prepare(policy.clock(), store.shape().size() as u64);
         if self.pending.is_some() {
-            if Record::takes(store) {
+            if Pending::takes(store) {
                 return self.put_off(policy, store);
             }
             if !self.complete_all(policy) {
@@ -705,10 +705,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.loads.has(hash) {
             return false;
         }
-        if self.owes() {
-            if self.must_choose() || !each!(policy, policy => self.pay(policy)) {
-                return false;
-            }
+        if self.owes() && (self.must_choose() || !each!(policy, policy => self.pay(policy))) {
+            return false;
         }
         if !self.flush() || self.core.ruled.is_some() {
             // That comes first, and only the slow door can do it.
