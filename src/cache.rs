@@ -556,7 +556,10 @@ impl Cache {
             // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
             state.policy.prefetch(hash);
         }
-        let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
+        if !state.admits_fast(shared, stripe) {
+            return Err(TryError::Busy);
+        }
+        let (mut writer, policy) = state.fast_writer(shared, stripe);
         if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
     }
 
@@ -580,7 +583,10 @@ impl Cache {
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
         let mut state = stripe.try_state().ok_or(TryError::Busy)?;
-        let (mut writer, policy) = state.fast_writer(shared, stripe).ok_or(TryError::Busy)?;
+        if !state.admits_fast(shared, stripe) {
+            return Err(TryError::Busy);
+        }
+        let (mut writer, policy) = state.fast_writer(shared, stripe);
         writer.try_delete(policy, hash, key).ok_or(TryError::Busy)
     }
 

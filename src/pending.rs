@@ -55,7 +55,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Record<B> {
     }
 
     /// Writes a set down, which must [fit](Record::takes).
-    #[inline]
+    #[inline(always)]
     pub fn fill(&mut self, store: &Store<'_>) {
         debug_assert!(self.takes(store));
         self.hash = store.hash;

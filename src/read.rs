@@ -164,8 +164,9 @@ impl Shared {
         let stripe = self.stripe(hash);
         if stripe.marks.has(hash)
             && let Some(mut state) = stripe.state.try_lock()
-            && let Some((mut writer, policy)) = state.fast_writer(self, stripe)
+            && state.admits_fast(self, stripe)
         {
+            let (mut writer, policy) = state.fast_writer(self, stripe);
             writer.complete_all(policy);
         }
     }

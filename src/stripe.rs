@@ -385,24 +385,32 @@ impl State {
         (writer, &mut self.policy)
     }
 
-    /// As [`State::writer`], for the fast door. None if there is something to do that it can't.
+    /// Whether the fast door may have the stripe: not if there is something to do before that it can't. (Apart from
+    /// [`State::fast_writer`]: to take a writer out of an Option is a copy, a tenth of an overwriting set.)
+    #[inline(always)]
+    pub fn admits_fast(&mut self, shared: &Shared, stripe: &Stripe) -> bool {
+        self.core.ruled.is_none()
+            && (!stripe.index.wants_steps(&self.core.index)
+                || stripe.index.grow_on(&mut self.core.index, &shared.index_space))
+            && (self.core.deferred_len == 0 || self.flush(shared, stripe))
+    }
+
+    /// As [`State::writer`], for the fast door, which must be [admitted](State::admits_fast).
     #[inline]
     pub fn fast_writer<'a>(
         &'a mut self,
         shared: &'a Shared,
         stripe: &'a Stripe,
-    ) -> Option<(Writer<'a, true>, &'a mut AnyPolicy)> {
-        if self.core.ruled.is_some() {
-            return None;
-        }
-        if stripe.index.wants_steps(&self.core.index)
-            && !stripe.index.grow_on(&mut self.core.index, &shared.index_space)
-        {
-            return None;
-        }
+    ) -> (Writer<'a, true>, &'a mut AnyPolicy) {
         self.core.patience = 4 * MAX_FAST_DRAIN;
-        let mut writer = Writer::of(shared, stripe, &mut self.core, &mut self.pending);
-        writer.flush().then_some((writer, &mut self.policy))
+        (Writer::of(shared, stripe, &mut self.core, &mut self.pending), &mut self.policy)
+    }
+
+    /// Gives up what the fast door has left, as the fast door does.
+    #[cold]
+    #[inline(never)]
+    fn flush(&mut self, shared: &Shared, stripe: &Stripe) -> bool {
+        Writer::<true>::of(shared, stripe, &mut self.core, &mut self.pending).flush()
     }
 }
 
@@ -456,7 +464,7 @@ impl Writer<'_, false> {
 }
 
 impl<'a, const FAST: bool> Writer<'a, FAST> {
-    #[inline]
+    #[inline(always)]
     fn of(
         shared: &'a Shared,
         stripe: &'a Stripe,
@@ -587,9 +595,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
+    #[inline]
     pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         debug_assert_eq!(store.condition, Condition::Always);
-        self.prepare(policy.clock(), store.shape().size() as u64);
         if self.pending.is_some() {
             if Pending::takes(store) {
                 return self.put_off(policy, store);
@@ -717,6 +725,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 // It is time to tell the policy what it may hold, which may take memory.
                 return false;
             }
+            self.prepare(policy.clock(), store.shape().size() as u64);
             // One after the other, not one in the other: the frames of both together are more than the fast door's stack has.
             return each!(policy, policy => self.make_place(policy) && self.try_insert(policy, store));
         };
@@ -724,8 +733,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.expired(entry, header) {
             return false;
         }
-        self.overwrite(store, offset, entry, header)
-            || each!(policy, policy => self.try_replace(policy, store, (place, entry)))
+        if self.overwrite(store, offset, entry, header) {
+            return true;
+        }
+        self.prepare(policy.clock(), store.shape().size() as u64);
+        each!(policy, policy => self.try_replace(policy, store, (place, entry)))
     }
 
     /// Appends a new value of a key that was found.
