@@ -8,6 +8,9 @@ use crate::sync::Ordering;
 
 /// Entries that there should be room for in an open segment, before a set by the fast door: its own, and some that are kept.
 const PREPARED: u64 = 3;
+/// The largest segments that are made younger: to walk through one takes some microseconds. Where they are larger there are
+/// so many that each is filled in time.
+const RENEWED: u64 = 16 << 10;
 
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Writes an entry at the young end of a log. None if there is no room. (Not inlined: it would grow the frame of every insert.)
@@ -58,7 +61,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let id = match self.opened(clock, log, size) {
             Some(id) => id,
             None if FAST => return None,
-            None => self.open(clock, log, for_keep)?,
+            None => match self.renewed(clock, log, size) {
+                Some(id) => id,
+                None => self.open(clock, log, for_keep)?,
+            },
         };
         self.core.logs[log & 1].young.take(id, size);
         Some(id)
@@ -110,6 +116,32 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return Some(young.rest);
         }
         (self.fits(young.open, size) && self.is_young(young.open, clock)).then_some(young.open)
+    }
+
+    /// The open segment of a log, if it has grown too old to say when entries come, while much of it is still empty: it is made
+    /// younger, and with it those of its entries that came first. Those are older than anything the policy compares them with
+    /// anyhow. (A log that grows slowly would lose half of its memory else; in a cache of 1 MiB that was an eighth of all.)
+    fn renewed(&mut self, clock: Clock, log: usize, size: u64) -> Option<u32> {
+        let id = self.core.logs[log & 1].young.open;
+        if id == NONE || self.is_young(id, clock) || self.left(id) < size.max(self.shared.space.segment_size() / 16) {
+            return None;
+        }
+        let segment = self.shared.space.segment(id);
+        if segment.capacity() > RENEWED {
+            return None;
+        }
+        let before = segment.stamp.load(Ordering::Relaxed);
+        let after = clock.time.wrapping_sub((entry::MAX_STEPS / 2) << clock.step_bits);
+        let later = after.wrapping_sub(before) >> clock.step_bits;
+        let mut at = segment.first();
+        while at < segment.used.load(Ordering::Relaxed) {
+            let entry = self.entry(segment.start() + at);
+            let header = entry.header();
+            entry.set_steps(header.steps().saturating_sub(later));
+            at += header.size() as u64;
+        }
+        segment.stamp.store(after, Ordering::Relaxed);
+        Some(id)
     }
 
     /// Steps of the policy's clock since a segment was opened.

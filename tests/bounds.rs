@@ -498,3 +498,18 @@ fn expired_bytes_are_given_back() {
         assert_eq!(stats.evictions, 0, "expired entries were in the way of new ones: {stats:?}");
     }
 }
+
+/// A log that grows slowly must not close its segments half empty because their stamps have grown old.
+#[test]
+fn nothing_but_new_keys_fill_a_small_cache() {
+    for stripes in [1, 2, 4] {
+        let cache = Cache::new(Options { stripes, ..Options::new(1_200_000) }).unwrap();
+        for i in 0..400_000u64 {
+            cache.set(&[&i.to_le_bytes()[..], &[7; 16]].concat(), &[1; 64]).unwrap();
+        }
+        let stats = cache.stats().unwrap();
+        let live = stats.live_bytes * 100 / stats.max_bytes;
+        assert!(live >= [76, 70, 60][stripes / 2], "{stripes} stripes: {live} per cent");
+        cache.check();
+    }
+}
