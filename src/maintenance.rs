@@ -1,13 +1,14 @@
 //! The one thread of the process that works in the background.
 //!
 //! It is started when there is something for it to do, has all signals blocked (so that none meant for the host program,
-//! Go's for example, is delivered on it), and sleeps otherwise. Two things are done here.
+//! Go's for example, is delivered on it), and sleeps otherwise. Three things are done here.
 //!
 //! * *Expiry.* Readers never return an expired entry, and drains pass it; this is for the memory. Each stripe whose earliest
 //!   deadline has passed is visited, in it the segments whose earliest deadline has passed, a bounded number of entries for
 //!   each time the lock is taken.
 //! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 200 microseconds, or 9 milliseconds where a
 //!   host has to find small pages for it. While a cache fills, this thread touches what it will need next, so that no set has to.
+//! * *Calm.* Readers that pay for fences of their own, since there were many scans, are told to stop when there are few (`barrier`).
 
 use crate::cache::Shared;
 use crate::epoch;
