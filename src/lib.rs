@@ -38,7 +38,6 @@ mod append;
 mod barrier;
 mod bytes;
 mod cache;
-mod chain;
 mod check;
 mod clock;
 mod compaction;

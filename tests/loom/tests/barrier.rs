@@ -391,7 +391,7 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "space.rs",
+        "space/limbo.rs",
         &["let safe = epoch::safe_before(); epoch::relieve(); let mut pool = self.pool.lock();"],
     );
 }

@@ -1,4 +1,4 @@
-//! `Space::reserve` of `src/space.rs` against `Cache::resize`: when a resize has said that all fits, nobody commits
+//! `Space::reserve` of `src/space/mod.rs` against `Cache::resize`: when a resize has said that all fits, nobody commits
 //! beyond the new budget any more. (Segments and runs are taken under the pool's lock; pages of the index and
 //! bookkeeping are not.)
 
@@ -82,13 +82,13 @@ fn reserve_twice(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "space.rs",
+        "space/mod.rs",
         &[
             "let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);",
             "self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err()",
             "if self.committed.load(Ordering::SeqCst) > max() { self.unreserve(bytes); return false; }",
             "self.committed.fetch_sub(bytes, Ordering::SeqCst);",
-            "self.max.store(max, Ordering::SeqCst);",
+            "self.signals.max.store(max, Ordering::SeqCst);",
             "if self.committed() + bytes <= self.max() && self.reserve(bytes) {",
         ],
     );

@@ -142,7 +142,7 @@ fn two_views(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors("view.rs", &["pins.fetch_add(1, Ordering::SeqCst);", "pins.fetch_sub(1, Ordering::Release);"]);
-    larder_loom::mirrors("space.rs", &["self.segment(id).pins.load(Ordering::Acquire) == 0"]);
+    larder_loom::mirrors("space/limbo.rs", &["self.segment(id).pins.load(Ordering::Acquire) == 0"]);
 }
 
 #[test]
