@@ -88,7 +88,7 @@ fn the_model_is_a_copy() {
             "self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err()",
             "if self.committed.load(Ordering::SeqCst) > max() { self.unreserve(bytes); return false; }",
             "self.committed.fetch_sub(bytes, Ordering::SeqCst);",
-            "self.max.store(max, Ordering::SeqCst);",
+            "self.signals.max.store(max, Ordering::SeqCst);",
             "if self.committed() + bytes <= self.max() && self.reserve(bytes) {",
         ],
     );

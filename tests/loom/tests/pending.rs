@@ -4,7 +4,7 @@
 //!
 //! One key, one stripe; the index is one word, the queue a list under the lock.
 
-use larder_loom::explore;
+use larder_loom::{explore, fails};
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
@@ -136,18 +136,18 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe.rs",
         &[
-            "pending.push(store); self.stripe.index.marks.set(pending.marks());",
-            "pending.pop(); self.stripe.index.marks.set(pending.marks());",
+            "pending.push(store); self.stripe.marks.set(pending.marks());",
+            "pending.pop(); self.stripe.marks.set(pending.marks());",
         ],
     );
     larder_loom::mirrors(
         "read.rs",
         &[
-            "if index.marks.has(hash) { return Err(Moving); } let found = index.find(",
-            "if index.marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
+            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
         ],
     );
-    larder_loom::mirrors("many.rs", &["(!index.marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("many.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
 }
 
 #[test]
@@ -155,21 +155,11 @@ fn what_has_returned_is_found() {
     model(Fault::None);
 }
 
-macro_rules! fails {
-    ($($name:ident: $fault:ident;)*) => {$(
-        #[test]
-        #[should_panic(expected = "an old value")]
-        fn $name() {
-            model(Fault::$fault);
-        }
-    )*};
-}
-
 fails! {
-    fails_when_a_mark_goes_early: EarlyUnmark;
-    fails_when_the_end_of_a_mark_orders_nothing: RelaxedUnmark;
-    fails_when_a_look_orders_nothing: RelaxedLook;
-    fails_when_the_marks_are_looked_at_late: LateLook;
-    fails_when_a_mark_comes_late: LateMark;
-    fails_when_the_younger_comes_first: Backwards;
+    fails_when_a_mark_goes_early: model(EarlyUnmark), "an old value";
+    fails_when_the_end_of_a_mark_orders_nothing: model(RelaxedUnmark), "an old value";
+    fails_when_a_look_orders_nothing: model(RelaxedLook), "an old value";
+    fails_when_the_marks_are_looked_at_late: model(LateLook), "an old value";
+    fails_when_a_mark_comes_late: model(LateMark), "an old value";
+    fails_when_the_younger_comes_first: model(Backwards), "an old value";
 }
