@@ -664,6 +664,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         for lane in lanes {
             // SAFETY: it is marked, and the stripe's lock is held.
             let store = unsafe { mailbox.letter(lane) };
+            if store.deadline.is_some() && self.now == 0 {
+                // Nothing else has a deadline; this one may have passed while it waited.
+                self.now = self.shared.clock.now();
+            }
             all = self.complete_one(policy, &store);
             if !all {
                 break;
