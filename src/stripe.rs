@@ -1076,6 +1076,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Forgets everything.
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
+        self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
+        // Only now: who finds no mark any more must not find what a set that has waited was to replace.
         if let Some(pending) = &mut self.pending {
             self.core.tally.sets += pending.forget() as u64;
             self.stripe.marks.set(0);
@@ -1085,7 +1087,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.tally.sets += u64::from(lanes.count_ones());
             self.stripe.marks.free(lanes);
         }
-        self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
             let gone = self.core.logs[log & 1].entries;
             if self.shared.max_entries > 0 {

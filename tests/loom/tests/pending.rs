@@ -24,7 +24,12 @@ enum Fault {
     LateMark,
     /// The younger of two sets is completed first.
     Backwards,
+    /// A clear takes the marks away before it clears the index.
+    ClearUnmarksFirst,
 }
+
+/// What is found after a clear: newer than any set.
+const CLEARED: u64 = u64::MAX;
 
 struct World {
     marks: AtomicU32,
@@ -86,6 +91,19 @@ impl World {
         self.complete_first(&mut queue);
     }
 
+    /// `Writer::clear`.
+    fn clear(&self) {
+        let mut queue = self.queue.lock().unwrap();
+        queue.clear();
+        if self.fault == Fault::ClearUnmarksFirst {
+            self.mark(&queue);
+        }
+        self.index.store(CLEARED, Ordering::Release);
+        if self.fault != Fault::ClearUnmarksFirst {
+            self.mark(&queue);
+        }
+    }
+
     fn get(&self) {
         let least = self.returned.load(Ordering::Acquire);
         let early = self.index.load(Ordering::Acquire);
@@ -130,6 +148,29 @@ fn model(fault: Fault) {
     });
 }
 
+/// Two sets, a clear, and a reader.
+fn clears(fault: Fault) {
+    explore(3, move || {
+        let world = World::new(fault);
+        let threads = [
+            thread::spawn({
+                let world = world.clone();
+                move || {
+                    world.set(1);
+                    world.set(2);
+                }
+            }),
+            thread::spawn({
+                let world = world.clone();
+                move || world.clear()
+            }),
+        ];
+        world.get();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        world.get();
+    });
+}
+
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors("pending.rs", &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"]);
@@ -137,6 +178,9 @@ fn the_model_is_a_copy() {
         "stripe.rs",
         &[
             "pending.push(store); self.stripe.marks.set(pending.marks());",
+            "// Only now: who finds no mark any more must not find what a set that has waited was to replace.
+             if let Some(pending) = &mut self.pending {
+             self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }",
             "pending.pop(); self.stripe.marks.set(pending.marks());",
         ],
     );
@@ -153,6 +197,7 @@ fn the_model_is_a_copy() {
 #[test]
 fn what_has_returned_is_found() {
     model(Fault::None);
+    clears(Fault::None);
 }
 
 fails! {
@@ -162,4 +207,5 @@ fails! {
     fails_when_the_marks_are_looked_at_late: model(LateLook), "an old value";
     fails_when_a_mark_comes_late: model(LateMark), "an old value";
     fails_when_the_younger_comes_first: model(Backwards), "an old value";
+    fails_when_a_clear_unmarks_first: clears(ClearUnmarksFirst), "an old value";
 }
