@@ -569,6 +569,15 @@ impl Cache {
         self.try_store(key, value, Ttl::Default).is_ok()
     }
 
+    /// Runs something while another, so to speak, has the lock of a key's stripe. For tests.
+    #[doc(hidden)]
+    pub fn with_stripe_locked(&self, key: &[u8], f: impl FnOnce()) {
+        // Not pinned meanwhile: the fast door doesn't enter twice.
+        let shared = self.hold().expect("open");
+        let _lock = shared.stripe(shared.hasher.hash(key)).state.lock();
+        f();
+    }
+
     /// How many sets overwrote in place without the stripe's lock. For tests.
     #[doc(hidden)]
     pub fn sets_without_the_lock(&self) -> u64 {

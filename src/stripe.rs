@@ -672,6 +672,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         for lane in lanes {
             // SAFETY: it is marked, and the stripe's lock is held.
             let store = unsafe { mailbox.letter(lane) };
+            if store.deadline.is_some() && self.now == 0 {
+                // Nothing else has a deadline; this one may have passed while it waited.
+                self.now = self.shared.clock.now();
+            }
             all = self.complete_one(policy, &store);
             if !all {
                 break;
@@ -1084,6 +1088,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Forgets everything.
     pub fn clear<P: Policy>(&mut self, policy: &mut P) {
+        self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
+        // Only now: who finds no mark any more must not find what a set that has waited was to replace.
         if let Some(pending) = &mut self.pending {
             self.core.tally.sets += pending.forget() as u64;
             self.stripe.marks.set(0);
@@ -1093,7 +1099,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.core.tally.sets += u64::from(lanes.count_ones());
             self.stripe.marks.free(lanes);
         }
-        self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
         for log in 0..2 {
             let gone = self.core.logs[log & 1].entries;
             if self.shared.max_entries > 0 {

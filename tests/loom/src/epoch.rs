@@ -155,11 +155,12 @@ pub fn mirrored() {
             "slot.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)",
             "HIGH_WATER.fetch_max(slot.id + 1, Ordering::SeqCst);",
             "GLOBAL.epoch.fetch_add(1, Ordering::SeqCst)",
-            "let now = GLOBAL.epoch.load(Ordering::SeqCst);",
+            "let now = now(); GLOBAL.barrier.scan(); oldest(now)",
+            "let now = now(); GLOBAL.barrier.try_scan().then(|| oldest(now))",
+            "GLOBAL.epoch.load(Ordering::SeqCst)",
             "HIGH_WATER.fetch_max(0, Ordering::SeqCst)",
             "slot.epoch.load(Ordering::Acquire)",
             "GLOBAL.barrier.enter();",
-            "GLOBAL.barrier.scan();",
         ],
     );
     crate::mirrors(

@@ -13,6 +13,18 @@
 
 pub mod epoch;
 
+/// Tests of a model with a fault, `name: model(Fault), "what it panics with";` each: loom must find what goes wrong.
+#[macro_export]
+macro_rules! fails {
+    ($($name:ident: $model:ident($fault:ident), $what:literal;)*) => {$(
+        #[test]
+        #[should_panic(expected = $what)]
+        fn $name() {
+            $model(Fault::$fault);
+        }
+    )*};
+}
+
 /// Runs a model in all orders with at most so many preemptions (switches away from a thread that could go on; switches
 /// at blocking operations and at the ends of threads are not counted). Most bugs of weak memory need one or two.
 pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {

@@ -15,7 +15,7 @@
 //! worth switching.
 
 use larder_loom::epoch::mirrored;
-use larder_loom::explore;
+use larder_loom::{explore, fails};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use loom::sync::{Arc, Mutex};
@@ -419,33 +419,23 @@ holds! {
     others_may_switch_off_for_the_scanner: off_for_others;
 }
 
-macro_rules! fails {
-    ($($name:ident: $model:ident($fault:ident);)*) => {$(
-        #[test]
-        #[should_panic(expected = "Causality violation")]
-        fn $name() {
-            $model(Fault::$fault);
-        }
-    )*};
-}
-
 fails! {
-    fails_without_the_scanners_barrier: scanner_pays(ScanBarrier);
-    fails_without_the_scanners_fence: reader_pays(ScanFence);
-    fails_without_the_readers_fence: reader_pays(ReaderFence);
-    fails_when_the_reader_looks_at_the_flag_early: on(FlagEarly);
-    fails_when_the_readers_look_acquires_nothing: off_by_another(FlagRelaxed);
-    fails_when_the_scanner_asks_by_a_load: off_by_another(ScanLoads);
-    fails_when_the_scanners_question_releases_nothing: off_by_another(ScanRelaxed);
-    fails_when_switched_on_without_a_barrier: on(OnBarrier);
-    fails_when_the_barrier_comes_before_the_flag: on(OnFlagLate);
-    fails_when_scanners_rely_on_it_before_the_barrier: on_by_another(OnEarly);
-    fails_when_switching_on_releases_nothing: on_by_another(OnRelaxed);
-    fails_when_the_flag_goes_first: off_by_another(OffFlagFirst);
-    fails_when_switching_off_acquires_nothing: off_by_another(OffRelaxed);
-    fails_when_the_flag_goes_and_releases_nothing: off_by_another(OffFlagRelaxed);
-    fails_when_two_switch_at_once: both_from_off(NoTurns);
-    fails_when_turns_are_not_ordered: both_from_on(TurnsRelaxed);
-    fails_when_the_epoch_is_read_after_the_barrier: off_for_others(NowLate);
-    fails_when_the_epoch_is_read_after_the_scanners_barrier: on_for_others(NowLate);
+    fails_without_the_scanners_barrier: scanner_pays(ScanBarrier), "Causality violation";
+    fails_without_the_scanners_fence: reader_pays(ScanFence), "Causality violation";
+    fails_without_the_readers_fence: reader_pays(ReaderFence), "Causality violation";
+    fails_when_the_reader_looks_at_the_flag_early: on(FlagEarly), "Causality violation";
+    fails_when_the_readers_look_acquires_nothing: off_by_another(FlagRelaxed), "Causality violation";
+    fails_when_the_scanner_asks_by_a_load: off_by_another(ScanLoads), "Causality violation";
+    fails_when_the_scanners_question_releases_nothing: off_by_another(ScanRelaxed), "Causality violation";
+    fails_when_switched_on_without_a_barrier: on(OnBarrier), "Causality violation";
+    fails_when_the_barrier_comes_before_the_flag: on(OnFlagLate), "Causality violation";
+    fails_when_scanners_rely_on_it_before_the_barrier: on_by_another(OnEarly), "Causality violation";
+    fails_when_switching_on_releases_nothing: on_by_another(OnRelaxed), "Causality violation";
+    fails_when_the_flag_goes_first: off_by_another(OffFlagFirst), "Causality violation";
+    fails_when_switching_off_acquires_nothing: off_by_another(OffRelaxed), "Causality violation";
+    fails_when_the_flag_goes_and_releases_nothing: off_by_another(OffFlagRelaxed), "Causality violation";
+    fails_when_two_switch_at_once: both_from_off(NoTurns), "Causality violation";
+    fails_when_turns_are_not_ordered: both_from_on(TurnsRelaxed), "Causality violation";
+    fails_when_the_epoch_is_read_after_the_barrier: off_for_others(NowLate), "Causality violation";
+    fails_when_the_epoch_is_read_after_the_scanners_barrier: on_for_others(NowLate), "Causality violation";
 }

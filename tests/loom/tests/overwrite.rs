@@ -8,7 +8,7 @@
 //! the deadline too: an overwriter only raises it. The stripe's lock is left out, as one thread stands for whoever has it; so is
 //! the epoch, as entries aren't used again. Who has to wait for an overwriter gives up after a few looks.
 
-use larder_loom::explore;
+use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use loom::thread;
@@ -421,16 +421,6 @@ fn deadlines_are_only_put_off() {
 #[test]
 fn readers_are_not_kept_waiting() {
     reads(Fault::None);
-}
-
-macro_rules! fails {
-    ($($name:ident: $model:ident($fault:ident), $what:literal;)*) => {$(
-        #[test]
-        #[should_panic(expected = $what)]
-        fn $name() {
-            $model(Fault::$fault);
-        }
-    )*};
 }
 
 fails! {

@@ -4,7 +4,7 @@
 //!
 //! One key, one stripe; the index is one word, the queue a list under the lock.
 
-use larder_loom::explore;
+use larder_loom::{explore, fails};
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
@@ -24,7 +24,12 @@ enum Fault {
     LateMark,
     /// The younger of two sets is completed first.
     Backwards,
+    /// A clear takes the marks away before it clears the index.
+    ClearUnmarksFirst,
 }
+
+/// What is found after a clear: newer than any set.
+const CLEARED: u64 = u64::MAX;
 
 struct World {
     marks: AtomicU32,
@@ -86,6 +91,19 @@ impl World {
         self.complete_first(&mut queue);
     }
 
+    /// `Writer::clear`.
+    fn clear(&self) {
+        let mut queue = self.queue.lock().unwrap();
+        queue.clear();
+        if self.fault == Fault::ClearUnmarksFirst {
+            self.mark(&queue);
+        }
+        self.index.store(CLEARED, Ordering::Release);
+        if self.fault != Fault::ClearUnmarksFirst {
+            self.mark(&queue);
+        }
+    }
+
     fn get(&self) {
         let least = self.returned.load(Ordering::Acquire);
         let early = self.index.load(Ordering::Acquire);
@@ -130,46 +148,64 @@ fn model(fault: Fault) {
     });
 }
 
+/// Two sets, a clear, and a reader.
+fn clears(fault: Fault) {
+    explore(3, move || {
+        let world = World::new(fault);
+        let threads = [
+            thread::spawn({
+                let world = world.clone();
+                move || {
+                    world.set(1);
+                    world.set(2);
+                }
+            }),
+            thread::spawn({
+                let world = world.clone();
+                move || world.clear()
+            }),
+        ];
+        world.get();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        world.get();
+    });
+}
+
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors("pending.rs", &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"]);
     larder_loom::mirrors(
         "stripe.rs",
         &[
-            "pending.push(store); self.stripe.index.marks.set(pending.marks());",
-            "pending.pop(); self.stripe.index.marks.set(pending.marks());",
+            "pending.push(store); self.stripe.marks.set(pending.marks());",
+            "// Only now: who finds no mark any more must not find what a set that has waited was to replace.
+             if let Some(pending) = &mut self.pending {
+             self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }",
+            "pending.pop(); self.stripe.marks.set(pending.marks());",
         ],
     );
     larder_loom::mirrors(
         "read.rs",
         &[
-            "if index.marks.has(hash) { return Err(Moving); } let found = index.find(",
-            "if index.marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
+            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
         ],
     );
-    larder_loom::mirrors("many.rs", &["(!index.marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("many.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
 }
 
 #[test]
 fn what_has_returned_is_found() {
     model(Fault::None);
-}
-
-macro_rules! fails {
-    ($($name:ident: $fault:ident;)*) => {$(
-        #[test]
-        #[should_panic(expected = "an old value")]
-        fn $name() {
-            model(Fault::$fault);
-        }
-    )*};
+    clears(Fault::None);
 }
 
 fails! {
-    fails_when_a_mark_goes_early: EarlyUnmark;
-    fails_when_the_end_of_a_mark_orders_nothing: RelaxedUnmark;
-    fails_when_a_look_orders_nothing: RelaxedLook;
-    fails_when_the_marks_are_looked_at_late: LateLook;
-    fails_when_a_mark_comes_late: LateMark;
-    fails_when_the_younger_comes_first: Backwards;
+    fails_when_a_mark_goes_early: model(EarlyUnmark), "an old value";
+    fails_when_the_end_of_a_mark_orders_nothing: model(RelaxedUnmark), "an old value";
+    fails_when_a_look_orders_nothing: model(RelaxedLook), "an old value";
+    fails_when_the_marks_are_looked_at_late: model(LateLook), "an old value";
+    fails_when_a_mark_comes_late: model(LateMark), "an old value";
+    fails_when_the_younger_comes_first: model(Backwards), "an old value";
+    fails_when_a_clear_unmarks_first: clears(ClearUnmarksFirst), "an old value";
 }

@@ -4,7 +4,7 @@
 //!
 //! Two words stand for the value's bytes; the header and the deadline are two more of their kind.
 
-use larder_loom::explore;
+use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use loom::thread;
@@ -226,16 +226,6 @@ fn readers_notice() {
 fn views_stay() {
     view(Fault::None);
     release(Fault::None);
-}
-
-macro_rules! fails {
-    ($($name:ident: $model:ident($fault:ident), $what:literal;)*) => {$(
-        #[test]
-        #[should_panic(expected = $what)]
-        fn $name() {
-            $model(Fault::$fault);
-        }
-    )*};
 }
 
 fails! {
