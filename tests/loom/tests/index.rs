@@ -1,4 +1,4 @@
-//! `src/index.rs`: readers without a lock against the writer of a stripe that inserts, overwrites, removes, moves,
+//! `src/index/`: readers without a lock against the writer of a stripe that inserts, overwrites, removes, moves,
 //! grows, shrinks and clears. A key that is there all the time is never missed, and what a set has replaced before it
 //! returned is never found after that.
 //!
@@ -405,7 +405,7 @@ fn cleared(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "index.rs",
+        "index/mod.rs",
         &[
             "let version = self.version.load(Ordering::Acquire);",
             "let (lo, hi) = (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed));",
@@ -422,6 +422,11 @@ fn the_model_is_a_copy() {
             "self.slot(hole).store(slots[slot].load(Ordering::Relaxed), Ordering::Release);",
             "self.slot(hole).store(0, Ordering::Release);",
             "slots[empty].store(slot.0, Ordering::Release);",
+        ],
+    );
+    larder_loom::mirrors(
+        "index/resize.rs",
+        &[
             "self.hi.store(more, Ordering::Relaxed); self.split.store(TAG_END, Ordering::Relaxed);",
             "self.split.store(from, Ordering::Relaxed);",
             "self.split.store(to, Ordering::Relaxed);",
