@@ -376,18 +376,18 @@ fn the_model_is_a_copy() {
         "epoch.rs",
         &[
             "slot.epoch.store(epoch, Ordering::Release); GLOBAL.barrier.enter();",
-            "let now = GLOBAL.epoch.load(Ordering::SeqCst); GLOBAL.barrier.scan();",
+            "let now = now(); GLOBAL.barrier.scan();",
         ],
     );
     larder_loom::mirrors(
         "barrier.rs",
         &[
             "if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst); }",
-            "if self.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1 { return fence(Ordering::SeqCst); } membarrier();",
-            "if self.switching.swap(true, Ordering::Acquire) { return; } if self.scans.load(Ordering::Relaxed) & 1 == 0 {",
-            "self.fences.store(true, Ordering::SeqCst); membarrier(); self.scans.fetch_or(1, Ordering::AcqRel); }",
-            "if self.switching.swap(true, Ordering::Acquire) { return; } self.scans.fetch_and(!1, Ordering::AcqRel);",
-            "self.fences.store(false, Ordering::Release); self.switching.store(false, Ordering::Release);",
+            "if self.scanners.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1 { return fence(Ordering::SeqCst); } membarrier();",
+            "if self.scanners.switching.swap(true, Ordering::Acquire) { return; } if self.scanners.scans.load(Ordering::Relaxed) & 1 == 0 {",
+            "self.fences.store(true, Ordering::SeqCst); membarrier(); self.scanners.scans.fetch_or(1, Ordering::AcqRel);",
+            "if self.scanners.switching.swap(true, Ordering::Acquire) { return; } self.scanners.scans.fetch_and(!1, Ordering::AcqRel);",
+            "self.fences.store(false, Ordering::Release); self.scanners.switching.store(false, Ordering::Release);",
         ],
     );
     larder_loom::mirrors(

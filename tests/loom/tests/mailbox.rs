@@ -222,6 +222,19 @@ impl World {
         }
     }
 
+    /// `Sequence::begin`.
+    fn begin(sequence: &AtomicU64) {
+        loop {
+            let number = sequence.load(Ordering::Relaxed);
+            if number.is_multiple_of(2)
+                && sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+            {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
     /// `Writer::try_set_now`.
     fn apply(&self, applied: &mut Vec<u64>, key: usize, value: u64) {
         assert!(value != 0 && !applied.contains(&value), "applied twice");
@@ -235,14 +248,8 @@ impl World {
         }
         let entry = &entries[slot.load(Ordering::Relaxed)];
         // A model without overwriters needs no sequence.
-        while self.alone {
-            let number = sequence.load(Ordering::Relaxed);
-            if number.is_multiple_of(2)
-                && sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-            {
-                break;
-            }
-            thread::yield_now();
+        if self.alone {
+            World::begin(sequence);
         }
         entry.store(value, Ordering::Relaxed);
         if self.alone {
@@ -282,7 +289,8 @@ impl World {
     fn set(&self, key: usize, writer: usize, number: u64, way: Way) -> bool {
         let value = writer as u64 * 16 + number;
         let alone = self.alone && self.overwrite(key, value);
-        if !alone && !(way == Way::Taken && self.leave(key, value)) {
+        let left = !alone && way == Way::Taken && self.leave(key, value);
+        if !alone && !left {
             self.set_locked(&mut self.state.lock().unwrap(), key, value);
         }
         if key == KEY {
