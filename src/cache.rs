@@ -609,13 +609,11 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn try_remove(&self, key: &[u8]) -> Result<bool, Error> {
-        self.with(|shared| {
-            let hash = shared.hasher.hash(key);
+        self.settled(key, |_, shared, hash, drops| {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(shared, stripe);
-            writer.finish_key(policy, hash);
-            writer.delete(hash, key)
+            writer.finish_key(policy, hash, drops).then(|| writer.delete(hash, key))
         })
     }
 
@@ -701,7 +699,8 @@ impl Cache {
             let mut entries = 0;
             shared.each_stripe(|stripe, state| {
                 let (mut writer, policy) = state.writer(shared, stripe);
-                writer.finish(policy);
+                // What there is no room for goes on waiting: to count is no reason to drop it.
+                let _ = writer.complete_all(policy);
                 entries += state.core.index.entries() as u64;
             });
             entries

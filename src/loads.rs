@@ -87,20 +87,21 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`], [`Error::KeyTooLarge`].
     pub fn load_begin(&self, key: &[u8]) -> Result<(u64, bool), Error> {
-        let guard = epoch::pin();
-        let shared = self.shared(&guard)?;
-        shared.check_lengths(key.len(), 0)?;
-        let hash = shared.hasher.hash(key);
-        let stripe = shared.stripe(hash);
-        let mut state = stripe.state.lock();
-        let (mut writer, policy) = state.writer(shared, stripe);
-        writer.finish_key(policy, hash);
-        let core = &mut state.core;
-        core.versions += 1;
-        stripe.loading.store(true, Ordering::Relaxed);
-        // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
-        drop(shared.sequences.of(hash).close());
-        Ok(core.loads.begin(hash, core.versions))
+        self.with(|shared| shared.check_lengths(key.len(), 0))??;
+        self.settled(key, |_, shared, hash, drops| {
+            let stripe = shared.stripe(hash);
+            let mut state = stripe.state.lock();
+            let (mut writer, policy) = state.writer(shared, stripe);
+            if !writer.finish_key(policy, hash, drops) {
+                return None;
+            }
+            let core = &mut state.core;
+            core.versions += 1;
+            stripe.loading.store(true, Ordering::Relaxed);
+            // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
+            drop(shared.sequences.of(hash).close());
+            Some(core.loads.begin(hash, core.versions))
+        })
     }
 
     /// Ends a load by storing the value, unless the key was set, deleted or cleared since it began: then false, and nothing is

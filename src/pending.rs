@@ -109,6 +109,11 @@ impl Pending {
         self.len == QUEUE
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Takes all off the queue, and says how many they were.
     pub fn forget(&mut self) -> usize {
         std::mem::take(&mut self.len)

@@ -228,21 +228,32 @@ impl Shared {
 
     /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out: by the lock
     /// those who need it, by the sequence those who don't.
+    ///
+    /// None if a set that waits wants room, unless `drops` says that it is to be dropped.
     #[inline(always)]
-    pub(crate) fn patiently<T>(&self, hash: u64, mut attempt: impl FnMut() -> Result<T, Moving>) -> T {
+    pub(crate) fn patiently<T>(
+        &self,
+        hash: u64,
+        drops: bool,
+        mut attempt: impl FnMut() -> Result<T, Moving>,
+    ) -> Option<T> {
         let stripe = self.stripe(hash);
         let mut tries = 0;
         loop {
-            let _alone = (tries >= PATIENCE || stripe.marks.has(hash)).then(|| {
+            let mut alone = None;
+            if tries >= PATIENCE || stripe.marks.has(hash) {
                 let mut state = stripe.lock();
                 let (mut writer, policy) = state.writer(self, stripe);
-                writer.finish_key(policy, hash);
+                if !writer.finish_key(policy, hash, drops) {
+                    return None;
+                }
                 // Opened before the lock is let go, as it comes first.
-                (self.sequences.of(hash).close(), state)
-            });
-            if let Ok(done) = attempt() {
-                return done;
+                alone = Some((self.sequences.of(hash).close(), state));
             }
+            if let Ok(done) = attempt() {
+                return Some(done);
+            }
+            drop(alone);
             tries += 1;
         }
     }
@@ -292,19 +303,33 @@ impl Cache {
             }
             Glance::Unclear => {}
         }
-        let found = shared.patiently(hash, || {
-            let take = |entry: Entry<'_>, header| f(entry.value(header));
-            shared.try_find::<false, _>(&guard, hash, key, take)
-        });
-        let Some((taken, entry, header)) = found else {
-            line.miss(1);
-            return Ok(None);
-        };
-        if taken.is_ok() {
-            shared.mark(entry, header);
-            line.hit(1);
-        }
-        Ok(Some(taken))
+        drop(guard);
+        self.read_patiently(key, f)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_patiently<T, E>(
+        &self,
+        key: &[u8],
+        mut f: impl FnMut(Value<'_>) -> Result<T, E>,
+    ) -> Result<Option<Result<T, E>>, Error> {
+        self.settled(key, |guard, shared, hash, drops| {
+            let line = shared.line(guard);
+            let found = shared.patiently(hash, drops, || {
+                let take = |entry: Entry<'_>, header| f(entry.value(header));
+                shared.try_find::<false, _>(guard, hash, key, take)
+            })?;
+            let Some((taken, entry, header)) = found else {
+                line.miss(1);
+                return Some(None);
+            };
+            if taken.is_ok() {
+                shared.mark(entry, header);
+                line.hit(1);
+            }
+            Some(Some(taken))
+        })
     }
 
     /// As [`Cache::read`], for negative entries too, and tells of the entry; takes its lease if `lease` says so and it is free.
@@ -314,27 +339,26 @@ impl Cache {
         lease: bool,
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
-        let guard = epoch::pin();
-        let shared = self.shared(&guard)?;
-        let hash = shared.hasher.hash(key);
-        let line = shared.line(&guard);
-        let found = shared.patiently(hash, || {
-            shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
-                let judged = shared.judge(&guard, entry, header);
-                (judged != Judged::Invalid).then(|| (judged, f(entry.value(header))))
-            })
-        });
-        let Some((Some((judged, taken)), entry, header)) = found else {
-            line.miss(1);
-            return Ok(None);
-        };
-        let lease = lease && taken.is_ok();
-        let info = inform(entry, header, shared.clock.now(), lease, judged == Judged::Stale);
-        if taken.is_ok() {
-            shared.mark(entry, header);
-            line.hit(1);
-        }
-        Ok(Some((taken, info)))
+        self.settled(key, |guard, shared, hash, drops| {
+            let line = shared.line(guard);
+            let found = shared.patiently(hash, drops, || {
+                shared.try_find::<true, _>(guard, hash, key, |entry, header| {
+                    let judged = shared.judge(guard, entry, header);
+                    (judged != Judged::Invalid).then(|| (judged, f(entry.value(header))))
+                })
+            })?;
+            let Some((Some((judged, taken)), entry, header)) = found else {
+                line.miss(1);
+                return Some(None);
+            };
+            let lease = lease && taken.is_ok();
+            let info = inform(entry, header, shared.clock.now(), lease, judged == Judged::Stale);
+            if taken.is_ok() {
+                shared.mark(entry, header);
+                line.hit(1);
+            }
+            Some(Some((taken, info)))
+        })
     }
 
     /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than

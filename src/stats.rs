@@ -63,7 +63,9 @@ impl Shared {
         let (mut entries, mut live, mut footprint, mut dropped_events) = (0, 0, 0, 0);
         self.each_stripe(|stripe, state| {
             let (mut writer, policy) = state.writer(self, stripe);
-            writer.finish(policy);
+            // What there is no room for goes on waiting: to count is no reason to drop it.
+            let _ = writer.complete_all(policy);
+            sum.sets += writer.waiting();
             let tally = &state.core.tally;
             sum.sets += tally.sets;
             sum.deletes += tally.deletes;

@@ -5,7 +5,7 @@
 //! door goes through it.
 
 use crate::cache::{Cache, Effort, Shared};
-use crate::epoch;
+use crate::epoch::{self, Guard};
 use crate::error::Error;
 use crate::events::Reason;
 use crate::extra::{Extra, MAX_TAGS, Tags};
@@ -46,6 +46,9 @@ impl From<Ttl> for SetOptions<'_> {
         SetOptions { ttl, ..SetOptions::default() }
     }
 }
+
+/// How often room is made for what waits under a key before it is dropped.
+const MAX_SETTLES: u32 = 16;
 
 /// What an attempt under the lock came to.
 pub(crate) enum Attempt<T> {
@@ -105,6 +108,50 @@ impl Cache {
         &self,
         key: &[u8],
         value_len: usize,
+        attempt: impl FnMut(
+            &Shared,
+            u64,
+            &mut Writer<'_, false>,
+            &mut AnyPolicy,
+            Option<Placement>,
+        ) -> Result<Attempt<T>, Error>,
+    ) -> Result<T, Error> {
+        self.with_room(key, value_len, attempt).inspect_err(|&error| {
+            if error == Error::Full {
+                self.reject(key, value_len);
+            }
+        })
+    }
+
+    /// Completes what waits under a key, and then has `look` look for it, pinned. There may have to be room for what waits, and
+    /// who is pinned would hold back what is given up; so if `look` finds something waiting again, it returns None and all is
+    /// repeated. If its last argument is true it must go on, and drop what waits if there is no room.
+    pub(crate) fn settled<T>(
+        &self,
+        key: &[u8],
+        mut look: impl FnMut(&Guard, &Shared, u64, bool) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut tries = 0;
+        loop {
+            let waits = self.with(|shared| {
+                let hash = shared.hasher.hash(key);
+                shared.stripe(hash).marks.has(hash)
+            })?;
+            let has_room = !waits || self.with_room(key, 0, |_, _, _, _, _| Ok(Attempt::Done((), false))).is_ok();
+            tries += 1;
+            let guard = epoch::pin();
+            let shared = self.shared(&guard)?;
+            if let Some(found) = look(&guard, shared, shared.hasher.hash(key), !has_room || tries == MAX_SETTLES) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// As [`Cache::write`]; a failure for want of room isn't told of.
+    fn with_room<T>(
+        &self,
+        key: &[u8],
+        value_len: usize,
         mut attempt: impl FnMut(
             &Shared,
             u64,
@@ -155,19 +202,16 @@ impl Cache {
                     Attempt::NoRoom(said) => placed = said,
                 }
             }
-            self.make_room(Some(hash), (key.len() + value_len + 64) as u64, &mut effort).inspect_err(|&error| {
-                if error == Error::Full {
-                    self.reject(hash, key, value_len);
-                }
-            })?;
+            self.make_room(Some(hash), (key.len() + value_len + 64) as u64, &mut effort)?;
         }
     }
 
     /// Counts a store that found no room, and tells of it.
     #[cold]
-    fn reject(&self, hash: u64, key: &[u8], value_len: usize) {
+    fn reject(&self, key: &[u8], value_len: usize) {
         // A cache that was closed meanwhile counts no more.
         let _ = self.with(|shared| {
+            let hash = shared.hasher.hash(key);
             shared.rejections.fetch_add(1, Ordering::Relaxed);
             let mut state = shared.stripe(hash).state.lock();
             if state.core.events.wants(Reason::Rejected as u8) {

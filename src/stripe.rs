@@ -422,11 +422,24 @@ impl Writer<'_, false> {
         }
     }
 
-    /// As [`Writer::finish`], for someone who wants to know of one key.
+    /// As [`Writer::finish`], for someone who wants to know of one key. False if there is no room for what waits, and it isn't to be
+    /// dropped.
     #[inline]
-    pub fn finish_key(&mut self, policy: &mut AnyPolicy, hash: u64) {
-        if self.stripe.marks.has(hash) {
+    pub fn finish_key(&mut self, policy: &mut AnyPolicy, hash: u64, drops: bool) -> bool {
+        if !self.stripe.marks.has(hash) || self.complete_all(policy) {
+            return true;
+        }
+        if drops {
             self.finish(policy);
+        }
+        drops
+    }
+
+    /// How many sets wait.
+    pub fn waiting(&self) -> u64 {
+        match &self.pending {
+            Some(pending) => pending.len() as u64,
+            None => self.stripe.marks.lanes().count() as u64,
         }
     }
 

@@ -6,7 +6,7 @@
 //! values a copy is cheaper.
 
 use crate::cache::{Cache, Shared};
-use crate::epoch;
+use crate::epoch::Guard;
 use crate::error::Error;
 use crate::index::Moving;
 use crate::sync::Ordering;
@@ -67,19 +67,23 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn view(&self, key: &[u8]) -> Result<Option<View>, Error> {
-        let guard = epoch::pin();
-        let shared = self.shared(&guard)?;
-        let hash = shared.hasher.hash(key);
-        let sequence = shared.sequences.of(hash);
-        let line = shared.line(&guard);
-        let found = shared.patiently(hash, || {
+        self.settled(key, |guard, shared, hash, drops| shared.view(guard, hash, key, drops))
+    }
+}
+
+impl Shared {
+    /// None if a set of the key waits and wants room, unless `drops`.
+    fn view(&self, guard: &Guard, hash: u64, key: &[u8], drops: bool) -> Option<Option<View>> {
+        let sequence = self.sequences.of(hash);
+        let line = self.line(guard);
+        let found = self.patiently(hash, drops, || {
             let number = sequence.number();
-            let Some((entry, header)) = shared.lookup(&guard, hash, key)? else { return Ok(None) };
+            let Some((entry, header)) = self.lookup(guard, hash, key)? else { return Ok(None) };
             let segment = entry.run(header).unwrap_or_else(|| {
-                let offset = entry.address() as usize - shared.space.base() as usize;
-                shared.space.segment_at(offset as u64)
+                let offset = entry.address() as usize - self.space.base() as usize;
+                self.space.segment_at(offset as u64)
             });
-            let pins = &shared.space.segment(segment).pins;
+            let pins = &self.space.segment(segment).pins;
             // While the epoch is pinned the segment isn't reused; from here on the count keeps it.
             pins.fetch_add(1, Ordering::SeqCst);
             if header.may_change() && !sequence.is_still_pinned(number) {
@@ -87,22 +91,22 @@ impl Cache {
                 return Err(Moving);
             }
             Ok(Some((segment, entry, header)))
-        });
+        })?;
         let Some((segment, entry, header)) = found else {
             line.miss(1);
-            return Ok(None);
+            return Some(None);
         };
         // SAFETY: larger values never change. Others don't while the segment is pinned: the sequence says that no writer
         // had begun to overwrite it, and one that begins now sees the pin.
         let value = unsafe { entry.value_bytes(header) };
-        // SAFETY: `shared` is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
+        // SAFETY: this is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
         // pinned that has seen it open.
         let owner = unsafe {
-            Arc::increment_strong_count(shared);
-            Arc::from_raw(shared)
+            Arc::increment_strong_count(self);
+            Arc::from_raw(self)
         };
-        shared.mark(entry, header);
+        self.mark(entry, header);
         line.hit(1);
-        Ok(Some(View { data: value.as_ptr(), len: value.len(), segment, shared: owner }))
+        Some(Some(View { data: value.as_ptr(), len: value.len(), segment, shared: owner }))
     }
 }

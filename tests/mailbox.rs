@@ -524,8 +524,8 @@ fn run(options: Options, keys: u64, fits: bool, time: Duration) {
     });
     run.cache.check();
     let [gets, missing] = [&run.gets, &run.missing].map(|count| count.load(Ordering::Relaxed));
-    // What whoever asks finds no room for goes at once, which is rare.
-    assert!(!fits || missing <= gets / 20, "{missing} of {gets}");
+    // What an iteration finds no room for goes at once. That is rare even where memory is as short as can be.
+    assert!(!fits || missing <= gets / 50, "{missing} of {gets}");
     let stats = run.cache.stats().unwrap();
     assert_eq!(stats.sets, run.sets.load(Ordering::Relaxed), "{stats:?}");
     assert!(stats.bytes <= stats.max_bytes && stats.entries == run.cache.len(), "{stats:?}");
