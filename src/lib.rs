@@ -68,6 +68,7 @@ mod policy;
 mod read;
 mod ruling;
 mod sequence;
+mod set;
 mod share;
 mod space;
 mod stats;
@@ -78,6 +79,7 @@ mod sync;
 mod tags;
 mod ttl;
 mod view;
+mod waiting;
 mod wide;
 
 pub use cache::Cache;

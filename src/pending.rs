@@ -15,8 +15,8 @@
 //! The order is that of the queue, which is that in which the sets came. Marks go only after the index has changed: who doesn't
 //! find a mark of a set that has returned finds what the set did. tests/loom/tests/pending.rs tries every order.
 //!
-//! The fast door completes what it can without a new segment; what it can't waits for the slow door. If that finds no room,
-//! it makes some; where it must not wait for that, the value goes as if it had been evicted at once.
+//! The fast door completes what it can; what it can't waits for the slow door, which makes room if there is none (`Cache::settled`). An
+//! iteration can't wait for that: there the value goes as if it had been evicted at once.
 
 use crate::bytes;
 use crate::stripe::{Condition, Store};

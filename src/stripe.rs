@@ -16,35 +16,28 @@
 
 use crate::bytes;
 use crate::cache::Shared;
-use crate::drain::{Drained, MAX_FAST_DRAIN, PolicyTails};
-use crate::entry::{self, Entry, Header, Shape};
+use crate::drain::{Drained, MAX_FAST_DRAIN};
+use crate::entry::{Entry, Header, Shape};
 use crate::events::{Queue, Reason};
 use crate::extra::{self, Extra};
 use crate::freshness;
-use crate::index::{Index, IndexState, Place, Slot, candidate, tag_of};
+use crate::index::{Index, IndexState, Place};
 use crate::loads::Loads;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
 use crate::pending::{Marks, Pending};
-use crate::policy::{AnyPolicy, Placement, Policy, Sizes, each};
+use crate::policy::{AnyPolicy, Placement, Policy, Sizes};
 use crate::ruling::Ruling;
 use crate::sequence::Sequence;
 use crate::space::NONE;
 use crate::sweep::Sweep;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 
-/// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
-const MAX_OWED: i64 = 2 << 10;
 /// How often a set looks for a lock that another has, before it gives up (the fast door: a crossing by cgo) or parks.
 const SPINS: usize = 32;
 /// Pauses between two looks: half a microsecond, so that the other does a few sets in a row. When the lock changes hands at each
 /// set, all that a set touches goes from one core's cache to the other's, which takes longer than the set.
 const PAUSES: usize = 24;
-/// Segments that a stripe has appended while there was room, after which it drains one more than it appends as soon as the
-/// cache is nearly full. A cache becomes full in all stripes at once; each then needs an open segment more, as what is new goes
-/// into another log from then on, and has a segment to drain before one is free. Without this there would not be so many free
-/// ones, and who finds none drains two thousand entries on the spot.
-const CALM: u64 = 4;
 /// Bytes of index for an entry, about.
 const INDEX_BYTES: f64 = 10.6;
 /// Segments that the fast door may leave to be given up.
@@ -68,7 +61,7 @@ pub struct Stripe {
     /// Whether loads are under way. Changes under the lock.
     pub loading: AtomicBool,
     /// Sets that found the lock taken, in small caches.
-    mailbox: Option<Mailbox>,
+    pub mailbox: Option<Mailbox>,
 }
 
 /// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
@@ -239,7 +232,7 @@ pub struct Writer<'a, const FAST: bool> {
     /// Sets that wait. None also while one is completed.
     pub pending: Option<&'a mut Pending>,
     /// The time when the stripe was taken in hand, if anything in it has a deadline.
-    now: u64,
+    pub now: u64,
 }
 
 impl<'a> Store<'a> {
@@ -414,68 +407,6 @@ impl State {
     }
 }
 
-impl Writer<'_, false> {
-    /// Completes all sets that wait, for someone who wants to know of all entries.
-    pub fn finish(&mut self, policy: &mut AnyPolicy) {
-        while !self.complete_all(policy) {
-            self.evict_first();
-        }
-    }
-
-    /// As [`Writer::finish`], for someone who wants to know of one key. False if there is no room for what waits, and it isn't to be
-    /// dropped.
-    #[inline]
-    pub fn finish_key(&mut self, policy: &mut AnyPolicy, hash: u64, drops: bool) -> bool {
-        if !self.stripe.marks.has(hash) || self.complete_all(policy) {
-            return true;
-        }
-        if drops {
-            self.finish(policy);
-        }
-        drops
-    }
-
-    /// How many sets wait.
-    pub fn waiting(&self) -> u64 {
-        match &self.pending {
-            Some(pending) => pending.len() as u64,
-            None => self.stripe.marks.lanes().count() as u64,
-        }
-    }
-
-    /// Drops a set that has waited, the one that has waited longest where that is known, as there is no room for it, and the value that it
-    /// was to replace.
-    #[cold]
-    fn evict_first(&mut self) {
-        if let Some(mailbox) = &self.stripe.mailbox {
-            if let Some(lane) = self.stripe.marks.lanes().next() {
-                // SAFETY: it is marked, and the stripe's lock is held.
-                let store = unsafe { mailbox.letter(lane) };
-                self.evict_instead(&store);
-                self.stripe.marks.free(1 << lane);
-            }
-            return;
-        }
-        let Some(pending) = self.pending.take() else { return };
-        if let Some(store) = pending.first() {
-            self.evict_instead(&store);
-        }
-        pending.pop();
-        self.stripe.marks.set(pending.marks());
-        self.pending = Some(pending);
-    }
-
-    fn evict_instead(&mut self, store: &Store<'_>) {
-        if let Some((place, offset, entry, header)) = self.find(store.hash, store.key) {
-            self.stripe.index.remove(&mut self.core.index, place);
-            self.kill(offset, entry, header, Cause::Evicted);
-        } else {
-            self.core.tally.evictions += 1;
-        }
-        self.core.tally.sets += 1;
-    }
-}
-
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline(always)]
     fn of(
@@ -527,7 +458,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// The key with this hash was changed: its load is overtaken.
     #[inline]
-    fn supersede(&mut self, hash: u64) {
+    pub fn supersede(&mut self, hash: u64) {
         self.core.loads.supersede(hash, &self.stripe.loading);
     }
 
@@ -598,324 +529,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Whether an entry is the last live one of a closed segment.
-    #[inline]
-    fn is_last(&self, offset: u64, entry: Entry<'_>, header: Header) -> bool {
-        let id = self.segment_of(offset, entry, header);
-        let segment = self.shared.space.segment(id);
-        segment.live.load(Ordering::Relaxed) == header.size() as u64
-            && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1].is_open(id)
-    }
-
-    /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
-    #[inline]
-    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        debug_assert_eq!(store.condition, Condition::Always);
-        if self.pending.is_some() {
-            if Pending::takes(store) {
-                return self.put_off(policy, store);
-            }
-            if !self.complete_all(policy) {
-                return false;
-            }
-        } else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) {
-            return false;
-        }
-        let done = self.try_set_now(policy, store);
-        if done && self.stripe.mailbox.is_some() {
-            // What isn't done now is done by the next who comes.
-            let _ = self.complete_all(policy);
-        }
-        done
-    }
-
-    /// Leaves a small set to be completed later, and completes one that has waited.
-    #[inline]
-    fn put_off(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        if self.core.loads.has(store.hash)
-            || self.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete(policy, 1)
-        {
-            return false;
-        }
-        let Some(pending) = &mut self.pending else { return false };
-        if let Some(hash) = pending.unasked()
-            && let Some(slot) = candidate(self.stripe.index.prefetch(hash), hash)
-        {
-            let start = self.shared.space.base().wrapping_add(slot.offset() as usize);
-            entry::prefetch(start);
-            entry::prefetch(start.wrapping_add(64));
-        }
-        pending.push(store);
-        self.stripe.marks.set(pending.marks());
-        if let Some(deadline) = store.deadline {
-            self.stripe.due(deadline);
-        }
-        true
-    }
-
-    /// Completes the sets that have waited longest. False if there is one left of them, for which only the slow door can do
-    /// something, or which has no room.
-    #[inline(never)]
-    fn complete(&mut self, policy: &mut AnyPolicy, most: usize) -> bool {
-        if let Some(mailbox) = &self.stripe.mailbox {
-            return self.collect(policy, mailbox);
-        }
-        // Taken out meanwhile, as a set has the whole stripe in hand.
-        let Some(pending) = self.pending.take() else { return true };
-        let mut done = true;
-        for _ in 0..most {
-            let Some(store) = pending.first() else { break };
-            done = self.complete_one(policy, &store);
-            if !done {
-                break;
-            }
-            pending.pop();
-            self.stripe.marks.set(pending.marks());
-        }
-        self.pending = Some(pending);
-        done
-    }
-
-    /// Does what others have left in the mailbox. False as [`Writer::complete`] says.
-    fn collect(&mut self, policy: &mut AnyPolicy, mailbox: &Mailbox) -> bool {
-        let lanes = self.stripe.marks.lanes();
-        lanes.clone().for_each(|lane| mailbox.prefetch(lane));
-        let mut all = true;
-        let mut done = 0;
-        for lane in lanes {
-            // SAFETY: it is marked, and the stripe's lock is held.
-            let store = unsafe { mailbox.letter(lane) };
-            if store.deadline.is_some() && self.now == 0 {
-                // Nothing else has a deadline; this one may have passed while it waited.
-                self.now = self.shared.clock.now();
-            }
-            all = self.complete_one(policy, &store);
-            if !all {
-                break;
-            }
-            done |= 1 << lane;
-        }
-        if done != 0 {
-            self.stripe.marks.free(done);
-        }
-        all
-    }
-
-    #[inline]
-    fn complete_one(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        if FAST {
-            return self.try_set_now(policy, store);
-        }
-        match self.set(policy, store, None) {
-            Stored::NoRoom(said) => {
-                self.core.said = said.map(|to| (store.hash, to));
-                false
-            }
-            Stored::Done | Stored::Refused(_) => true,
-        }
-    }
-
-    /// Completes all sets that wait. False as [`Writer::complete`] says.
-    #[inline]
-    pub fn complete_all(&mut self, policy: &mut AnyPolicy) -> bool {
-        self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)
-    }
-
-    /// As [`Writer::try_set`], at once.
-    ///
-    /// The policy is told apart only where it is asked: code for each policy is then small, and an overwrite in place meets none
-    /// of it.
-    fn try_set_now(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        let hash = store.hash;
-        if self.core.loads.has(hash) {
-            return false;
-        }
-        if self.owes() && (self.must_choose() || !each!(policy, policy => self.pay(policy))) {
-            return false;
-        }
-        if !self.flush() || self.core.ruled.is_some() {
-            // That comes first, and only the slow door can do it.
-            return false;
-        }
-        let Some(found) = self.find(hash, store.key) else {
-            if self.core.tally.sets >= self.core.inform_at {
-                // It is time to tell the policy what it may hold, which may take memory.
-                return false;
-            }
-            self.prepare(policy.clock(), store.shape().size() as u64);
-            // One after the other, not one in the other: the frames of both together are more than the fast door's stack has.
-            return each!(policy, policy => self.make_place(policy) && self.try_insert(policy, store));
-        };
-        let (place, offset, entry, header) = found;
-        if self.expired(entry, header) {
-            return false;
-        }
-        if self.overwrite(store, offset, entry, header) {
-            return true;
-        }
-        self.prepare(policy.clock(), store.shape().size() as u64);
-        each!(policy, policy => self.try_replace(policy, store, (place, entry)))
-    }
-
-    /// Appends a new value of a key that was found.
-    #[inline(never)]
-    fn try_replace<P: Policy>(
-        &mut self,
-        policy: &mut P,
-        store: &Store<'_>,
-        (place, entry): (Place, Entry<'a>),
-    ) -> bool {
-        let (offset, header) = (self.offset(entry), entry.header());
-        let size = store.shape().size() as u64;
-        if self.is_last(offset, entry, header) {
-            return false;
-        }
-        let to = self.placed_again(policy, offset, entry, header);
-        if !self.has_room(to.log, size, policy.clock()) {
-            return false;
-        }
-        let Some(new) = self.append(policy, to, store) else { return false };
-        self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(store.hash), new));
-        self.kill(offset, entry, header, Cause::Overwritten);
-        self.stored(policy, new, size);
-        true
-    }
-
-    /// Stores the value of a key that wasn't found, for which a place was made.
-    #[inline(never)]
-    fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
-        let hash = store.hash;
-        let size = store.shape().size() as u64;
-        let to = match self.core.said.take() {
-            Some((said_of, to)) if said_of == hash => to,
-            _ => {
-                let (sizes, clock) = (self.sizes(), policy.clock());
-                policy.insert(hash, self.weight(size as usize), &sizes, &mut PolicyTails { writer: self, clock })
-            }
-        };
-        let new = if self.has_room(to.log, size, policy.clock()) { self.append(policy, to, store) } else { None };
-        let Some(new) = new else {
-            self.give_place_back();
-            self.core.said = Some((hash, to));
-            return false;
-        };
-        self.publish(hash, new);
-        self.stored(policy, new, size);
-        true
-    }
-
-    /// Where the policy wants an entry that is written again.
-    #[inline]
-    fn placed_again<P: Policy>(&self, policy: &mut P, offset: u64, entry: Entry<'_>, header: Header) -> Placement {
-        let id = self.segment_of(offset, entry, header);
-        let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
-        policy.update(log, header.policy_bits())
-    }
-
-    /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
-    pub fn try_delete(&mut self, policy: &mut AnyPolicy, hash: u64, key: &[u8]) -> Option<bool> {
-        if self.core.loads.has(hash) || self.stripe.marks.has(hash) && !self.complete_all(policy) {
-            return None;
-        }
-        let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
-        if self.is_last(offset, entry, header) || self.expired(entry, header) {
-            return None;
-        }
-        self.stripe.index.remove(&mut self.core.index, place);
-        self.kill(offset, entry, header, Cause::Deleted);
-        // A negative entry says that there was nothing to delete.
-        Some(header.extra() & extra::ABSENT == 0)
-    }
-
-    /// Puts a new entry into the index.
-    fn publish(&mut self, hash: u64, offset: u64) {
-        let slot = Slot::new(tag_of(hash), offset);
-        if !self.stripe.index.insert(&mut self.core.index, slot) {
-            let other = self.stripe.index.insert_instead(&mut self.core.index, slot).offset();
-            let entry = self.entry(other);
-            self.kill(other, entry, entry.header(), Cause::Evicted);
-        }
-    }
-
-    /// Stores a value. `placed` is the policy's word of an earlier attempt.
-    pub fn set<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>, placed: Option<Placement>) -> Stored {
-        let hash = store.hash;
-        let placed = placed.or(match self.core.said.take() {
-            Some((said_of, to)) if said_of == hash => Some(to),
-            _ => None,
-        });
-        if self.stripe.index.wants_steps(&self.core.index)
-            && !self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space)
-        {
-            return Stored::NoRoom(placed);
-        }
-        if self.owes() {
-            self.pay(policy);
-        }
-        let mut found = self.find(hash, store.key);
-        if let Some((_, offset, entry, header)) = found
-            && self.expired(entry, header)
-            && let Some(cause) = self.take_gone(hash, offset, entry)
-        {
-            self.kill(offset, entry, header, cause);
-            found = None;
-        }
-        if !self.meets(store, found.map(|(_, _, entry, header)| (entry, header))) {
-            return Stored::Refused(found.is_some());
-        }
-        let again = store.condition == Condition::Again;
-        let size = store.shape().size() as u64;
-        if let Some((place, offset, entry, header)) = found {
-            if !again && self.overwrite(store, offset, entry, header) {
-                self.supersede(hash);
-                return Stored::Done;
-            }
-            let to = self.placed_again(policy, offset, entry, header);
-            let Some(new) = self.append(policy, to, store) else { return Stored::NoRoom(placed) };
-            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-            // What is written again as it is has not been replaced.
-            self.kill(offset, entry, header, if again { Cause::Moved } else { Cause::Overwritten });
-            self.done(policy, hash, new, size, again);
-            return Stored::Done;
-        }
-        if !self.make_place(policy) {
-            return Stored::NoRoom(placed);
-        }
-        let to = placed.unwrap_or_else(|| {
-            let (sizes, clock) = (self.sizes(), policy.clock());
-            policy.insert(hash, self.weight(size as usize), &sizes, &mut PolicyTails { writer: self, clock })
-        });
-        let Some(new) = self.append(policy, to, store) else {
-            self.give_place_back();
-            return Stored::NoRoom(Some(to));
-        };
-        self.publish(hash, new);
-        self.done(policy, hash, new, size, again);
-        Stored::Done
-    }
-
-    /// Whether the condition of a store is met by what was found.
-    fn meets(&self, store: &Store<'_>, found: Option<(Entry<'_>, Header)>) -> bool {
-        match store.condition {
-            Condition::Always => true,
-            // A negative entry says that there is no value.
-            Condition::Absent => found.is_none_or(|(_, header)| header.extra() & extra::ABSENT != 0),
-            Condition::Version(version) => found.is_some_and(|(entry, header)| entry.version(header) == Some(version)),
-            Condition::Loaded(token) => self.core.loads.is(store.hash, token),
-            Condition::Again => found.is_some(),
-        }
-    }
-
-    fn done<P: Policy>(&mut self, policy: &mut P, hash: u64, offset: u64, size: u64, again: bool) {
-        if again {
-            // `stored` counts a set.
-            self.core.tally.sets = self.core.tally.sets.wrapping_sub(1);
-        } else {
-            self.supersede(hash);
-        }
-        self.stored(policy, offset, size);
-    }
-
     /// The entry of a key that may be served.
     pub fn peek(&self, hash: u64, key: &[u8]) -> Option<(u64, Entry<'a>, Header)> {
         let (_, offset, entry, header) = self.find(hash, key)?;
@@ -977,99 +590,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
-    /// Puts a value in the place of an older one of the same key, if it fits there and nobody has a view of the segment.
-    /// The entry stays where it is in its log; that it was written counts as a hit does.
-    #[inline]
-    fn overwrite(&mut self, store: &Store<'_>, offset: u64, entry: Entry<'_>, header: Header) -> bool {
-        let shape = store.shape();
-        if !shape.fits_over(header) {
-            return false;
-        }
-        let segment = self.shared.space.segment(self.shared.space.segment_at(offset));
-        let sequence = self.shared.sequences.of(store.hash);
-        if !sequence.try_begin() {
-            return false;
-        }
-        // SeqCst: acquire, for what was read through views that are gone; the rest is said at `fence_after_swap`.
-        if segment.pins.load(Ordering::SeqCst) > 0 {
-            sequence.end();
-            return false;
-        }
-        // Another may have come while the sequence was free; it fits as well.
-        let header = entry.header();
-        // SAFETY: the sequence is odd, and the header was read since; it fits; nobody has pinned the segment; nothing in this call has a
-        // slice of the value.
-        unsafe { entry.overwrite(header, &shape, store.value, self.shared.hit_max) };
-        sequence.end();
-        if let Some(deadline) = shape.deadline {
-            let id = self.shared.space.segment_at(offset);
-            self.due(id, offset - self.shared.space.segment(id).start(), deadline);
-        }
-        self.core.tally.sets += 1;
-        self.core.tally.appended += header.size() as u64;
-        if self.core.events.wants(Cause::Overwritten as u8) {
-            self.tell(entry, header, Cause::Overwritten);
-        }
-        true
-    }
-
-    fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
-        self.core.tally.sets += 1;
-        self.core.tally.appended += size;
-        if self.core.tally.sets >= self.core.served_at {
-            // A policy that must notice when nothing hits any more has to hear of it well within a cache of misses.
-            self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
-            policy.served(self.shared.hits() >> self.shared.stripe_bits);
-        }
-        let pressed = self.shared.must_drain();
-        if pressed || self.shared.is_nearly_full() {
-            let segment = self.shared.space.segment_size();
-            if self.core.tally.appended.wrapping_sub(self.core.pressed_at) > CALM * segment {
-                self.core.entering = true;
-                self.core.debt = segment as i64;
-            }
-            self.core.pressed_at = self.core.tally.appended;
-        }
-        self.core.entering &= self.core.debt > 0;
-        if self.core.entering {
-            // Calm begins when that is over: else the stripes would never get to the end of the memory, but enter again and again.
-            self.core.pressed_at = self.core.tally.appended;
-        }
-        if pressed || self.core.entering {
-            self.core.last = offset;
-            if !FAST {
-                if self.core.debt > MAX_OWED {
-                    self.pay(policy);
-                }
-                self.choose();
-            }
-            if self.shared.far {
-                self.look_ahead(policy);
-            }
-        } else {
-            self.core.debt = self.core.debt.min(0);
-        }
-    }
-
-    /// Removes a key. False if it wasn't there.
-    pub fn delete(&mut self, hash: u64, key: &[u8]) -> bool {
-        self.supersede(hash);
-        let Some((place, offset, entry, header)) = self.find(hash, key) else { return false };
-        let gone = if self.expired(entry, header) { self.take_gone(hash, offset, entry) } else { None };
-        if gone.is_none() {
-            self.stripe.index.remove(&mut self.core.index, place);
-        }
-        self.kill(offset, entry, header, gone.unwrap_or(Cause::Deleted));
-        if self.stripe.index.wants_steps(&self.core.index) {
-            self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space);
-        }
-        // A negative entry says that there was nothing to delete.
-        gone.is_none() && header.extra() & extra::ABSENT == 0
-    }
-
     /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
     #[inline]
-    fn make_place<P: Policy>(&mut self, policy: &mut P) -> bool {
+    pub fn make_place<P: Policy>(&mut self, policy: &mut P) -> bool {
         let max = self.shared.max_entries;
         max == 0 || self.make_place_below(policy, max)
     }

@@ -516,7 +516,7 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "stripe.rs",
+        "waiting.rs",
         &[
             "self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)",
             "let lanes = self.stripe.marks.lanes();",
@@ -524,12 +524,20 @@ fn the_model_is_a_copy() {
              let store = unsafe { mailbox.letter(lane) };",
             "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; }
              if done != 0 { self.stripe.marks.free(done); }",
-            "} else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) { return false; }",
+            "self.evict_instead(&store); self.stripe.marks.free(1 << lane);",
+        ],
+    );
+    larder_loom::mirrors(
+        "set.rs",
+        &["} else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) { return false; }"],
+    );
+    larder_loom::mirrors(
+        "stripe.rs",
+        &[
             "let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
             "self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
              // Only now: who finds no mark any more must not find what a set that has waited was to replace.
              if let Some(pending) = &mut self.pending {",
-            "self.evict_instead(&store); self.stripe.marks.free(1 << lane);",
         ],
     );
     larder_loom::mirrors(
@@ -537,7 +545,7 @@ fn the_model_is_a_copy() {
         &[
             "if marks.has(hash) { return Err(Moving); } let found = index.find(",
             "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
-            "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); writer.finish_key(policy, hash);",
+            "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); if !writer.finish_key(policy, hash, drops) { return None; }",
         ],
     );
     larder_loom::mirrors("many.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);

@@ -175,14 +175,17 @@ fn clears(fault: Fault) {
 fn the_model_is_a_copy() {
     larder_loom::mirrors("pending.rs", &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"]);
     larder_loom::mirrors(
-        "stripe.rs",
+        "waiting.rs",
         &[
             "pending.push(store); self.stripe.marks.set(pending.marks());",
-            "// Only now: who finds no mark any more must not find what a set that has waited was to replace.
-             if let Some(pending) = &mut self.pending {
-             self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }",
             "pending.pop(); self.stripe.marks.set(pending.marks());",
         ],
+    );
+    larder_loom::mirrors(
+        "stripe.rs",
+        &["// Only now: who finds no mark any more must not find what a set that has waited was to replace.
+             if let Some(pending) = &mut self.pending {
+             self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }"],
     );
     larder_loom::mirrors(
         "read.rs",

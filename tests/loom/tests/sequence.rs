@@ -205,7 +205,7 @@ fn the_model_is_a_copy() {
             "self.0.store(number + 1, Ordering::Release);",
         ],
     );
-    larder_loom::mirrors("stripe.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
+    larder_loom::mirrors("set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
     larder_loom::mirrors("overwrite.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
     larder_loom::mirrors(
         "view.rs",
