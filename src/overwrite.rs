@@ -1,6 +1,6 @@
 //! Overwriting in place without the stripe's lock: the commonest set of a small cache.
 //!
-//! A cache of up to 2 MiB has one stripe. When two threads set without pause, the lock's line and all that a set writes beside
+//! A cache of a few MiB has one stripe or a few. When two threads set without pause, the lock's line and all that a set writes beside
 //! it go from core to core. A set that finds its key's entry, small and of the same room, needs none of that: it finds it as a
 //! reader does, has the key's *sequence* to itself while it writes (`sequence` says who else must), and counts on the
 //! thread's own line. Anything else goes the way of all sets.
