@@ -246,28 +246,22 @@ impl Shared {
         self.counters.sum().hits
     }
 
-    /// Bytes of the budget that segments may have.
-    #[inline]
-    pub fn segment_budget(&self) -> u64 {
-        self.space.segment_budget()
-    }
-
     /// Bytes that this cache's segments may have now.
     #[inline]
     pub fn capacity(&self) -> u64 {
-        self.space.allowance(self.segment_budget())
+        self.space.allowance(self.space.segment_budget())
     }
 
     /// Whether stripes must drain as much as they append. One that may take from others need not.
     #[inline]
     pub fn must_drain(&self) -> bool {
-        self.space.is_pressed() || self.space.under_pressure() && !self.space.may_take(|| self.segment_budget())
+        self.space.is_pressed() || self.space.under_pressure() && !self.space.may_take(|| self.space.segment_budget())
     }
 
     /// Whether stripes that have had room so far should begin to drain.
     #[inline]
     pub fn is_nearly_full(&self) -> bool {
-        self.space.is_nearly_full() && !self.space.may_take(|| self.segment_budget())
+        self.space.is_nearly_full() && !self.space.may_take(|| self.space.segment_budget())
     }
 
     /// Evicts something: of this cache, if it is at its bound or holds its part of the memory (see `share`), else of the
@@ -275,7 +269,7 @@ impl Shared {
     fn give_room(&self, hash: Option<u64>, bytes: u64, keeps: &mut usize) -> Given {
         let full = self.space.is_full(bytes);
         let alone = self.family.len() == 0;
-        if full || alone || !self.space.may_take(|| self.segment_budget()) || self.is_sparse(hash) {
+        if full || alone || !self.space.may_take(|| self.space.segment_budget()) || self.is_sparse(hash) {
             let given = self.drain(hash, keeps);
             if given != Given::Nothing || full || alone {
                 return given;

@@ -3,7 +3,8 @@
 //! A cache of 1 MiB has two stripes, and more would cost it memory that it doesn't have. When two threads set without
 //! pause, the lock changes hands all the time, and with it go a dozen cache lines, all that a set touches of the stripe. So a small
 //! set by the fast door that finds the lock taken puts its key and value into the stripe's mailbox, and returns. Whoever has the lock
-//! does what has been left there, before letting go; who waits has nothing to wait for (docs/performance.md). That is flat combining (Hendler, Incze, Shavit and Tzafrir 2010) for an operation that nobody waits for.
+//! does what has been left there, before letting go (docs/performance.md has the numbers). That is flat combining (Hendler, Incze, Shavit and
+//! Tzafrir 2010) for an operation that nobody waits for.
 //!
 //! To everybody else the set is done, by the rules of `pending`, whose [`Marks`] say what waits: a letter is in the mailbox
 //! when it is marked. Who looks for a key that is marked completes what there is, and whoever takes the lock to know of a key, or

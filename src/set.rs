@@ -24,7 +24,7 @@ const CALM: u64 = 4;
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Whether an entry is the last live one of a closed segment.
     #[inline]
-    pub fn is_last(&self, offset: u64, entry: Entry<'_>, header: Header) -> bool {
+    fn is_last(&self, offset: u64, entry: Entry<'_>, header: Header) -> bool {
         let id = self.segment_of(offset, entry, header);
         let segment = self.shared.space.segment(id);
         segment.live.load(Ordering::Relaxed) == header.size() as u64
@@ -91,7 +91,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Appends a new value of a key that was found.
     #[inline(never)]
-    pub fn try_replace<P: Policy>(
+    fn try_replace<P: Policy>(
         &mut self,
         policy: &mut P,
         store: &Store<'_>,
@@ -115,7 +115,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Stores the value of a key that wasn't found, for which a place was made.
     #[inline(never)]
-    pub fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
+    fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
         let hash = store.hash;
         let size = store.shape().size() as u64;
         let to = match self.core.said.take() {
@@ -138,7 +138,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Where the policy wants an entry that is written again.
     #[inline]
-    pub fn placed_again<P: Policy>(&self, policy: &mut P, offset: u64, entry: Entry<'_>, header: Header) -> Placement {
+    fn placed_again<P: Policy>(&self, policy: &mut P, offset: u64, entry: Entry<'_>, header: Header) -> Placement {
         let id = self.segment_of(offset, entry, header);
         let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
         policy.update(log, header.policy_bits())
@@ -160,7 +160,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Puts a new entry into the index.
-    pub fn publish(&mut self, hash: u64, offset: u64) {
+    fn publish(&mut self, hash: u64, offset: u64) {
         let slot = Slot::new(tag_of(hash), offset);
         if !self.stripe.index.insert(&mut self.core.index, slot) {
             let other = self.stripe.index.insert_instead(&mut self.core.index, slot).offset();
@@ -227,7 +227,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Whether the condition of a store is met by what was found.
-    pub fn meets(&self, store: &Store<'_>, found: Option<(Entry<'_>, Header)>) -> bool {
+    fn meets(&self, store: &Store<'_>, found: Option<(Entry<'_>, Header)>) -> bool {
         match store.condition {
             Condition::Always => true,
             // A negative entry says that there is no value.
@@ -238,7 +238,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    pub fn done<P: Policy>(&mut self, policy: &mut P, hash: u64, offset: u64, size: u64, again: bool) {
+    fn done<P: Policy>(&mut self, policy: &mut P, hash: u64, offset: u64, size: u64, again: bool) {
         if again {
             // `stored` counts a set.
             self.core.tally.sets = self.core.tally.sets.wrapping_sub(1);
@@ -251,7 +251,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Puts a value in the place of an older one of the same key, if it fits there and nobody has a view of the segment.
     /// The entry stays where it is in its log; that it was written counts as a hit does.
     #[inline]
-    pub fn overwrite(&mut self, store: &Store<'_>, offset: u64, entry: Entry<'_>, header: Header) -> bool {
+    fn overwrite(&mut self, store: &Store<'_>, offset: u64, entry: Entry<'_>, header: Header) -> bool {
         let shape = store.shape();
         if !shape.fits_over(header) {
             return false;
@@ -284,7 +284,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         true
     }
 
-    pub fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
+    fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
         self.core.tally.sets += 1;
         self.core.tally.appended += size;
         if self.core.tally.sets >= self.core.served_at {

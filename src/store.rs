@@ -123,27 +123,26 @@ impl Cache {
         })
     }
 
-    /// Completes what waits under a key, and then has `look` look for it, pinned. There may have to be room for what waits, and
-    /// who is pinned would hold back what is given up; so if `look` finds something waiting again, it returns None and all is
-    /// repeated. If its last argument is true it must go on, and drop what waits if there is no room.
+    /// Has `look` look for a key, pinned, and complete what waits under it. There may have to be room for that, and who is pinned
+    /// would hold back what is given up: then `look` returns None, room is made, and it looks again. If its last argument is true it must
+    /// go on, and drop what waits if there is no room.
     pub(crate) fn settled<T>(
         &self,
         key: &[u8],
         mut look: impl FnMut(&Guard, &Shared, u64, bool) -> Option<T>,
     ) -> Result<T, Error> {
-        let mut tries = 0;
+        let (mut tries, mut drops) = (0, false);
         loop {
-            let waits = self.with(|shared| {
-                let hash = shared.hasher.hash(key);
-                shared.stripe(hash).marks.has(hash)
-            })?;
-            let has_room = !waits || self.with_room(key, 0, |_, _, _, _, _| Ok(Attempt::Done((), false))).is_ok();
-            tries += 1;
-            let guard = epoch::pin();
-            let shared = self.shared(&guard)?;
-            if let Some(found) = look(&guard, shared, shared.hasher.hash(key), !has_room || tries == MAX_SETTLES) {
-                return Ok(found);
+            {
+                let guard = epoch::pin();
+                let shared = self.shared(&guard)?;
+                if let Some(found) = look(&guard, shared, shared.hasher.hash(key), drops) {
+                    return Ok(found);
+                }
             }
+            tries += 1;
+            let room = self.with_room(key, 0, |_, _, _, _, _| Ok(Attempt::Done((), false)));
+            drops = room.is_err() || tries == MAX_SETTLES;
         }
     }
 

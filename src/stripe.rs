@@ -306,7 +306,7 @@ impl Stripe {
     /// The lock, if nobody has it for much longer than a set takes: some 20 microseconds.
     #[inline]
     pub fn try_state(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.try_lock().or_else(|| self.contend(SPINS, || None))
+        self.state.try_lock().or_else(|| self.contend(SPINS, || false))
     }
 
     /// As [`Stripe::try_state`], unless a set may be left to whoever has the lock.
@@ -321,19 +321,18 @@ impl Stripe {
     #[cold]
     #[inline(never)]
     fn leave_or_contend(&self, store: &Store<'_>) -> Reached<'_> {
-        let mailbox = self.mailbox.as_ref();
         // Loads are told under the lock. One that begins from here on can't know of this set yet.
         let leaves = || {
-            let mailbox = mailbox?;
-            (!self.loading.load(Ordering::Relaxed) && mailbox.leave(&self.marks, store)).then_some(())
+            let free = |mailbox: &Mailbox| !self.loading.load(Ordering::Relaxed) && mailbox.leave(&self.marks, store);
+            self.mailbox.as_ref().is_some_and(free)
         };
-        if leaves().is_some() {
+        if leaves() {
             return Reached::Left;
         }
         let mut left = false;
         let state = self.contend(SPINS, || {
-            left = leaves().is_some();
-            left.then_some(())
+            left = leaves();
+            left
         });
         match state {
             Some(state) => Reached::Lock(state),
@@ -344,7 +343,7 @@ impl Stripe {
 
     /// Looks for the lock again and again. Gives up as soon as `other` has done what it was wanted for.
     #[cold]
-    fn contend(&self, spins: usize, mut other: impl FnMut() -> Option<()>) -> Option<MutexGuard<'_, State>> {
+    fn contend(&self, spins: usize, mut other: impl FnMut() -> bool) -> Option<MutexGuard<'_, State>> {
         for _ in 0..spins {
             for _ in 0..PAUSES {
                 std::hint::spin_loop();
@@ -352,7 +351,7 @@ impl Stripe {
             if let Some(state) = self.state.try_lock() {
                 return Some(state);
             }
-            if other().is_some() {
+            if other() {
                 return None;
             }
         }
@@ -363,7 +362,7 @@ impl Stripe {
     /// lost the CPU, spinning is in vain.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4, || None));
+        let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4, || false));
         state.unwrap_or_else(|| self.state.lock())
     }
 }

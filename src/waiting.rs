@@ -38,7 +38,7 @@ impl Writer<'_, false> {
     /// Drops a set that has waited, the one that has waited longest where that is known, as there is no room for it, and the value that it
     /// was to replace.
     #[cold]
-    pub fn evict_first(&mut self) {
+    fn evict_first(&mut self) {
         if let Some(mailbox) = &self.stripe.mailbox {
             if let Some(lane) = self.stripe.marks.lanes().next() {
                 // SAFETY: it is marked, and the stripe's lock is held.
@@ -57,7 +57,7 @@ impl Writer<'_, false> {
         self.pending = Some(pending);
     }
 
-    pub fn evict_instead(&mut self, store: &Store<'_>) {
+    fn evict_instead(&mut self, store: &Store<'_>) {
         if let Some((place, offset, entry, header)) = self.find(store.hash, store.key) {
             self.stripe.index.remove(&mut self.core.index, place);
             self.kill(offset, entry, header, Cause::Evicted);
@@ -96,7 +96,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
     /// Completes the sets that have waited longest. False if there is one left of them, for which only the slow door can do
     /// something, or which has no room.
     #[inline(never)]
-    pub fn complete(&mut self, policy: &mut AnyPolicy, most: usize) -> bool {
+    fn complete(&mut self, policy: &mut AnyPolicy, most: usize) -> bool {
         if let Some(mailbox) = &self.stripe.mailbox {
             return self.collect(policy, mailbox);
         }
@@ -117,7 +117,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
     }
 
     /// Does what others have left in the mailbox. False as [`Writer::complete`] says.
-    pub fn collect(&mut self, policy: &mut AnyPolicy, mailbox: &Mailbox) -> bool {
+    fn collect(&mut self, policy: &mut AnyPolicy, mailbox: &Mailbox) -> bool {
         let lanes = self.stripe.marks.lanes();
         lanes.clone().for_each(|lane| mailbox.prefetch(lane));
         let mut all = true;
@@ -142,7 +142,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
     }
 
     #[inline]
-    pub fn complete_one(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
+    fn complete_one(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         if FAST {
             return self.try_set_now(policy, store);
         }
