@@ -1,17 +1,17 @@
 //! Reads that say more, sets of which more is said, and changes that depend on what is there.
 
-use super::basic::ttl_from;
+use super::cache::ttl_from;
 use super::{
     LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_VERSION, LARDER_REFRESH, LARDER_SET_ABSENT,
     LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache, LarderEntryInfo, LarderSetOptions,
     Out, Status, boundary, handle, key_bytes, value_bytes,
 };
-use crate::conditional::Ask;
-use crate::extra::MAX_TAGS;
-use crate::freshness::State;
-use crate::many::Keys;
-use crate::store::SetOptions;
-use crate::ttl::Ttl;
+use crate::cache::batch::Keys;
+use crate::cache::conditional::Ask;
+use crate::cache::ttl::Ttl;
+use crate::cache::write::SetOptions;
+use crate::entry::extension::MAX_TAGS;
+use crate::entry::freshness::State;
 use std::mem::size_of;
 use std::time::Duration;
 

@@ -4,12 +4,12 @@
 //! `call` the same operations with one pointer to a struct of words for the Go package,
 //! `many` many keys at a time, `conditional` what depends on what is there, `loads` loads and tags, `namespaces` those.
 
-mod basic;
-mod call;
+mod batch;
+mod cache;
 mod conditional;
 mod events;
+mod go;
 mod loads;
-mod many;
 mod namespaces;
 mod types;
 

@@ -4,7 +4,7 @@
 //! freed in any order.
 
 use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle};
-use crate::family::NamespaceOptions;
+use crate::cache::namespaces::NamespaceOptions;
 use std::ptr;
 
 /// Stores in *out a handle of the namespace with this name, of 1 to 255 bytes: a cache with entries, statistics and a policy of

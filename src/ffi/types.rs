@@ -2,12 +2,12 @@
 
 use super::LarderCache;
 use crate::cache::TryError;
+use crate::cache::namespaces::NamespaceOptions;
+use crate::cache::options::Options;
+use crate::cache::stats::Stats;
 use crate::error::Error;
-use crate::events::{Reason, Reasons};
-use crate::family::NamespaceOptions;
-use crate::options::Options;
 use crate::policy::Kind;
-use crate::stats::Stats;
+use crate::stripe::events::{Reason, Reasons};
 use std::time::Duration;
 
 /// What came of a call.

@@ -11,9 +11,9 @@
 
 use super::bucket::BUCKET_BYTES;
 use super::{BUCKETS_PER_PAGE, Index, IndexState, MIN_BUCKETS, NO_VACANCY, REACH, TAG_BITS};
-use crate::os::{HUGE, PAGE, Region};
-use crate::share::Share;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::memory::quota::Share;
+use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sys::os::{HUGE, PAGE, Region};
 use std::cell::Cell;
 
 /// The reserved address space of all the stripes' tables, interleaved so that a huge page serves all of them: stripe `s`

@@ -31,8 +31,8 @@ mod resize;
 pub use bucket::{Bucket, Slot, TAG_END, candidate, tag_of};
 pub use memory::IndexSpace;
 
-use crate::os::PAGE;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sys::os::PAGE;
 use bucket::{BUCKET_BYTES, SLOTS, TAG_BITS, Words, candidates, look};
 use std::cell::Cell;
 
@@ -138,7 +138,7 @@ impl Index {
     #[inline]
     pub fn prefetch(&self, hash: u64) -> &Bucket {
         let bucket = self.bucket(self.home(tag_of(hash)));
-        crate::entry::prefetch(bucket.as_ptr().cast());
+        crate::sys::prefetch::prefetch(bucket.as_ptr().cast());
         bucket
     }
 
@@ -501,8 +501,8 @@ pub struct Moving;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::share::Share;
-    use crate::space::Space;
+    use crate::memory::Space;
+    use crate::memory::quota::Share;
     use std::collections::BTreeMap;
 
     pub(super) fn setup(stripes: usize) -> (Share, IndexSpace) {

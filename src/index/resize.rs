@@ -21,9 +21,9 @@
 
 use super::bucket::{SLOTS, Slot};
 use super::{Index, IndexSpace, IndexState, MIN_BUCKETS, NO_VACANCY, Place, REACH, TAG_END, first_tag, home};
-use crate::os::PAGE;
-use crate::share::Share;
-use crate::sync::Ordering;
+use crate::memory::quota::Share;
+use crate::sys::atomic::Ordering;
+use crate::sys::os::PAGE;
 
 /// As REACH, for what is moved while the table shrinks: if it takes more, shrinking is given up.
 const NEAR: usize = 8;
@@ -347,9 +347,9 @@ mod tests {
     use crate::index::bucket::BUCKET_BYTES;
     use crate::index::tag_of;
     use crate::index::tests::{scramble, setup};
-    use crate::os::HUGE;
-    use crate::space::Space;
-    use crate::sync::AtomicBool;
+    use crate::memory::Space;
+    use crate::sys::atomic::AtomicBool;
+    use crate::sys::os::HUGE;
 
     #[test]
     fn grows_and_shrinks_in_place_and_loses_nothing() {

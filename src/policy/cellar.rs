@@ -22,8 +22,8 @@
 //!
 //! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
 
-use super::dated_ghost::DatedGhost;
-use super::watch::Watch;
+use super::aged_ghost::AgedGhost;
+use super::stagnation::Watch;
 use super::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
 
 const COLD: usize = 0;
@@ -52,8 +52,8 @@ const HOT_GHOST: f64 = 0.1;
 
 /// The policy of one stripe.
 pub struct Cellar {
-    cold_ghost: DatedGhost,
-    hot_ghost: DatedGhost,
+    cold_ghost: AgedGhost,
+    hot_ghost: AgedGhost,
     /// What the stripe may hold, about.
     entries: u64,
     /// Ticks at each insert, move and hot eviction.
@@ -90,8 +90,8 @@ impl Cellar {
     pub fn new(entries: u64) -> Cellar {
         let entries = entries.max(1);
         let mut cellar = Cellar {
-            cold_ghost: DatedGhost::new(part(entries, COLD_GHOST)),
-            hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
+            cold_ghost: AgedGhost::new(part(entries, COLD_GHOST)),
+            hot_ghost: AgedGhost::new(part(entries, HOT_GHOST)),
             entries,
             clock: 0,
             step_bits: 0,
@@ -320,9 +320,9 @@ impl Policy for Cellar {
 
     fn resize(&mut self, entries: u64) {
         let entries = entries.max(1);
-        self.cold_ghost = DatedGhost::new(0); // gives the old one's memory back before the new one is made
-        self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
-        self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
+        self.cold_ghost = AgedGhost::new(0); // gives the old one's memory back before the new one is made
+        self.cold_ghost = AgedGhost::new(part(entries, COLD_GHOST));
+        self.hot_ghost = AgedGhost::new(part(entries, HOT_GHOST));
         self.entries = entries;
         self.measure();
         self.watch.resize(entries);
@@ -336,7 +336,7 @@ impl Policy for Cellar {
 
     fn bytes_for(&self, entries: u64) -> u64 {
         let entries = entries.max(1);
-        DatedGhost::bytes_for(part(entries, COLD_GHOST)) + DatedGhost::bytes_for(part(entries, HOT_GHOST))
+        AgedGhost::bytes_for(part(entries, COLD_GHOST)) + AgedGhost::bytes_for(part(entries, HOT_GHOST))
     }
 }
 

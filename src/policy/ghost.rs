@@ -4,7 +4,7 @@
 //! 8,192th of the ghost's length. What is older than the length is as good as absent; what is put into a full set takes the
 //! oldest place. Four bytes each; a wrong "yes" comes about once in 8,000 questions (eight places, 2^16 fingerprints).
 
-use crate::os::{PAGE, Zeroed};
+use crate::sys::os::{PAGE, Zeroed};
 
 const WAYS: usize = 8;
 const STEPS: u64 = 8192;
@@ -82,7 +82,7 @@ impl Ghost {
     /// Starts loading the set of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        crate::entry::prefetch(self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast());
+        crate::sys::prefetch::prefetch(self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast());
     }
 
     /// Forgets all.

@@ -7,12 +7,12 @@
 //! To add one: implement [`Policy`] in a file of its own, and name it in [`Kind`] and in [`AnyPolicy`]. Nothing else knows
 //! policies by name.
 
+mod aged_ghost;
 mod cellar;
-mod dated_ghost;
 mod ghost;
 mod lru;
 mod s3fifo;
-mod watch;
+mod stagnation;
 
 use cellar::Cellar;
 use lru::Lru;

@@ -1,4 +1,4 @@
-//! `src/maintenance.rs`: whoever stores a deadline either sees that the background thread sleeps and wakes it, or the
+//! `src/cache/background.rs`: whoever stores a deadline either sees that the background thread sleeps and wakes it, or the
 //! thread sees the deadline before it sleeps; and whoever has memory faulted ahead is heard. loom reports a deadlock
 //! when the thread sleeps for ever.
 //!
@@ -151,7 +151,7 @@ fn is_heard(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "maintenance.rs",
+        "cache/background.rs",
         &[
             "fence(Ordering::SeqCst); if !WORK.load(Ordering::Relaxed) { start(); }",
             "HURRY.store(true, Ordering::SeqCst); start();",
@@ -163,7 +163,7 @@ fn the_model_is_a_copy() {
             "if WORK.load(Ordering::SeqCst) { TICK } else { IDLE }",
         ],
     );
-    larder_loom::mirrors("stripe.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
+    larder_loom::mirrors("stripe/mod.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! The one thread of the process that works in the background.
+//!
+//! It is started when there is something for it to do, has all signals blocked (so that none meant for the host program,
+//! Go's for example, is delivered on it), and sleeps otherwise. Three things are done here.
+//!
+//! * *Expiry.* Readers never return an expired entry, and drains pass it; this is for the memory. Each stripe whose earliest
+//!   deadline has passed is visited, in it the segments whose earliest deadline has passed, a bounded number of entries for
+//!   each time the lock is taken.
+//! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 200 microseconds, or 9 milliseconds where a
+//!   host has to find small pages for it. While a cache fills, this thread touches what it will need next, so that no set has to.
+//! * *Calm.* Readers that pay for fences of their own, since there were many scans, are told to stop when there are few (`barrier`).
+
+use crate::cache::Shared;
+use crate::stripe::expire::DEFER;
+use crate::stripe::tags::Pass;
+use crate::sync::epoch;
+use crate::sys::atomic::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
+use std::sync::{Arc, Once, Weak};
+use std::time::{Duration, Instant};
+
+/// How often the thread looks for what has expired. It is free after at most this and [`DEFER`], and what the sweep takes.
+/// Rarely rather than deferred for long: a part is walked once for all that expires between two looks, and looking for parts that
+/// are due costs a third of a millisecond for five million entries.
+const TICK: Duration = Duration::from_millis(300);
+/// How long the thread sleeps when there are no deadlines, if nobody wakes it.
+const IDLE: Duration = Duration::from_millis(600);
+/// Work done for each time a stripe's lock is taken, in the units of `sweep`: some 10 microseconds, less than the fast
+/// door spins for it.
+const BATCH: usize = 700;
+/// Pauses between two holds of a lock, some 0.8 microseconds: who spins for it, looks every half (see `Stripe::try_state`).
+const PAUSES: usize = 40;
+/// Holds after which the thread offers its processor, while it holds no lock. Else it would be taken from it when its time is over,
+/// which is likely to be in the middle of a hold, and whoever wants that stripe would wait until the thread has its turn again.
+const HOLDS: u32 = 32;
+
+static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static STARTED: Once = Once::new();
+/// There may be deadlines.
+static WORK: AtomicBool = AtomicBool::new(false);
+/// There is memory to fault ahead.
+static HURRY: AtomicBool = AtomicBool::new(false);
+
+/// Makes a cache known to the thread.
+pub fn register(shared: &Arc<Shared>) {
+    let mut caches = CACHES.lock();
+    caches.retain(|cache| cache.strong_count() > 0);
+    caches.push(Arc::downgrade(shared));
+}
+
+/// Says that an entry with a deadline has been stored.
+#[inline]
+pub fn wake() {
+    // Either this sees that the thread is going to sleep, or the thread sees the deadline before it does.
+    fence(Ordering::SeqCst);
+    if !WORK.load(Ordering::Relaxed) {
+        start();
+    }
+}
+
+/// Whether [`wake`] would have something to do, which the fast door can't.
+#[inline]
+pub fn asleep() -> bool {
+    !WORK.load(Ordering::Relaxed)
+}
+
+/// Says that memory should be faulted ahead.
+#[cold]
+pub fn wake_now() {
+    HURRY.store(true, Ordering::SeqCst);
+    start();
+}
+
+#[cold]
+fn start() {
+    WORK.store(true, Ordering::SeqCst);
+    STARTED.call_once(|| {
+        let _blocked = crate::sys::os::BlockSignals::new();
+        let spawned = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10).spawn(run);
+        // Without the thread everything still works; expired bytes are then found by drains only.
+        drop(spawned);
+    });
+    if let Some(thread) = THREAD.get() {
+        thread.unpark();
+    }
+}
+
+static THREAD: std::sync::OnceLock<std::thread::Thread> = std::sync::OnceLock::new();
+
+fn run() {
+    let _ = THREAD.set(std::thread::current());
+    let mut last = Instant::now();
+    loop {
+        let hurry = HURRY.swap(false, Ordering::SeqCst);
+        let sweep_due = last.elapsed() >= TICK;
+        if hurry || sweep_due {
+            if sweep_due {
+                last = Instant::now();
+                WORK.store(false, Ordering::SeqCst);
+                fence(Ordering::SeqCst);
+                epoch::calm();
+            }
+            let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
+            let mut more = false;
+            for cache in &caches {
+                // One that was closed meanwhile is held by this list alone.
+                if hurry && Arc::strong_count(cache) > 1 {
+                    more |= cache.fault_ahead();
+                }
+                if sweep_due && cache.wants_settling() {
+                    let mut pass = Pass::default();
+                    // Its memory should go when it is closed, not when all of it has been looked at.
+                    while Arc::strong_count(cache) > 1 && !cache.settle_tags(&mut pass) {}
+                }
+                if sweep_due && sweep(cache) {
+                    WORK.store(true, Ordering::Relaxed);
+                }
+            }
+            if more {
+                // A little at a time: what has expired is looked for all the same, and no cache waits until another is full.
+                HURRY.store(true, Ordering::SeqCst);
+            }
+        }
+        if HURRY.load(Ordering::SeqCst) {
+            continue;
+        }
+        // A set by the fast door may have seen the thread awake and published its deadline just after the sweep. That is
+        // why the long sleep has an end too.
+        let idle = if WORK.load(Ordering::SeqCst) { TICK } else { IDLE };
+        std::thread::park_timeout(idle.saturating_sub(last.elapsed()).max(Duration::from_millis(1)));
+    }
+}
+
+/// Removes what has expired in a cache. Returns whether there are deadlines left.
+pub fn sweep(shared: &Shared) -> bool {
+    let now = shared.clock.now();
+    let mut pending = false;
+    let mut held = 0u32;
+    for stripe in &shared.stripes {
+        if stripe.next_deadline.load(Ordering::Acquire) <= now.saturating_sub(DEFER) {
+            loop {
+                let mut state = stripe.state.lock();
+                let (mut writer, policy) = state.writer(shared, stripe);
+                // Else what waits, and has expired, would keep this stripe due. What has no room goes on waiting.
+                let _ = writer.complete_all(policy);
+                let done = writer.sweep(now, BATCH);
+                // To whoever waits for it: else this thread would have it again before they have woken up.
+                MutexGuard::unlock_fair(state);
+                if done {
+                    break;
+                }
+                held += 1;
+                if held.is_multiple_of(HOLDS) {
+                    std::thread::yield_now();
+                }
+                for _ in 0..PAUSES {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+        pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;
+    }
+    shared.space.reclaim();
+    pending
+}

@@ -1,0 +1,348 @@
+//! Draining: what becomes of the oldest entries when memory is short.
+//!
+//! The policy names a log, and says of the entry at its old end whether it stays (it is appended again) or goes. A set pays for
+//! what the stripe's last one appended, a bounded number of entries; who finds no room at all drains until a segment is free.
+
+use crate::entry::{Entry, Header};
+use crate::index::{Slot, tag_of};
+use crate::memory::NONE;
+use crate::policy::{self, Clock, Placement, Policy, Tails, Verdict};
+use crate::stripe::compact::Need;
+use crate::stripe::log::Log;
+use crate::stripe::{Cause, Writer};
+use crate::sys::atomic::Ordering;
+use crate::sys::prefetch::prefetch;
+
+/// Entries that one call drains at most while it pays what it owes.
+pub const MAX_DRAIN: usize = 64;
+/// Entries that are drained for each time the lock is taken when room is needed at once: some 100 microseconds.
+const MAX_HOLD: usize = 1024;
+/// Entries, of these, that it drains beyond what it owes (see `Space::lead`). With four, half of the entries were drained in
+/// bursts, before they could be looked at ahead: an evicting set of a large cache took 12 % longer.
+const MAX_EXTRA: usize = 1;
+/// Bytes that are owed before they are paid, in caches that aren't far from the CPU.
+const BATCH: i64 = 1 << 10;
+/// As [`MAX_DRAIN`], on the fast door.
+pub const MAX_FAST_DRAIN: usize = 16;
+/// What an attempt to give room came to.
+#[derive(PartialEq, Eq)]
+pub enum Given {
+    /// A segment, after a grace period.
+    Some,
+    /// Nothing yet: it takes more of the same.
+    More,
+    /// Nothing yet: it takes a segment whose grace period isn't over.
+    Waits,
+    /// Nothing: there is nothing left to drain.
+    Nothing,
+}
+
+/// What draining an entry came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drained {
+    /// It stays.
+    Kept,
+    /// It is gone.
+    Dropped,
+    /// There was none.
+    Nothing,
+    /// It is to be moved, to a segment whose grace period isn't over.
+    Waits,
+}
+
+/// What came of keeping an entry.
+#[derive(PartialEq, Eq)]
+pub enum Kept {
+    /// It stays.
+    Yes,
+    /// The fast door has left it to the slow one.
+    Left,
+    /// There is no room for it.
+    No,
+}
+
+/// An entry at the old end of a log.
+#[derive(Clone, Copy)]
+pub struct Tail<'a> {
+    id: u32,
+    /// Where it lies.
+    pub offset: u64,
+    entry: Entry<'a>,
+    header: Header,
+    /// Of its key.
+    pub hash: u64,
+    /// When it was appended, by the policy's clock.
+    stamp: u32,
+    /// Its size in what the policy weighs by.
+    weight: u32,
+}
+
+impl Tail<'_> {
+    /// As the policy sees it.
+    pub fn seen(&self) -> policy::Entry {
+        policy::Entry { hash: self.hash, bits: self.header.policy_bits(), size: self.weight, stamp: self.stamp }
+    }
+}
+
+/// The old ends of the logs, as the policy sees them.
+pub struct PolicyTails<'w, 'a, const FAST: bool> {
+    pub writer: &'w mut Writer<'a, FAST>,
+    pub clock: Clock,
+}
+
+impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
+    fn peek(&mut self, log: usize) -> Option<policy::Entry> {
+        self.writer.tail(log, self.clock.step_bits).map(|tail| tail.seen())
+    }
+
+    fn rotate(&mut self, log: usize, bits: u8) -> bool {
+        match self.writer.tail(log, self.clock.step_bits) {
+            Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }) == Kept::Yes,
+            None => false,
+        }
+    }
+}
+
+impl<'a, const FAST: bool> Writer<'a, FAST> {
+    /// The oldest live entry of a log. Dead ones before it are passed; expired ones are removed.
+    pub fn tail(&mut self, log: usize, step_bits: u32) -> Option<Tail<'a>> {
+        loop {
+            let id = self.core.logs[log & 1].tail;
+            if id == NONE {
+                return None;
+            }
+            if id != self.core.logs[log & 1].young.open && self.core.logs[log & 1].is_open(id) {
+                self.close(log, id);
+                continue;
+            }
+            let segment = self.shared.space.segment(id);
+            let cursor = self.core.logs[log & 1].cursor;
+            if cursor >= segment.used.load(Ordering::Relaxed) {
+                // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
+                debug_assert!(self.core.logs[log & 1].is_open(id) || FAST);
+                return None;
+            }
+            let offset = segment.start() + cursor;
+            if offset == self.core.newest {
+                return None;
+            }
+            let entry = self.entry(offset);
+            let header = entry.header();
+            if header.is_dead() {
+                if self.core.patience == 0 {
+                    return None;
+                }
+                self.core.patience -= 1;
+                self.core.logs[log & 1].cursor += header.size() as u64;
+                self.core.debt -= header.size() as i64;
+                continue;
+            }
+            let ahead = self.core.logs[log & 1].ahead;
+            let hash = if ahead.0 == offset { ahead.1 } else { self.shared.hasher.hash(entry.key(header)) };
+            if self.expired(entry, header) {
+                if let Some(cause) = self.take_gone(hash, offset, entry) {
+                    self.pass(log, header, entry);
+                    self.kill(offset, entry, header, cause);
+                } else if FAST {
+                    self.core.patience = 0;
+                    return None;
+                }
+                continue;
+            }
+            let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
+            let weight = self.weight(header.size());
+            return Some(Tail { id, offset, entry, header, hash, stamp, weight });
+        }
+    }
+
+    /// Moves the drain past the entry it stands at.
+    pub fn pass(&mut self, log: usize, header: Header, entry: Entry<'_>) {
+        let log = &mut self.core.logs[log & 1];
+        log.cursor += header.size() as u64;
+        if entry.run(header).is_none() {
+            self.core.debt -= header.size() as i64;
+        }
+    }
+
+    pub fn unindex(&mut self, hash: u64, offset: u64) {
+        self.stripe.index.remove_entry(&mut self.core.index, hash, offset);
+    }
+
+    /// Drains one entry as the policy says, or drops it in any case.
+    pub fn drain_one<P: Policy>(&mut self, policy: &mut P, drop: bool) -> Drained {
+        let sizes = self.sizes();
+        let first = policy.victim(&sizes);
+        let step_bits = policy.clock().step_bits;
+        let (log, tail) = match self.tail(first, step_bits) {
+            Some(tail) => (first, tail),
+            // There may be more behind the dead ones: the other log isn't to pay for it.
+            None if self.core.patience == 0 => return Drained::Nothing,
+            None => match self.tail(1 - first, step_bits) {
+                Some(tail) => (1 - first, tail),
+                None => return Drained::Nothing,
+            },
+        };
+        let verdict = if drop { Verdict::Drop } else { policy.tail(log, &tail.seen(), &sizes) };
+        if let Verdict::Keep { log: to, bits } = verdict {
+            match self.keep(policy.clock(), &tail, log, Placement { log: to, bits }) {
+                Kept::Yes => return Drained::Kept,
+                Kept::Left => return Drained::Nothing,
+                Kept::No => {}
+            }
+        }
+        self.pass(log, tail.header, tail.entry);
+        self.unindex(tail.hash, tail.offset);
+        self.kill(tail.offset, tail.entry, tail.header, Cause::Evicted);
+        Drained::Dropped
+    }
+
+    /// Moves the oldest entry of a log to the young end of one.
+    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> Kept {
+        let &Tail { id, offset, entry, header, hash, .. } = tail;
+        if FAST && !self.has_room(to.log, header.size() as u64, clock) {
+            self.leave(log, tail, to);
+            return Kept::Left;
+        }
+        if header.is_run() {
+            // Nothing to copy: the run itself goes to the other end.
+            let space = &self.shared.space;
+            let size = header.size() as u64;
+            // Where it goes the sweep may have been.
+            self.core.sweep.leaves(id, space.segment(id).newer.load(Ordering::Relaxed));
+            self.core.sweep.note(space.segment(id).min_deadline.load(Ordering::Relaxed));
+            let from = &mut self.core.logs[log & 1];
+            from.unlink(space, id);
+            from.live -= size;
+            from.entries -= 1;
+            space.segment(id).log.store(to.log as u32, Ordering::Relaxed);
+            space.segment(id).stamp.store(clock.time, Ordering::Relaxed);
+            let target = &mut self.core.logs[to.log & 1];
+            target.push(space, id);
+            target.live += size;
+            target.entries += 1;
+            entry.set_policy_bits(to.bits);
+            return Kept::Yes;
+        }
+        let Some(place) = self.stripe.index.place_of(&self.core.index, hash, offset) else {
+            // Lost from the index (see `Index::step`): it can only be dropped.
+            return Kept::No;
+        };
+        let Some(sequence) = self.hold(hash) else {
+            self.leave(log, tail, to);
+            return Kept::Left;
+        };
+        // As it is now: it may have been overwritten since it was judged.
+        let new = self.append_copy(clock, to, entry, entry.header());
+        if let Some(new) = new {
+            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
+        }
+        sequence.end();
+        if new.is_none() {
+            return Kept::No;
+        }
+        self.pass(log, header, entry);
+        self.core.tally.copied += header.size() as u64;
+        self.kill(offset, entry, header, Cause::Moved);
+        Kept::Yes
+    }
+
+    /// Whether enough is owed to be paid.
+    #[inline]
+    pub fn owes(&self) -> bool {
+        let batch = if self.shared.far { 0 } else { BATCH };
+        self.core.debt > batch - self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
+    }
+
+    /// Drains what is owed, a bounded number of entries. False if only the slow door can go on.
+    #[inline(never)]
+    pub fn pay<P: Policy>(&mut self, policy: &mut P) -> bool {
+        self.core.newest = self.core.last;
+        let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
+        self.core.patience = 4 * most;
+        let mut extra = MAX_EXTRA;
+        let mut stuck = false;
+        for _ in 0..most {
+            if self.core.debt <= 0 {
+                // A run at an old end gives no segment, and may be a quarter of the cache.
+                let gives_segments = |log: &Log| log.tail == NONE || !self.shared.space.is_run(log.tail);
+                if extra == 0
+                    || self.core.debt <= -self.shared.space.lead()
+                    || !self.core.logs.iter().all(gives_segments)
+                {
+                    break;
+                }
+                extra -= 1;
+            }
+            if self.core.deferred_len > 0 || self.core.patience == 0 {
+                break;
+            }
+            if matches!(self.make_some_room(policy, Need::Later), Drained::Nothing | Drained::Waits) {
+                stuck = self.core.source.0 != NONE && self.core.patience > 0;
+                break;
+            }
+        }
+        self.core.newest = 0;
+        self.core.patience = if FAST { 4 * MAX_FAST_DRAIN } else { usize::MAX };
+        !(FAST && stuck)
+    }
+
+    /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
+    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more. The hash that it takes
+    /// is kept for the drain, and each entry is looked at once.
+    pub fn look_ahead<P: Policy>(&mut self, policy: &P) {
+        for log in 0..2 {
+            let (tail, cursor) = (self.core.logs[log].tail, self.core.logs[log].cursor);
+            if tail == NONE {
+                continue;
+            }
+            let segment = self.shared.space.segment(tail);
+            let offset = segment.start() + cursor;
+            if offset == self.core.logs[log].ahead.0 || cursor + 8 >= segment.used.load(Ordering::Relaxed) {
+                continue;
+            }
+            let entry = self.entry(offset);
+            let header = entry.header();
+            prefetch(entry.address().wrapping_add(header.size()));
+            prefetch(entry.address().wrapping_add(header.size() + 64));
+            if !header.is_dead() {
+                let hash = self.shared.hasher.hash(entry.key(header));
+                self.core.logs[log].ahead = (offset, hash);
+                if self.shared.far {
+                    self.stripe.index.prefetch(hash);
+                    policy.prefetch(hash);
+                }
+            }
+        }
+    }
+
+    /// Drains until a segment has been given up, but not for long: the lock is wanted by others. `keeps` counts entries that
+    /// were kept instead, over the calls of one attempt.
+    pub fn give_room<P: Policy>(&mut self, policy: &mut P, keeps: &mut usize) -> Given {
+        let before = self.stripe.footprint.load(Ordering::Relaxed);
+        // Enough to compact a few segments of small entries; then they go without being asked about.
+        let most_keeps = (self.shared.space.segment_size() / 16) as usize;
+        for _ in 0..MAX_HOLD {
+            match self.make_some_room(policy, if *keeps > most_keeps { Need::Drop } else { Need::Now }) {
+                Drained::Kept => *keeps += 1,
+                Drained::Dropped => {}
+                Drained::Waits => return Given::Waits,
+                Drained::Nothing => {
+                    // Only open segments are left, drained to their ends.
+                    for log in 0..2 {
+                        let Log { young, filling, .. } = &self.core.logs[log];
+                        for id in [young.rest, young.open, filling.rest, filling.open] {
+                            self.close(log, id);
+                        }
+                    }
+                    let less = self.stripe.footprint.load(Ordering::Relaxed) < before;
+                    return if less { Given::Some } else { Given::Nothing };
+                }
+            }
+            if self.stripe.footprint.load(Ordering::Relaxed) < before {
+                self.core.debt = 0;
+                return Given::Some;
+            }
+        }
+        Given::More
+    }
+}

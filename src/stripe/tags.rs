@@ -1,0 +1,404 @@
+//! Tags: names that entries carry, by which all that carry one are invalidated at once.
+//!
+//! Nothing lists the entries of a tag. An entry keeps the hashes of its tags and a *stamp*: the count of invalidations when
+//! its value was obtained. Invalidating a tag raises the count and notes it beside the tag's hash in a table: O(1), and in
+//! effect when it returns, since whoever reads an entry with tags looks there whether one of them was invalidated after
+//! the entry's stamp. While nothing was invalidated, that look is one load.
+//!
+//! The table would grow with each tag that was ever invalidated. So a pass over the entries (`Cache::settle_tags`, by the
+//! background thread or when the table is full) removes those that are invalid, makes those stale that were invalidated softly, and then
+//! forgets all invalidations up to the count at which it began: whatever is still there is younger, or valid.
+//! A value obtained before that (`as_of` in the options of a set) can't be judged any more, and counts as invalidated.
+//!
+//! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance of 1 in 40 million.
+
+use crate::cache::background;
+use crate::cache::{Cache, Effort, Shared};
+use crate::entry::extension::Tags;
+use crate::entry::{Entry, Header};
+use crate::error::Error;
+use crate::index::TAG_END;
+use crate::sync::epoch::{self, Guard};
+use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::ptr;
+
+/// Tags in the first table.
+const FIRST: usize = 64;
+
+/// What an invalidation made of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judged {
+    /// No tag of it was invalidated.
+    Valid,
+    /// It is stale.
+    Stale,
+    /// It is gone.
+    Invalid,
+}
+
+/// A tag in the table: its hash (0: none), and the counts at which it was last invalidated, hard and softly.
+#[derive(Default)]
+struct Slot {
+    hash: AtomicU64,
+    hard: AtomicU64,
+    soft: AtomicU64,
+}
+
+type Table = Vec<Slot>;
+
+/// The invalidated tags of a cache.
+pub struct Invalidations {
+    /// Counts invalidations; also the stamp of new entries.
+    clock: AtomicU64,
+    /// Entries with an older stamp can't be judged: what was invalidated up to then is forgotten.
+    floor: AtomicU64,
+    /// Tags in the table. Written under `writer`.
+    used: AtomicUsize,
+    /// There was no memory for a tag.
+    short: AtomicBool,
+    table: AtomicPtr<Table>,
+    /// Tables that readers may still look at, with the epoch's stamp.
+    writer: Mutex<Vec<(u64, Box<Table>)>>,
+}
+
+fn fresh(len: usize) -> Box<Table> {
+    Box::new((0..len).map(|_| Slot::default()).collect())
+}
+
+/// A hash that isn't the mark of an empty slot.
+#[inline]
+fn proper(hash: u64) -> u64 {
+    hash.max(1)
+}
+
+/// The slot of a hash, or the empty one where it would be. Tables are at most half full.
+fn seek(table: &Table, hash: u64) -> Option<&Slot> {
+    let mask = table.len() - 1;
+    (0..table.len()).filter_map(|i| table.get((hash as usize).wrapping_add(i) & mask)).find(|slot| {
+        let found = slot.hash.load(Ordering::Acquire);
+        found == hash || found == 0
+    })
+}
+
+impl Invalidations {
+    /// None yet. Takes memory at the first.
+    pub fn new() -> Invalidations {
+        Invalidations {
+            clock: AtomicU64::new(1),
+            floor: AtomicU64::new(0),
+            used: AtomicUsize::new(0),
+            short: AtomicBool::new(false),
+            table: AtomicPtr::new(ptr::null_mut()),
+            writer: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The stamp for a value that is obtained from now on.
+    #[inline]
+    pub fn stamp(&self) -> u64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    /// Tags that are remembered.
+    pub fn len(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What became of an entry with these tags.
+    pub fn judge(&self, _guard: &Guard, tags: Tags<'_>) -> Judged {
+        if self.clock.load(Ordering::SeqCst) == tags.stamp {
+            return Judged::Valid;
+        }
+        if tags.stamp < self.floor.load(Ordering::Acquire) {
+            return Judged::Invalid;
+        }
+        let table = self.table.load(Ordering::Acquire);
+        if table.is_null() {
+            return Judged::Valid;
+        }
+        // SAFETY: tables are freed when a grace period has passed after they were replaced, and the guard was pinned
+        // before the pointer was read.
+        let table = unsafe { &*table };
+        let mut judged = Judged::Valid;
+        for &hash in tags.hashes {
+            let hash = proper(hash);
+            let Some(slot) = seek(table, hash) else { continue };
+            if slot.hash.load(Ordering::Acquire) != hash {
+                continue;
+            }
+            if slot.hard.load(Ordering::Acquire) > tags.stamp {
+                return Judged::Invalid;
+            }
+            if slot.soft.load(Ordering::Acquire) > tags.stamp {
+                judged = Judged::Stale;
+            }
+        }
+        // A pass may have forgotten, meanwhile, what this table didn't have any more.
+        if tags.stamp < self.floor.load(Ordering::Acquire) { Judged::Invalid } else { judged }
+    }
+
+    /// Invalidates a tag. `pay` agrees to (or, negative, is given back) bytes of memory. False if there is no memory: then
+    /// nothing is done, unless `must` says so; then everything with tags is invalidated, which is more than was asked for but
+    /// never less.
+    pub fn invalidate(&self, hash: u64, soft: bool, must: bool, mut pay: impl FnMut(i64) -> bool) -> bool {
+        let mut old = self.writer.lock();
+        self.free_old(&mut old, &mut pay);
+        let hash = proper(hash);
+        let at = self.clock.load(Ordering::Relaxed) + 1;
+        let note = |slot: &Slot| {
+            let which = if soft { &slot.soft } else { &slot.hard };
+            which.store(at, Ordering::Release);
+            slot.hash.store(hash, Ordering::Release);
+        };
+        let mut table = self.table.load(Ordering::Relaxed);
+        // SAFETY: only the holder of the lock replaces tables, and frees only replaced ones.
+        let known =
+            unsafe { table.as_ref() }.and_then(|table| seek(table, hash)).map(|slot| slot.hash.load(Ordering::Relaxed));
+        let ok = known == Some(hash) || self.grow(&mut table, &mut old, &mut pay);
+        if ok {
+            // SAFETY: as above; `grow` has made one if there was none.
+            if let Some(slot) = seek(unsafe { &*table }, hash) {
+                if slot.hash.load(Ordering::Relaxed) == 0 {
+                    self.used.fetch_add(1, Ordering::Relaxed);
+                }
+                note(slot);
+            }
+        } else if must {
+            self.floor.store(at, Ordering::Release);
+            self.short.store(true, Ordering::Relaxed);
+        } else {
+            return false;
+        }
+        // The tag is in the table before anyone can get the new stamp.
+        self.clock.store(at, Ordering::SeqCst);
+        ok
+    }
+
+    /// Makes sure that one more tag has room.
+    fn grow(
+        &self,
+        table: &mut *mut Table,
+        old: &mut Vec<(u64, Box<Table>)>,
+        pay: &mut impl FnMut(i64) -> bool,
+    ) -> bool {
+        // SAFETY: as in `invalidate`.
+        let len = unsafe { table.as_ref() }.map_or(0, Vec::len);
+        if (self.len() + 1) * 2 <= len {
+            return true;
+        }
+        let wanted = (len * 2).max(FIRST);
+        if !pay((wanted * size_of::<Slot>()) as i64) {
+            return false;
+        }
+        let next = fresh(wanted);
+        // SAFETY: as above.
+        for slot in unsafe { table.as_ref() }.into_iter().flatten() {
+            copy(slot, &next);
+        }
+        self.replace(next, old);
+        *table = self.table.load(Ordering::Relaxed);
+        true
+    }
+
+    fn replace(&self, next: Box<Table>, old: &mut Vec<(u64, Box<Table>)>) {
+        let before = self.table.swap(Box::into_raw(next), Ordering::AcqRel);
+        if !before.is_null() {
+            // SAFETY: made by Box::into_raw, and taken away by this call alone.
+            old.push((epoch::retire(), unsafe { Box::from_raw(before) }));
+        }
+    }
+
+    fn free_old(&self, old: &mut Vec<(u64, Box<Table>)>, pay: &mut impl FnMut(i64) -> bool) {
+        if !old.is_empty() {
+            let safe = epoch::safe_before();
+            old.retain(|(stamp, table)| {
+                let keep = *stamp >= safe;
+                if !keep {
+                    pay(-((table.len() * size_of::<Slot>()) as i64));
+                }
+                keep
+            });
+        }
+    }
+
+    /// Forgets what was invalidated up to `stamp`: no entry is left with an older one that isn't valid.
+    pub fn forget(&self, stamp: u64, mut pay: impl FnMut(i64) -> bool) {
+        let mut old = self.writer.lock();
+        self.free_old(&mut old, &mut pay);
+        let table = self.table.load(Ordering::Relaxed);
+        // SAFETY: as in `invalidate`.
+        let Some(table) = (unsafe { table.as_ref() }) else { return };
+        let later = |slot: &&Slot| slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp;
+        let keep = table.iter().filter(later).count();
+        let wanted = ((keep + 1) * 2).next_power_of_two().max(FIRST);
+        if !pay((wanted * size_of::<Slot>()) as i64) {
+            return;
+        }
+        let next = fresh(wanted);
+        table.iter().filter(later).for_each(|slot| copy(slot, &next));
+        // Whoever sees the smaller table sees the floor.
+        self.floor.fetch_max(stamp, Ordering::SeqCst);
+        self.used.store(keep, Ordering::Relaxed);
+        self.short.store(false, Ordering::Relaxed);
+        self.replace(next, &mut old);
+    }
+}
+
+fn copy(slot: &Slot, to: &Table) {
+    let hash = slot.hash.load(Ordering::Relaxed);
+    if hash == 0 {
+        return;
+    }
+    if let Some(target) = seek(to, hash) {
+        target.hard.store(slot.hard.load(Ordering::Relaxed), Ordering::Relaxed);
+        target.soft.store(slot.soft.load(Ordering::Relaxed), Ordering::Relaxed);
+        target.hash.store(hash, Ordering::Release);
+    }
+}
+
+impl Drop for Invalidations {
+    fn drop(&mut self) {
+        let table = *self.table.get_mut();
+        if !table.is_null() {
+            // SAFETY: made by Box::into_raw, and nobody looks at a cache that is being dropped.
+            drop(unsafe { Box::from_raw(table) });
+        }
+    }
+}
+
+/// How far a pass over the entries has come.
+#[derive(Default)]
+pub(crate) struct Pass {
+    stamp: Option<u64>,
+    stripe: usize,
+    tag: u32,
+}
+
+/// Index buckets visited for each time a stripe's lock is taken.
+const BATCH: usize = 64;
+/// How often an invalidation tries to make room for a larger table.
+const TRIES: usize = 100;
+/// Invalidated tags that are remembered before a pass over the entries: [`Cache::settle_tags`].
+const SETTLE_FROM: usize = 4096;
+
+impl Shared {
+    /// Whether an entry with an extension has a tag that was invalidated after it got it. Under the stripe's lock.
+    pub(crate) fn is_invalidated(&self, entry: Entry<'_>, header: Header) -> bool {
+        // Whoever holds a stripe's lock and asks is pinned already, so this never fails; on the fast door it must not register.
+        epoch::try_pin().is_some_and(|guard| self.judge(&guard, entry, header) == Judged::Invalid)
+    }
+
+    /// Whether it has one that was invalidated softly. Under the stripe's lock.
+    pub(crate) fn is_soft(&self, entry: Entry<'_>, header: Header) -> bool {
+        epoch::try_pin().is_some_and(|guard| self.judge(&guard, entry, header) == Judged::Stale)
+    }
+
+    /// What its tags make of an entry.
+    #[inline(never)]
+    pub(crate) fn judge(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> Judged {
+        let Some(tags) = entry.tags(header) else { return Judged::Valid };
+        let judged = self.invalidations.judge(guard, tags);
+        if judged != Judged::Invalid {
+            return judged;
+        }
+        // A pass may have judged the entry and given it a new stamp between the two looks.
+        entry.tags(header).map_or(Judged::Valid, |tags| self.invalidations.judge(guard, tags))
+    }
+
+    fn pay_for_tags(&self) -> impl FnMut(i64) -> bool + use<'_> {
+        |bytes| {
+            if bytes >= 0 {
+                self.space.reserve_bookkeeping(bytes as u64)
+            } else {
+                self.space.unreserve_bookkeeping(-bytes as u64);
+                true
+            }
+        }
+    }
+
+    /// Removes some of what was invalidated, and forgets the invalidations when it has seen all. Returns whether it has.
+    pub(crate) fn settle_tags(&self, pass: &mut Pass) -> bool {
+        let _guard = epoch::pin();
+        let stamp = *pass.stamp.get_or_insert_with(|| self.invalidations.stamp());
+        let Some(stripe) = self.stripes.get(pass.stripe) else {
+            self.invalidations.forget(stamp, self.pay_for_tags());
+            return true;
+        };
+        let mut state = stripe.state.lock();
+        let (mut writer, _) = state.writer(self, stripe);
+        for _ in 0..BATCH {
+            pass.tag = writer.settle(pass.tag, stamp);
+            if pass.tag >= TAG_END {
+                pass.tag = 0;
+                pass.stripe += 1;
+                break;
+            }
+        }
+        false
+    }
+
+    /// Whether it is time for [`Shared::settle_tags`].
+    pub(crate) fn wants_settling(&self) -> bool {
+        self.invalidations.len() >= SETTLE_FROM || self.invalidations.short.load(Ordering::Relaxed)
+    }
+}
+
+impl Cache {
+    /// Invalidates all entries that carry a tag and were stored before: none of them is served once this has returned. `soft`:
+    /// they are stale from then on instead. Takes the same time however many there are. In a full cache, entries are
+    /// evicted when there are more invalidated tags to remember than ever before (48 to 96 bytes for each); where nothing can
+    /// be evicted, all entries with tags are invalidated instead.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn invalidate_tag(&self, tag: &[u8], soft: bool) -> Result<(), Error> {
+        let (mut effort, mut wanted) = (Effort::default(), 0);
+        for tries in 1.. {
+            let done = self.with(|shared| {
+                let hash = shared.hasher.hash(tag);
+                let mut pay = shared.pay_for_tags();
+                let pay = |bytes: i64| {
+                    let paid = pay(bytes);
+                    wanted = if paid { 0 } else { bytes.unsigned_abs() };
+                    paid
+                };
+                let done = shared.invalidations.invalidate(hash, soft, tries == TRIES, pay);
+                if shared.wants_settling() {
+                    background::wake();
+                }
+                done || tries == TRIES
+            })?;
+            if done {
+                break;
+            }
+            if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
+                return Err(Error::Closed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where invalidations of tags stand: for [`SetOptions::as_of`](crate::SetOptions::as_of), taken before a value is fetched.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn stamp(&self) -> Result<u64, Error> {
+        let guard = epoch::pin();
+        Ok(self.shared(&guard)?.invalidations.stamp())
+    }
+
+    /// Removes now what invalidated tags have made invalid, and forgets the tags. The background thread does it when there
+    /// are thousands. Visits every entry.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn settle_tags(&self) -> Result<(), Error> {
+        let mut pass = Pass::default();
+        loop {
+            let guard = epoch::pin();
+            if self.shared(&guard)?.settle_tags(&mut pass) {
+                return Ok(());
+            }
+        }
+    }
+}
