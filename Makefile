@@ -22,8 +22,8 @@ NATIVE_LIBS := -lpthread -ldl -lm
 
 # The Go modules of this repository: the package, its satellites, the gateway, the benchmarks.
 GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod bench/go.mod))
-# Rust projects of their own, beside the crate.
-RUST_TOOLS := $(wildcard tests/*/Cargo.toml bench/*/Cargo.toml)
+# The one Rust project that isn't in the workspace (Cargo.toml says why).
+RUST_APART := --manifest-path bench/rust/Cargo.toml
 # go caches by source, and does not see that the archive under a package has changed.
 GO_TEST := $(GO) test -count=1 -timeout 5m
 
@@ -77,11 +77,10 @@ $(TARGET)/gateway: lib
 ## The parts of `make test`
 .PHONY: lint header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
 lint: ## Formatting, clippy, go vet: no warnings
-	$(CARGO) fmt --check
-	$(CARGO) clippy --quiet --all-targets -- -D warnings
-	@for tool in $(RUST_TOOLS); do echo "cargo fmt, clippy: $$tool"; \
-	    $(CARGO) fmt --check --manifest-path $$tool && \
-	    $(CARGO) clippy --quiet --all-targets --manifest-path $$tool --target-dir $(TARGET)/tools -- -D warnings || exit 1; done
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check $(RUST_APART)
+	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --all-targets $(RUST_APART) --target-dir $(TARGET)/bench-rust -- -D warnings
 	@unformatted=$$(gofmt -l $(GO_MODULES)); if [ -n "$$unformatted" ]; then echo "gofmt -l: $$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory lib
 	@for module in $(GO_MODULES); do echo "go vet: $$module"; (cd $$module && $(GO) vet ./...) || exit 1; done
@@ -97,15 +96,14 @@ test-rust: ## Unit, property and model tests, examples, documentation examples
 	$(CARGO) test
 
 test-loom: ## The protocols between threads, in every order that the model checker finds
-	$(CARGO) test --quiet --release --manifest-path tests/loom/Cargo.toml --target-dir $(TARGET)/tools
+	$(CARGO) test --quiet --release -p larder-loom
 
 test-stackdepth: ## The stack-depth check against fixtures that must fail it
-	$(CARGO) test --quiet --manifest-path tests/stackdepth/Cargo.toml --target-dir $(TARGET)/tools
+	$(CARGO) test --quiet -p larder-stackdepth
 
 # What is proven is the archive that Go links. When that fails, the shared library tells more: the same code, with line
 # tables that name the places in the source.
-STACK_DEPTH = $(CARGO) run --quiet --manifest-path tests/stackdepth/Cargo.toml --target-dir $(TARGET)/tools -- \
-              --fastcall go/internal/fastcall --lib
+STACK_DEPTH = $(CARGO) run --quiet -p larder-stackdepth -- --fastcall go/internal/fastcall --lib
 stack-depth: lib ## Prove that the fast-door functions fit the frame of the assembly
 	@$(STACK_DEPTH) $(ARCHIVE) > $(TARGET)/stack-depth.txt; status=$$?; \
 	if [ $$status -eq 0 ] || $(STACK_DEPTH) $(SHARED); then cat $(TARGET)/stack-depth.txt; fi; exit $$status
@@ -128,7 +126,7 @@ include tests/c/c.mk
 SOAK_BUDGETS ?= 1MiB 64MiB 1GiB
 soak-memory: ## Drive shifting loads and compare resident memory with the budget (SOAK_BUDGETS=, ARGS=)
 	@for budget in $(SOAK_BUDGETS); do \
-	    $(CARGO) run --quiet --release --manifest-path tests/soak/Cargo.toml --target-dir $(TARGET)/tools -- \
+	    $(CARGO) run --quiet --release -p larder-soak -- \
 	        --budget $$budget $(ARGS) || exit 1; echo; done
 
 FUZZ_TIME ?= 60s
@@ -167,8 +165,8 @@ uninstall: ## Remove what install put there
 ## Tidying
 .PHONY: fmt clean
 fmt: ## Format all Rust and Go code
-	$(CARGO) fmt
-	for tool in $(RUST_TOOLS); do $(CARGO) fmt --manifest-path $$tool; done
+	$(CARGO) fmt --all
+	$(CARGO) fmt $(RUST_APART)
 	gofmt -w $(GO_MODULES)
 
 clean: ## Remove everything that was built

@@ -51,6 +51,7 @@ pub struct Guard {
 }
 
 impl Epoch {
+    /// Epoch 1, and nobody pinned.
     pub fn new(fault: Fault) -> Epoch {
         let slot = || Slot { epoch: AtomicU64::new(0), claimed: AtomicBool::new(false) };
         Epoch { global: AtomicU64::new(1), slots: [slot(), slot()], high_water: AtomicUsize::new(0), fault }
