@@ -8,7 +8,7 @@
 //! remember the answer, has no place on the fast door's stack. Until then, and elsewhere, `bytes` does without.
 
 #[cfg(all(target_arch = "x86_64", not(larder_tsan), not(miri)))]
-mod avx {
+mod code {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Whether [`copy`] may be called. Relaxed: nothing else is published with it, and false is always right.
@@ -78,7 +78,7 @@ mod avx {
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(larder_tsan), not(miri))))]
-mod avx {
+mod code {
     pub fn prepare() {}
 
     #[inline(always)]
@@ -91,7 +91,7 @@ mod avx {
     pub unsafe fn copy(_from: *const u8, _to: *mut u8, _len: usize) {}
 }
 
-pub use avx::{copy, is_there, prepare};
+pub use code::{copy, is_there, prepare};
 
 /// The shortest copy that is done so. From here on it is the faster one.
 pub const LEAST: usize = 256;
