@@ -14,8 +14,9 @@ use crate::cache::Shared;
 use crate::stripe::expire::DEFER;
 use crate::stripe::tags::Pass;
 use crate::sync::epoch;
-use crate::sys::atomic::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
-use std::sync::{Arc, Once, Weak};
+use crate::sync::waker;
+use crate::sys::atomic::{Mutex, MutexGuard, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// How often the thread looks for what has expired. It is free after at most this and [`DEFER`], and what the sweep takes.
@@ -34,69 +35,33 @@ const PAUSES: usize = 40;
 const HOLDS: u32 = 32;
 
 static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
-static STARTED: Once = Once::new();
-/// There may be deadlines.
-static WORK: AtomicBool = AtomicBool::new(false);
-/// There is memory to fault ahead.
-static HURRY: AtomicBool = AtomicBool::new(false);
 
 /// Makes a cache known to the thread.
 pub fn register(shared: &Arc<Shared>) {
+    waker::register(start);
     let mut caches = CACHES.lock();
     caches.retain(|cache| cache.strong_count() > 0);
     caches.push(Arc::downgrade(shared));
 }
 
-/// Says that an entry with a deadline has been stored.
-#[inline]
-pub fn wake() {
-    // Either this sees that the thread is going to sleep, or the thread sees the deadline before it does.
-    fence(Ordering::SeqCst);
-    if !WORK.load(Ordering::Relaxed) {
-        start();
-    }
-}
-
-/// Whether [`wake`] would have something to do, which the fast door can't.
-#[inline]
-pub fn asleep() -> bool {
-    !WORK.load(Ordering::Relaxed)
-}
-
-/// Says that memory should be faulted ahead.
-#[cold]
-pub fn wake_now() {
-    HURRY.store(true, Ordering::SeqCst);
-    start();
-}
-
-#[cold]
+/// Starts the thread. Once (see [`waker`]).
 fn start() {
-    WORK.store(true, Ordering::SeqCst);
-    STARTED.call_once(|| {
-        let _blocked = crate::sys::os::BlockSignals::new();
-        let spawned = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10).spawn(run);
-        // Without the thread everything still works; expired bytes are then found by drains only.
-        drop(spawned);
-    });
-    if let Some(thread) = THREAD.get() {
-        thread.unpark();
-    }
+    let _blocked = crate::sys::os::BlockSignals::new();
+    let spawned = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10).spawn(run);
+    // Without the thread everything still works; expired bytes are then found by drains only.
+    drop(spawned);
 }
-
-static THREAD: std::sync::OnceLock<std::thread::Thread> = std::sync::OnceLock::new();
 
 fn run() {
-    let _ = THREAD.set(std::thread::current());
+    waker::attach();
     let mut last = Instant::now();
     loop {
-        let hurry = HURRY.swap(false, Ordering::SeqCst);
+        let hurry = waker::take_hurry();
         let sweep_due = last.elapsed() >= TICK;
         if hurry || sweep_due {
             if sweep_due {
                 last = Instant::now();
-                WORK.store(false, Ordering::SeqCst);
-                fence(Ordering::SeqCst);
+                waker::begin_look();
                 epoch::calm();
             }
             let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
@@ -112,21 +77,20 @@ fn run() {
                     while Arc::strong_count(cache) > 1 && !cache.settle_tags(&mut pass) {}
                 }
                 if sweep_due && sweep(cache) {
-                    WORK.store(true, Ordering::Relaxed);
+                    waker::stay_awake();
                 }
             }
             if more {
                 // A little at a time: what has expired is looked for all the same, and no cache waits until another is full.
-                HURRY.store(true, Ordering::SeqCst);
+                waker::hurry_on();
             }
         }
-        if HURRY.load(Ordering::SeqCst) {
+        if waker::hurries() {
             continue;
         }
         // A set by the fast door may have seen the thread awake and published its deadline just after the sweep. That is
         // why the long sleep has an end too.
-        let idle = if WORK.load(Ordering::SeqCst) { TICK } else { IDLE };
-        std::thread::park_timeout(idle.saturating_sub(last.elapsed()).max(Duration::from_millis(1)));
+        waker::sleep(TICK, IDLE, last.elapsed());
     }
 }
 

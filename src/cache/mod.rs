@@ -33,6 +33,7 @@ use crate::stripe::{Condition, Reached, Store, Stripe};
 use crate::sync::counters::{Counters, Handle};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::seqlock::Sequences;
+use crate::sync::waker;
 use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::sys::bytes::avx;
 use crate::sys::clock::Clock;
@@ -443,7 +444,7 @@ impl Cache {
         background::register(&shared);
         if shared.space.is_large() {
             // The first set would want the thread; to start it would cost that 100 microseconds.
-            background::wake_now();
+            waker::wake_now();
         }
         Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) }
     }
@@ -544,7 +545,7 @@ impl Cache {
         let hash = shared.hasher.hash(key);
         let (deadline, sliding) = shared.deadline(ttl, hash, false);
         // An extension would cost the fast door's stack more than it has.
-        if sliding.is_some() || deadline.is_some() && background::asleep() {
+        if sliding.is_some() || deadline.is_some() && waker::asleep() {
             return Err(TryError::Busy);
         }
         let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };

@@ -4,7 +4,6 @@
 //! (perhaps in another stripe), and it is tried again: `Cache::write` is that loop, and everything that stores by the slow
 //! door goes through it.
 
-use crate::cache::background;
 use crate::cache::ttl::{Ttl, millis};
 use crate::cache::{Cache, Effort, Shared};
 use crate::entry::extension::{Extra, MAX_TAGS, Tags};
@@ -14,6 +13,7 @@ use crate::policy::{AnyPolicy, Placement};
 use crate::stripe::events::Reason;
 use crate::stripe::{Condition, Store, Stored, Writer};
 use crate::sync::epoch::{self, Guard};
+use crate::sync::waker;
 use crate::sys::atomic::Ordering;
 use std::time::Duration;
 
@@ -189,12 +189,12 @@ impl Cache {
                 drop(state);
                 // After it: this set may be the one to say so, and the next that comes by here may be thousands away.
                 if shared.wants_ahead() {
-                    background::wake_now();
+                    waker::wake_now();
                 }
                 match done? {
                     Attempt::Done(done, deadline) => {
                         if deadline {
-                            background::wake();
+                            waker::wake();
                         }
                         return Ok(done);
                     }

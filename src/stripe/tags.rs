@@ -12,13 +12,13 @@
 //!
 //! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance of 1 in 40 million.
 
-use crate::cache::background;
 use crate::cache::{Cache, Effort, Shared};
 use crate::entry::extension::Tags;
 use crate::entry::{Entry, Header};
 use crate::error::Error;
 use crate::index::TAG_END;
 use crate::sync::epoch::{self, Guard};
+use crate::sync::waker;
 use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::ptr;
 
@@ -364,7 +364,7 @@ impl Cache {
                 };
                 let done = shared.invalidations.invalidate(hash, soft, tries == TRIES, pay);
                 if shared.wants_settling() {
-                    background::wake();
+                    waker::wake();
                 }
                 done || tries == TRIES
             })?;

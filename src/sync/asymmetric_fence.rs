@@ -15,7 +15,7 @@
 //!
 //! tests/loom/tests/barrier.rs tries every order of these. Where the system has no `membarrier` readers pay, and nothing changes.
 
-use crate::cache::background;
+use crate::sync::waker;
 use crate::sys::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
 use crate::sys::os;
 
@@ -138,7 +138,7 @@ impl Barrier {
         }
         self.scanners.switching.store(false, Ordering::Release);
         // It will have to be undone.
-        background::wake();
+        waker::wake();
     }
 
     fn fence_scanners(&self) {

@@ -173,7 +173,10 @@ fn clears(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
-    larder_loom::mirrors("stripe/deferred/write_buffer.rs", &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"]);
+    larder_loom::mirrors(
+        "stripe/deferred/write_buffer.rs",
+        &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"],
+    );
     larder_loom::mirrors(
         "stripe/complete.rs",
         &[
