@@ -48,21 +48,26 @@ test: ## Run every test, part by part, with a summary at the end
 .PHONY: build lib header
 build: lib $(TARGET)/gateway ## Build the libraries, the Go archive and the gateway
 
+# Where build.rs writes the headers, when it is to (the feature `header`).
+export LARDER_HEADER_DIR := $(abspath include)
+HEADERS := larder.h larder_go.h
+# Go's build sees only files below its own module, so it has copies.
+COPY_HEADERS = for header in $(HEADERS); do cmp -s include/$$header go/$$header || cp include/$$header go/$$header; done
+
 # Cargo decides whether anything is to be done. Only these two crate types, and optimised at link time: cargo leaves that
 # out, or puts bitcode into the archive, where a Rust library is made at the same time.
 .PHONY: cargo-build
 cargo-build:
-	@CARGO_PROFILE_RELEASE_LTO=fat $(CARGO) rustc --release --lib --crate-type staticlib,cdylib \
+	@CARGO_PROFILE_RELEASE_LTO=fat $(CARGO) rustc --release --lib --features header --crate-type staticlib,cdylib \
 	    -- -C link-arg=-Wl,-soname,liblarder.so.0
-	@cmp -s include/larder.h go/larder.h || cp include/larder.h go/larder.h
+	@$(COPY_HEADERS)
 
 $(STATIC) $(SHARED): cargo-build ;
 
-# Go's build sees only files below its own module, so it has a copy.
-header: ## Write include/larder.h anew from src/ffi (every cargo build does it when src/ffi has changed)
-	@touch build.rs
-	@$(CARGO) check --quiet --lib
-	@cmp -s include/larder.h go/larder.h || cp include/larder.h go/larder.h
+# In release, where `make lib` needs the generator too. Cargo decides whether anything is to be done.
+header: ## Write include/larder.h and larder_go.h anew from src/ffi
+	@$(CARGO) check --quiet --release --lib --features header
+	@$(COPY_HEADERS)
 
 lib: $(ARCHIVE) ## Build the archive that the Go package links
 $(ARCHIVE): $(STATIC) scripts/relocatable.sh
@@ -79,7 +84,7 @@ $(TARGET)/gateway: lib
 lint: ## Formatting, clippy, go vet: no warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check $(RUST_APART)
-	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --release --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --quiet --all-targets $(RUST_APART) --target-dir $(TARGET)/bench-rust -- -D warnings
 	@unformatted=$$(gofmt -l $(GO_MODULES)); if [ -n "$$unformatted" ]; then echo "gofmt -l: $$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory lib
@@ -87,10 +92,11 @@ lint: ## Formatting, clippy, go vet: no warnings
 
 # The build has just written the header. If it now differs from the one in the index although nothing that it is made of
 # does, a stale or hand-edited one was committed.
-HEADER_SOURCES := src/ffi cbindgen.toml build.rs Cargo.toml
-header-check: header ## Fail when the committed header is not what src/ffi says
-	@if git diff --quiet -- $(HEADER_SOURCES) && ! git --no-pager diff --exit-code -- include/larder.h go/larder.h; then \
-	    echo "include/larder.h was stale: commit what 'make header' wrote"; exit 1; fi
+HEADER_SOURCES := src/ffi cbindgen.toml build.rs build Cargo.toml
+header-check: header ## Fail when the committed headers are not what src/ffi says
+	@if git diff --quiet -- $(HEADER_SOURCES) && \
+	    ! git --no-pager diff --exit-code -- $(HEADERS:%=include/%) $(HEADERS:%=go/%); then \
+	    echo "the headers were stale: commit what 'make header' wrote"; exit 1; fi
 
 test-rust: ## Unit, property and model tests, examples, documentation examples
 	$(CARGO) test

@@ -3,7 +3,7 @@ package larder
 // The slow door, and the only file of this package that calls C.
 
 /*
-#include "larder.h"
+#include "larder_go.h"
 
 // Untyped parameters: see rule 5 of the type call.
 static inline size_t go_larder_get(void *call) { return larder_call_get(call); }

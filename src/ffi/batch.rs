@@ -182,7 +182,11 @@ pub unsafe extern "C" fn larder_fast_get_many(many: *mut LarderMany) -> usize {
     status as usize
 }
 
-/// As larder_fast_get_many, by the slow door; also for C programs. LARDER_INVALID_ARGUMENT when a required pointer is NULL.
+/// Gets the next group of keys. Each key's outcome is in `out_status`, its value in `buf`, and where it ends in `out_ends`.
+///
+/// Status: LARDER_OK when `done` has moved on; LARDER_BUFFER_TOO_SMALL when the next value needs `need` bytes of room behind
+/// `used`: give a larger `buf` (with the bytes that are in it) or take out what it holds, and repeat the call;
+/// LARDER_INVALID_ARGUMENT when a required pointer is NULL; LARDER_CLOSED.
 ///
 /// # Safety
 /// The struct's pointers are NULL or valid for their lengths.
@@ -244,7 +248,9 @@ pub unsafe extern "C" fn larder_fast_set_many(many: *mut LarderMany) -> usize {
     Status::LARDER_OK as usize
 }
 
-/// As larder_fast_set_many, by the slow door; also for C programs.
+/// Stores the next group of keys. Each key's outcome, as of larder_set or larder_set_ttl, is in `out_status`.
+///
+/// Status: LARDER_OK when `done` has moved on; LARDER_INVALID_ARGUMENT when a required pointer is NULL; LARDER_CLOSED.
 ///
 /// # Safety
 /// As larder_get_many.
@@ -307,7 +313,9 @@ pub unsafe extern "C" fn larder_fast_delete_many(many: *mut LarderMany) -> usize
     Status::LARDER_OK as usize
 }
 
-/// As larder_fast_delete_many, by the slow door; also for C programs.
+/// Deletes the next group of keys; `out_status` has LARDER_OK or LARDER_NOT_FOUND for each.
+///
+/// Status: as larder_set_many.
 ///
 /// # Safety
 /// As larder_get_many.

@@ -132,8 +132,8 @@ pub unsafe extern "C" fn larder_free(cache: *mut LarderCache) {
 
 /// Copies the value of a key to `buf` and stores its length in *value_len.
 ///
-/// Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is what is needed, and
-/// what `buf` holds is of no meaning; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
+/// Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is the length
+/// required; the contents of `buf` are unspecified; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
 /// LARDER_INVALID_ARGUMENT, LARDER_CLOSED. *value_len is 0 unless said otherwise; value_len may be NULL.
 ///
 /// # Safety
@@ -404,7 +404,7 @@ pub unsafe extern "C" fn larder_view(
     })
 }
 
-/// Gives a view back and sets it to zero. A zero view and NULL are fine.
+/// Gives a view back and sets it to zero. A zero view and NULL are fine; a copy of a view that was given back is not.
 ///
 /// # Safety
 /// `view` is NULL, zero, or from larder_view and not yet released (nor a copy of it).

@@ -21,7 +21,7 @@ pub enum Status {
     LARDER_NOT_FOUND = 1,
     /// The buffer is too small; the length needed was stored, and nothing else written.
     LARDER_BUFFER_TOO_SMALL = 2,
-    /// Only from larder_fast_*: repeat the call by its larder_call_* twin.
+    /// Only for larder's Go package (larder_fast_*: repeat the call by its larder_call_* twin).
     LARDER_BUSY = 3,
     /// larder_add: the key has a value.
     LARDER_EXISTS = 4,
@@ -41,13 +41,13 @@ pub enum Status {
     LARDER_OUT_OF_MEMORY = 20,
     /// Everything that could be evicted is being read or held by views.
     LARDER_FULL = 21,
-    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
-    LARDER_NOT_A_NUMBER = 24,
     /// A defect in larder was caught. The cache has closed itself.
     LARDER_PANIC = 22,
     /// Not supported on this system.
     #[allow(dead_code, reason = "for systems to come; the number is part of the ABI")]
     LARDER_UNSUPPORTED = 23,
+    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
+    LARDER_NOT_A_NUMBER = 24,
 }
 
 impl From<Error> for Status {
@@ -349,7 +349,7 @@ pub const LARDER_GET_VERSION: u64 = 2;
 pub const LARDER_FRESH: u64 = 0;
 /// State: stale, and somebody else refreshes it (or LARDER_GET_LEASE was not asked for).
 pub const LARDER_STALE: u64 = 1;
-/// State: stale, and the caller has the lease, for 10 seconds: he should refresh it.
+/// State: stale, and the caller has the lease, for 10 seconds: the caller should refresh it.
 pub const LARDER_REFRESH: u64 = 2;
 /// State: a negative entry.
 pub const LARDER_ABSENT: u64 = 3;

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "helpers.h"
+#include "larder_go.h"
 
 #define MAX_KEY 65536u
 #define HOUR ((uint64_t)3600 * 1000)
