@@ -84,6 +84,9 @@ typedef struct larder_cache larder_cache;
 // Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an absent entry is LARDER_OK.
 #define LARDER_CALL_STATE 2
 
+// Flag of larder_call_get: as LARDER_GET_QUIET. Not for larder_fast_get, which doesn't look at it.
+#define LARDER_CALL_QUIET 4
+
 // Flag of larder_set_options: `ttl_ms` counts instead of the cache's default.
 #define LARDER_SET_TTL 1
 
@@ -101,6 +104,10 @@ typedef struct larder_cache larder_cache;
 
 // Flag of larder_get_with: tell the version. An entry without one is written again with one.
 #define LARDER_GET_VERSION 2
+
+// Flag of larder_get_with: only look. It counts neither as hit nor as miss, is no use in the policy's eyes, and puts no
+// sliding deadline off. Not together with LARDER_GET_VERSION.
+#define LARDER_GET_QUIET 4
 
 // State of an entry: it is not stale.
 #define LARDER_FRESH 0
@@ -413,7 +420,8 @@ larder_status larder_close(const larder_cache *cache);
 // `cache` is NULL or a handle that wasn't freed.
 void larder_free(larder_cache *cache);
 
-// Copies the value of a key to `buf` and stores its length in *value_len.
+// Copies the value of a key to `buf` and stores its length in *value_len. `buf` must not overlap the key, which may be
+// compared again when the value was overwritten while it was copied.
 //
 // Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is what is needed, and
 // what `buf` holds is of no meaning; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
@@ -643,7 +651,8 @@ larder_status larder_set_with(const larder_cache *cache,
                               const struct larder_set_options *options);
 
 // As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A negative entry is LARDER_OK too,
-// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*.
+// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*. `buf` must not
+// overlap the key.
 //
 // Status: as larder_get; with LARDER_GET_VERSION also as larder_set.
 //

@@ -65,7 +65,7 @@ impl Cache {
         if ask.version {
             return self.read_versioned(key, ask, f);
         }
-        self.read_any(key, ask.lease, f)
+        self.read_any(key, ask.lease, true, f)
     }
 
     fn read_versioned<T, E>(

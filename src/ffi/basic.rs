@@ -130,7 +130,8 @@ pub unsafe extern "C" fn larder_free(cache: *mut LarderCache) {
     }
 }
 
-/// Copies the value of a key to `buf` and stores its length in *value_len.
+/// Copies the value of a key to `buf` and stores its length in *value_len. `buf` must not overlap the key, which may be
+/// compared again when the value was overwritten while it was copied.
 ///
 /// Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is what is needed, and
 /// what `buf` holds is of no meaning; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,

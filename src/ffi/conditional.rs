@@ -2,11 +2,12 @@
 
 use super::basic::ttl_from;
 use super::{
-    LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_VERSION, LARDER_REFRESH, LARDER_SET_ABSENT,
-    LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache, LarderEntryInfo, LarderSetOptions,
-    Out, Status, boundary, handle, key_bytes, value_bytes,
+    LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_QUIET, LARDER_GET_VERSION, LARDER_REFRESH,
+    LARDER_SET_ABSENT, LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache,
+    LarderEntryInfo, LarderSetOptions, Out, Status, boundary, handle, key_bytes, value_bytes,
 };
 use crate::conditional::Ask;
+use crate::entry::Value;
 use crate::extra::MAX_TAGS;
 use crate::freshness::State;
 use crate::many::Keys;
@@ -102,7 +103,8 @@ pub unsafe extern "C" fn larder_set_with(
 }
 
 /// As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A negative entry is LARDER_OK too,
-/// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*.
+/// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*. `buf` must not
+/// overlap the key.
 ///
 /// Status: as larder_get; with LARDER_GET_VERSION also as larder_set.
 ///
@@ -129,14 +131,21 @@ pub unsafe extern "C" fn larder_get_with(
         if info.is_null() || unsafe { (*info).struct_size } != size_of::<LarderEntryInfo>() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
-        if flags & !(LARDER_GET_LEASE | LARDER_GET_VERSION) != 0 || buf.is_null() && buf_len > 0 {
+        const KNOWN: u64 = LARDER_GET_LEASE | LARDER_GET_VERSION | LARDER_GET_QUIET;
+        const BOTH: u64 = LARDER_GET_QUIET | LARDER_GET_VERSION;
+        if flags & !KNOWN != 0 || flags & BOTH == BOTH || buf.is_null() && buf_len > 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
         let ask = Ask { lease: flags & LARDER_GET_LEASE != 0, version: flags & LARDER_GET_VERSION != 0 };
         // SAFETY: passed on to the caller.
-        let found = cache.0.read_with(key, ask, |value| unsafe { out.take(value) })?;
+        let take = |value: Value<'_>| unsafe { out.take(value) };
+        let found = if flags & LARDER_GET_QUIET != 0 {
+            cache.0.read_any(key, ask.lease, false, take)?
+        } else {
+            cache.0.read_with(key, ask, take)?
+        };
         let Some((taken, told)) = found else {
             // A try that was overtaken may have told a length.
             out.tell(0);

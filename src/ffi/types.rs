@@ -308,6 +308,9 @@ pub const LARDER_CALL_TTL: u64 = 1;
 /// Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an absent entry is LARDER_OK.
 pub const LARDER_CALL_STATE: u64 = 2;
 
+/// Flag of larder_call_get: as LARDER_GET_QUIET. Not for larder_fast_get, which doesn't look at it.
+pub const LARDER_CALL_QUIET: u64 = 4;
+
 /// Flag of larder_set_options: `ttl_ms` counts instead of the cache's default.
 pub const LARDER_SET_TTL: u64 = 1;
 /// Flag of larder_set_options: each read puts the deadline off to the time to live from then.
@@ -344,6 +347,9 @@ pub struct LarderSetOptions {
 pub const LARDER_GET_LEASE: u64 = 1;
 /// Flag of larder_get_with: tell the version. An entry without one is written again with one.
 pub const LARDER_GET_VERSION: u64 = 2;
+/// Flag of larder_get_with: only look. It counts neither as hit nor as miss, is no use in the policy's eyes, and puts no
+/// sliding deadline off. Not together with LARDER_GET_VERSION.
+pub const LARDER_GET_QUIET: u64 = 4;
 
 /// State of an entry: it is not stale.
 pub const LARDER_FRESH: u64 = 0;
