@@ -719,6 +719,15 @@ larder_status larder_increment(const larder_cache *cache,
                                const struct larder_set_options *options,
                                int64_t *sum);
 
+// Gives the lease of a stale entry back, which larder_get_with told the caller he had, if he won't refresh it after all: the
+// next one who asks for it gets it. LARDER_OK, LARDER_NOT_FOUND, or as larder_get.
+//
+// # Safety
+// The pointers are NULL or valid for their lengths.
+larder_status larder_release_lease(const larder_cache *cache,
+                                   const uint8_t *key,
+                                   size_t key_len);
+
 // Makes an entry stale at once: who reads it next by larder_get_with with LARDER_GET_LEASE is asked to refresh it. LARDER_OK,
 // LARDER_NOT_FOUND, or as larder_set.
 //

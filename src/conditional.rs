@@ -206,6 +206,22 @@ impl Cache {
         })
     }
 
+    /// Gives the lease of a stale entry back, for who took it with [`Ask::lease`] and will not refresh it after all: the next
+    /// one who asks gets it. False if there is no entry with a lease.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn release_lease(&self, key: &[u8]) -> Result<bool, Error> {
+        self.settled(key, |guard, shared, hash, drops| {
+            let found = shared.patiently(hash, drops, || {
+                shared.try_find::<true, _>(guard, hash, key, |entry, header| {
+                    entry.stale_word(header).map(|word| freshness::give_back(word, shared.clock.now()))
+                })
+            })?;
+            Some(matches!(found, Some((Some(()), ..))))
+        })
+    }
+
     /// Makes an entry stale at once: who reads it next by [`Cache::get_with`] is asked to refresh it. False if there is none.
     /// An entry that could not become stale is written again.
     ///

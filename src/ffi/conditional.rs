@@ -282,6 +282,22 @@ pub unsafe extern "C" fn larder_increment(
     })
 }
 
+/// Gives the lease of a stale entry back, which larder_get_with told the caller he had, if he won't refresh it after all: the
+/// next one who asks for it gets it. LARDER_OK, LARDER_NOT_FOUND, or as larder_get.
+///
+/// # Safety
+/// The pointers are NULL or valid for their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_release_lease(cache: *const LarderCache, key: *const u8, key_len: usize) -> Status {
+    // SAFETY: passed on to the caller.
+    let cache = unsafe { handle(cache) };
+    boundary(cache.as_ref().ok().copied(), || {
+        // SAFETY: passed on to the caller.
+        let key = unsafe { key_bytes(key, key_len) }?;
+        if cache?.0.release_lease(key)? { Ok(()) } else { Err(Status::LARDER_NOT_FOUND) }
+    })
+}
+
 /// Makes an entry stale at once: who reads it next by larder_get_with with LARDER_GET_LEASE is asked to refresh it. LARDER_OK,
 /// LARDER_NOT_FOUND, or as larder_set.
 ///
