@@ -35,6 +35,7 @@ fn main() {
         .with_src(root.join("src/ffi/conditional.rs"))
         .with_src(root.join("src/ffi/loads.rs"))
         .with_src(root.join("src/ffi/namespaces.rs"))
+        .with_src(root.join("src/ffi/clock.rs"))
         .generate()
         .expect("src/ffi is what cbindgen understands");
     let mut header = Vec::new();

@@ -171,6 +171,10 @@ typedef int32_t larder_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// A clock that stands still until it is told to move; see `clock` of larder_options. Of any number of caches at once. Its
+// functions may be called by any thread.
+typedef struct larder_mock_clock larder_mock_clock;
+
 // How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes; the rest is optional.
 typedef struct larder_options {
   // sizeof(larder_options).
@@ -200,6 +204,9 @@ typedef struct larder_options {
   uint64_t event_bytes;
   // LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected. Only with event_bytes.
   uint64_t events;
+  // The clock that times to live go by, for tests: from larder_mock_clock_new, which may be freed before the cache is. NULL
+  // for the system's, CLOCK_MONOTONIC_COARSE: it stands still while the system is suspended.
+  const struct larder_mock_clock *clock;
 } larder_options;
 
 // What a cache did and holds. Set struct_size to sizeof(larder_stats_t) before the call.
@@ -400,7 +407,7 @@ const char *larder_status_message(int32_t status);
 // 64 MiB or more, 4 to 18 MiB at once.
 //
 // # Safety
-// `options` and `out` are NULL or valid.
+// `options` and `out` are NULL or valid; so is the clock in the options.
 larder_status larder_new(const struct larder_options *options,
                          larder_cache **out);
 
@@ -828,6 +835,35 @@ larder_status larder_namespace_next(const larder_cache *cache,
                                     size_t buf_len,
                                     size_t *len,
                                     larder_cache **out);
+
+// Makes a clock that stands at 0. Free it with larder_mock_clock_free. Never NULL.
+struct larder_mock_clock *larder_mock_clock_new(void);
+
+// Frees a clock. NULL is fine. Caches made with it keep what it counts in: for them time stands still from then on.
+//
+// # Safety
+// `clock` is NULL or was not freed.
+void larder_mock_clock_free(struct larder_mock_clock *clock);
+
+// Moves a clock forward by so many milliseconds. NULL is fine.
+//
+// # Safety
+// `clock` is NULL or was not freed.
+void larder_mock_clock_advance(const struct larder_mock_clock *clock,
+                               uint64_t millis);
+
+// Moves a clock to so many milliseconds, unless it is beyond that already: it never goes back. NULL is fine.
+//
+// # Safety
+// `clock` is NULL or was not freed.
+void larder_mock_clock_set(const struct larder_mock_clock *clock,
+                           uint64_t millis);
+
+// Where a clock stands, in milliseconds; 0 for NULL.
+//
+// # Safety
+// `clock` is NULL or was not freed.
+uint64_t larder_mock_clock_now(const struct larder_mock_clock *clock);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -61,7 +61,7 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
 /// 64 MiB or more, 4 to 18 MiB at once.
 ///
 /// # Safety
-/// `options` and `out` are NULL or valid.
+/// `options` and `out` are NULL or valid; so is the clock in the options.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mut LarderCache) -> Status {
     boundary(None, || {
@@ -81,13 +81,15 @@ pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mu
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         let mut known = std::mem::MaybeUninit::<LarderOptions>::zeroed();
-        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of integers: all bytes are
-        // values of it.
+        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of integers and a pointer:
+        // all bytes are values of it.
         let known = unsafe {
             ptr::copy_nonoverlapping(options.cast::<u8>(), known.as_mut_ptr().cast::<u8>(), size);
             known.assume_init()
         };
-        let cache = into_handle(Arc::new(Cache::new(known.to_options()?)?));
+        // SAFETY: passed on to the caller.
+        let options = unsafe { known.to_options() }?;
+        let cache = into_handle(Arc::new(Cache::new(options)?));
         // SAFETY: as above.
         unsafe { out.write(cache) };
         Ok(())

@@ -1,11 +1,12 @@
 //! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results become statuses.
 //!
 //! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` and `events` have what C programs use,
-//! `call` the same operations with one pointer to a struct of words for the Go package,
+//! `clock` time that stands still, `call` the same operations with one pointer to a struct of words for the Go package,
 //! `many` many keys at a time, `conditional` what depends on what is there, `loads` loads and tags, `namespaces` those.
 
 mod basic;
 mod call;
+mod clock;
 mod conditional;
 mod events;
 mod loads;
@@ -13,6 +14,7 @@ mod many;
 mod namespaces;
 mod types;
 
+pub use clock::LarderMockClock;
 pub use types::*;
 
 use crate::cache::Cache;

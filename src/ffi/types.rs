@@ -1,7 +1,8 @@
 //! What crosses the boundary: statuses and structs.
 
-use super::LarderCache;
+use super::{LarderCache, LarderMockClock};
 use crate::cache::TryError;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::events::{Reason, Reasons};
 use crate::family::NamespaceOptions;
@@ -150,13 +151,18 @@ pub struct LarderOptions {
     pub event_bytes: u64,
     /// LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected. Only with event_bytes.
     pub events: u64,
+    /// The clock that times to live go by, for tests: from larder_mock_clock_new, which may be freed before the cache is. NULL
+    /// for the system's, CLOCK_MONOTONIC_COARSE: it stands still while the system is suspended.
+    pub clock: *const LarderMockClock,
 }
 
 /// Bytes of the first larder_options, before ttl_jitter was added to it: programs that were built then may go on.
 pub(super) const FIRST_OPTIONS: usize = std::mem::offset_of!(LarderOptions, ttl_jitter);
 
 impl LarderOptions {
-    pub(super) fn to_options(self) -> Result<Options, Status> {
+    /// # Safety
+    /// `clock` is NULL or valid.
+    pub(super) unsafe fn to_options(self) -> Result<Options, Status> {
         let policy = policy(self.policy)?;
         if self.flags != 0 || self.reserved != 0 || self.sliding > 1 || self.events != 0 && self.event_bytes == 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
@@ -174,6 +180,8 @@ impl LarderOptions {
             sliding: self.sliding == 1,
             event_bytes: self.event_bytes,
             events,
+            // SAFETY: not null, so a clock that wasn't freed, as who made the options promises.
+            clock: unsafe { self.clock.as_ref() }.map_or(Clock::Coarse, |clock| Clock::Mock(clock.0.clone())),
             ..Options::new(self.max_bytes)
         })
     }
