@@ -400,6 +400,10 @@ const char *larder_version(void);
 // Returns a sentence about a status. Static; never NULL, whatever the number.
 const char *larder_status_message(int32_t status);
 
+// Returns what was wrong with an option, and which range it has, after LARDER_INVALID_ARGUMENT from larder_new, larder_resize or
+// larder_namespace; "" if they were never wrong on this thread, or a pointer was. Valid on this thread until the next such call.
+const char *larder_invalid_option(void);
+
 // Makes a cache and stores its handle in *out. Free it with larder_free.
 //
 // Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),

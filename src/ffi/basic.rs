@@ -2,8 +2,8 @@
 
 use super::types::FIRST_OPTIONS;
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary, handle, into_handle,
-    key_bytes, value_bytes,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, NOTED, Out, Status, boundary, handle,
+    into_handle, key_bytes, note, value_bytes,
 };
 use crate::cache::Cache;
 use crate::iterate::Cursor;
@@ -54,6 +54,13 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
     text.as_ptr()
 }
 
+/// Returns what was wrong with an option, and which range it has, after LARDER_INVALID_ARGUMENT from larder_new, larder_resize or
+/// larder_namespace; "" if they were never wrong on this thread, or a pointer was. Valid on this thread until the next such call.
+#[unsafe(no_mangle)]
+pub extern "C" fn larder_invalid_option() -> *const c_char {
+    NOTED.with(|text| text.as_ptr().cast_const().cast())
+}
+
 /// Makes a cache and stores its handle in *out. Free it with larder_free.
 ///
 /// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),
@@ -65,6 +72,7 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mut LarderCache) -> Status {
     boundary(None, || {
+        note("");
         if out.is_null() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
@@ -272,7 +280,10 @@ pub unsafe extern "C" fn larder_clear(cache: *const LarderCache) -> Status {
 pub unsafe extern "C" fn larder_resize(cache: *const LarderCache, max_bytes: u64) -> Status {
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
-    boundary(cache.as_ref().ok().copied(), || Ok(cache?.0.resize(max_bytes)?))
+    boundary(cache.as_ref().ok().copied(), || {
+        note("");
+        Ok(cache?.0.resize(max_bytes)?)
+    })
 }
 
 /// Stores the number of entries in *len (0 when the cache is closed). Expired ones count until they are found.

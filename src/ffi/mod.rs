@@ -19,6 +19,7 @@ pub use types::*;
 
 use crate::cache::Cache;
 use crate::entry::Value;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -50,6 +51,19 @@ fn boundary(cache: Option<&LarderCache>, f: impl FnOnce() -> Result<(), Status>)
             Status::LARDER_PANIC
         }
     }
+}
+
+thread_local! {
+    /// What was wrong with the options of the last call, for larder_invalid_option: text with a zero behind it.
+    static NOTED: Cell<[u8; 128]> = const { Cell::new([0; 128]) };
+}
+
+/// Notes what is wrong with options.
+fn note(why: &str) {
+    let mut text = [0; 128];
+    let len = why.len().min(text.len() - 1);
+    text[..len].copy_from_slice(&why.as_bytes()[..len]);
+    NOTED.set(text);
 }
 
 /// Where a value goes that a C program asks for, and where its length is told (or NULL).

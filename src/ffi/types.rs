@@ -54,7 +54,10 @@ pub enum Status {
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {
-            Error::InvalidOptions(_) => Status::LARDER_INVALID_ARGUMENT,
+            Error::InvalidOptions(why) => {
+                super::note(why);
+                Status::LARDER_INVALID_ARGUMENT
+            }
             Error::KeyTooLarge => Status::LARDER_KEY_TOO_LARGE,
             Error::ValueTooLarge => Status::LARDER_VALUE_TOO_LARGE,
             Error::Closed => Status::LARDER_CLOSED,
