@@ -106,7 +106,7 @@ const READERS: u32 = 20_000;
 /// The same for views, which may be held for ever.
 const VIEWS: u32 = 2_000;
 
-const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
+const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes or event_bytes");
 
 impl Shared {
     fn new(options: &Options) -> Result<Shared, Error> {
