@@ -75,6 +75,8 @@ mod stats;
 mod store;
 mod stripe;
 mod sweep;
+#[cfg(test)]
+mod sweep_model;
 mod sync;
 mod tags;
 mod ttl;
