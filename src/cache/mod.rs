@@ -3,6 +3,8 @@
 pub mod background;
 pub mod batch;
 pub mod conditional;
+#[cfg(test)]
+mod expire_model;
 pub mod in_place;
 pub mod iter;
 pub mod loads;

@@ -118,7 +118,7 @@ pub unsafe extern "C" fn larder_close(cache: *const LarderCache) -> Status {
         Ok(cache) => cache,
         Err(status) => return status,
     };
-    boundary(None, || {
+    boundary(Some(cache), || {
         cache.0.close();
         Ok(())
     })

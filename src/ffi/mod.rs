@@ -8,6 +8,8 @@ mod batch;
 mod cache;
 mod clock;
 mod conditional;
+#[cfg(test)]
+mod defects;
 mod events;
 mod go;
 mod loads;
@@ -41,7 +43,12 @@ const FAST_COPY: usize = 64 << 10;
 /// Runs `f`, and makes sure that no panic leaves it. After a panic nothing is known of the stripe that was being written,
 /// so the cache closes: later calls get [`Status::LARDER_CLOSED`] instead of wrong answers.
 fn boundary(cache: Option<&LarderCache>, f: impl FnOnce() -> Result<(), Status>) -> Status {
-    match catch_unwind(AssertUnwindSafe(f)) {
+    let guarded = || {
+        #[cfg(test)]
+        defects::strike();
+        f()
+    };
+    match catch_unwind(AssertUnwindSafe(guarded)) {
         Ok(Ok(())) => Status::LARDER_OK,
         Ok(Err(status)) => status,
         Err(_) => {
