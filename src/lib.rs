@@ -47,6 +47,7 @@ mod sys;
 
 pub use cache::Cache;
 pub use cache::conditional::{Ask, Info};
+pub use cache::loads::Load;
 pub use cache::namespaces::{MAX_NAMESPACES, NamespaceOptions};
 pub use cache::options::Options;
 pub use cache::stats::Stats;
@@ -54,7 +55,7 @@ pub use cache::ttl::Ttl;
 pub use cache::view::View;
 pub use cache::write::SetOptions;
 pub use entry::freshness::State;
-pub use error::Error;
+pub use error::{CasError, Error};
 pub use policy::Kind as Policy;
 pub use stripe::events::{Event, Reason, Reasons};
 pub use sys::clock::{Clock, MockClock};

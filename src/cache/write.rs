@@ -8,7 +8,7 @@ use crate::cache::ttl::{Ttl, millis};
 use crate::cache::{Cache, Effort, Shared};
 use crate::entry::extension::{Extra, MAX_TAGS, Tags};
 use crate::entry::freshness;
-use crate::error::Error;
+use crate::error::{CasError, Error};
 use crate::policy::{AnyPolicy, Placement};
 use crate::stripe::events::Reason;
 use crate::stripe::{Condition, Store, Stored, Writer};
@@ -219,8 +219,8 @@ impl Cache {
         });
     }
 
-    /// Stores a value if a condition is met; `versioned`: with a version, which is returned. `Err` of the inner result: it
-    /// isn't met, and there was an entry (true) or none.
+    /// Stores a value if a condition is met; `versioned`: with a version, which is returned. If it isn't met,
+    /// [`CasError::Conflict`] where there is an entry and [`CasError::NotFound`] where there is none.
     pub(crate) fn store(
         &self,
         key: &[u8],
@@ -228,7 +228,7 @@ impl Cache {
         options: &SetOptions<'_>,
         condition: Condition,
         versioned: bool,
-    ) -> Result<Result<u64, bool>, Error> {
+    ) -> Result<u64, CasError> {
         // Where there are tags, their stamp is of the first attempt: an invalidation between two attempts counts.
         let mut tags = None;
         self.write(key, value.len(), |shared, hash, writer, policy, placed| {
@@ -245,10 +245,11 @@ impl Cache {
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::Done => Attempt::Done(Ok(version), deadline.is_some()),
-                Stored::Refused(found) => Attempt::Done(Err(found), false),
+                Stored::Refused(true) => Attempt::Done(Err(CasError::Conflict), false),
+                Stored::Refused(false) => Attempt::Done(Err(CasError::NotFound), false),
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
             })
-        })
+        })?
     }
 
     /// Stores a value for the default time to live. Every get that begins after this has returned sees it, until it is
@@ -275,6 +276,10 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`], and [`Error::TooManyTags`].
     pub fn set_with(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<(), Error> {
-        self.store(key, value, options, Condition::Always, false).map(|_| ())
+        match self.store(key, value, options, Condition::Always, false) {
+            Err(CasError::Set(error)) => Err(error),
+            // Without a condition nothing is refused.
+            _ => Ok(()),
+        }
     }
 }
