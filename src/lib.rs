@@ -47,6 +47,7 @@ mod sys;
 
 pub use cache::Cache;
 pub use cache::conditional::{Ask, Info};
+pub use cache::loading::{LoadGuard, Lookup};
 pub use cache::loads::Load;
 pub use cache::namespaces::{MAX_NAMESPACES, NamespaceOptions};
 pub use cache::options::Options;

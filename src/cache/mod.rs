@@ -3,8 +3,10 @@
 pub mod background;
 pub mod batch;
 pub mod conditional;
+pub mod flights;
 pub mod in_place;
 pub mod iter;
+pub mod loading;
 pub mod loads;
 pub mod namespaces;
 pub mod options;
@@ -14,6 +16,7 @@ pub mod ttl;
 pub mod view;
 pub mod write;
 
+use crate::cache::flights::Flights;
 use crate::cache::namespaces::{Family, NamespaceOptions};
 use crate::cache::options::Options;
 use crate::cache::stats::Stats;
@@ -417,6 +420,8 @@ pub(crate) struct Effort {
 pub struct Cache {
     /// Null once closed. One strong count of the Arc is ours while it isn't.
     shared: AtomicPtr<Shared>,
+    /// Loads that threads of this handle wait for.
+    pub(crate) flights: Flights,
 }
 
 impl Cache {
@@ -446,7 +451,7 @@ impl Cache {
             // The first set would want the thread; to start it would cost that 100 microseconds.
             waker::wake_now();
         }
-        Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()) }
+        Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()), flights: Flights::new() }
     }
 
     /// What the users share, kept from going while it is held.
