@@ -15,7 +15,7 @@ use crate::cache::ttl::Ttl;
 use crate::cache::write::SetOptions;
 use crate::entry::Value;
 use crate::entry::freshness::{self};
-use crate::error::Error;
+use crate::error::{CasError, Error};
 use crate::stripe::request::{Condition, Store, Stored};
 use std::convert::Infallible;
 
@@ -109,21 +109,24 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set_with`].
     pub fn add(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<bool, Error> {
-        Ok(self.store(key, value, options, Condition::Absent, false)?.is_ok())
+        match self.store(key, value, options, Condition::Absent, false) {
+            Ok(_) => Ok(true),
+            Err(CasError::Set(error)) => Err(error),
+            Err(CasError::Conflict | CasError::NotFound) => Ok(false),
+        }
     }
 
-    /// Stores a value if the key's entry still has this version, and returns the new one. `Err` of the inner result: it has
-    /// another, or none was asked for since it was set (true); there is no entry (false).
+    /// Stores a value if the key's entry still has this version ([`Cache::get_with`] tells it), and returns the new one.
     ///
     /// # Errors
-    /// As [`Cache::set_with`].
+    /// [`CasError::Conflict`], [`CasError::NotFound`]; [`CasError::Set`] with those of [`Cache::set_with`].
     pub fn compare_and_swap(
         &self,
         key: &[u8],
         value: &[u8],
         version: u64,
         options: &SetOptions<'_>,
-    ) -> Result<Result<u64, bool>, Error> {
+    ) -> Result<u64, CasError> {
         self.store(key, value, options, Condition::Version(version), true)
     }
 

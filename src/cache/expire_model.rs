@@ -171,8 +171,7 @@ impl Model {
             Step::Swap { key, ttl } => {
                 let Some(version) = self.known.get(&key).and_then(|known| known.version) else { return };
                 let value = self.value(key);
-                if let Ok(Ok(version)) = self.cache.compare_and_swap(&name(key), &value, version, &options(ttl, false))
-                {
+                if let Ok(version) = self.cache.compare_and_swap(&name(key), &value, version, &options(ttl, false)) {
                     assert!(self.alive(key).is_some(), "key {key} has expired, and is swapped");
                     self.store(key, value, ttl, false, Some(version));
                 }

@@ -1,5 +1,6 @@
 //! The handle of a cache: it keeps what is shared alive for as long as anyone who saw the cache open is inside.
 
+use crate::cache::flights::Flights;
 use crate::cache::names::Names;
 use crate::cache::shared::Shared;
 use crate::error::Error;
@@ -13,6 +14,8 @@ pub struct Cache {
     pub(super) shared: AtomicPtr<Shared>,
     /// Its namespaces; those of a namespace are its cache's.
     pub(super) names: Arc<Names<Cache>>,
+    /// Loads that threads of this handle wait for.
+    pub(crate) flights: Flights,
 }
 
 impl Cache {

@@ -136,17 +136,17 @@ mod tests {
     fn a_load_under_way_has_its_stripe_go_by_the_lock() {
         let cache = Cache::new(Options { stripes: 1, ..Options::new(1 << 20) }).unwrap();
         cache.set(b"key", b"value").unwrap();
-        let (first, _) = cache.load_begin(b"key").unwrap();
-        let (second, _) = cache.load_begin(b"other").unwrap();
+        let first = cache.load_begin(b"key").unwrap().token();
+        let second = cache.load_begin(b"other").unwrap().token();
         assert!(!alone(&cache, b"key", b"third", Ttl::Default));
         assert!(cache.load_cancel(b"key", first).unwrap());
         assert!(!alone(&cache, b"key", b"third", Ttl::Default));
         assert!(cache.load_cancel(b"other", second).unwrap());
         assert!(alone(&cache, b"key", b"third", Ttl::Default));
-        cache.load_begin(b"key").unwrap();
+        let _ = cache.load_begin(b"key").unwrap();
         cache.set(b"key", b"fifth").unwrap();
         assert!(alone(&cache, b"key", b"sixth", Ttl::Default), "the set has ended the load");
-        cache.load_begin(b"gone").unwrap();
+        let _ = cache.load_begin(b"gone").unwrap();
         cache.clear().unwrap();
         cache.set(b"key", b"value").unwrap();
         assert!(alone(&cache, b"key", b"third", Ttl::Default), "there are no loads after a clear");

@@ -2,19 +2,39 @@
 
 use crate::cache::handle::Cache;
 use crate::cache::write::SetOptions;
-use crate::error::Error;
+use crate::error::{CasError, Error};
 use crate::stripe::request::Condition;
 use crate::sync::epoch;
 use crate::sys::atomic::Ordering;
 
+/// What [`Cache::load_begin`] says of the load of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a load that has begun must be ended"]
+pub enum Load {
+    /// It begins with this token: the caller should fetch the value and then call [`Cache::load_end`] or
+    /// [`Cache::load_cancel`], once.
+    Begun(u64),
+    /// The load with this token is under way, and what it will fetch is not older than any set, delete or clear of the key
+    /// that has returned. Loads are told apart by a 64-bit hash of the key: compare keys before you wait for another's.
+    UnderWay(u64),
+}
+
+impl Load {
+    /// The token.
+    pub fn token(self) -> u64 {
+        match self {
+            Load::Begun(token) | Load::UnderWay(token) => token,
+        }
+    }
+}
+
 impl Cache {
-    /// Begins the load of a key that isn't there. `(token, true)`: the caller should fetch the value and then call
-    /// [`Cache::load_end`] or [`Cache::load_cancel`]. `(token, false)`: a load with this token is under way, and what it will fetch
-    /// is not older than any set, delete or clear that has returned.
+    /// Begins the load of a key that isn't there, unless one is under way. [`Cache::get_or_insert_with`] does this and the rest;
+    /// this is for those who wait in their own way.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::KeyTooLarge`].
-    pub fn load_begin(&self, key: &[u8]) -> Result<(u64, bool), Error> {
+    pub fn load_begin(&self, key: &[u8]) -> Result<Load, Error> {
         self.with(|shared| shared.check_lengths(key.len(), 0))??;
         self.settled(key, |_, shared, hash, drops| {
             let stripe = shared.stripe(hash);
@@ -28,7 +48,10 @@ impl Cache {
             stripe.loading.store(true, Ordering::Relaxed);
             // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
             drop(shared.env.sequences.of(hash).close());
-            Some(core.loads.begin(hash, core.versions))
+            Some(match core.loads.begin(hash, core.versions) {
+                (token, true) => Load::Begun(token),
+                (token, false) => Load::UnderWay(token),
+            })
         })
     }
 
@@ -38,11 +61,14 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set_with`]; the load has ended all the same.
     pub fn load_end(&self, key: &[u8], token: u64, value: &[u8], options: &SetOptions<'_>) -> Result<bool, Error> {
-        let stored = self.store(key, value, options, Condition::Loaded(token), false);
-        if stored.is_err() {
-            let _ = self.load_cancel(key, token);
+        match self.store(key, value, options, Condition::Loaded(token), false) {
+            Ok(_) => Ok(true),
+            Err(CasError::Conflict | CasError::NotFound) => Ok(false),
+            Err(CasError::Set(error)) => {
+                let _ = self.load_cancel(key, token);
+                Err(error)
+            }
         }
-        Ok(stored?.is_ok())
     }
 
     /// Ends a load without a value. False if it was superseded.

@@ -7,10 +7,12 @@ pub mod events;
 #[cfg(test)]
 mod expire_model;
 pub mod family;
+pub mod flights;
 pub mod handle;
 pub mod in_place;
 pub mod info;
 pub mod iter;
+pub mod loading;
 pub mod loads;
 pub mod names;
 pub mod namespaces;
@@ -29,6 +31,7 @@ pub mod write;
 pub use handle::Cache;
 
 use crate::cache::family::Member;
+use crate::cache::flights::Flights;
 use crate::cache::names::Names;
 use crate::cache::options::Options;
 use crate::cache::room::Effort;
@@ -70,7 +73,7 @@ impl Cache {
             // The first set would want the thread; to start it would cost that 100 microseconds.
             waker::wake_now();
         }
-        Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()), names }
+        Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()), names, flights: Flights::new() }
     }
 
     /// Removes everything, and gives the memory back to the system as soon as nobody reads it.

@@ -7,7 +7,7 @@ use crate::cache::shared::TryError;
 use crate::cache::ttl::{Ttl, millis};
 use crate::entry::extension::{Extra, MAX_TAGS, Tags};
 use crate::entry::freshness;
-use crate::error::Error;
+use crate::error::{CasError, Error};
 use crate::policy::Policy;
 use crate::stripe::Reached;
 use crate::stripe::request::{Condition, Store, Stored};
@@ -99,7 +99,7 @@ impl Cache {
         options: &SetOptions<'_>,
         condition: Condition,
         versioned: bool,
-    ) -> Result<Result<u64, bool>, Error> {
+    ) -> Result<u64, CasError> {
         // Where there are tags, their stamp is of the first attempt: an invalidation between two attempts counts.
         let mut tags = None;
         self.write(key, value.len(), |shared, hash, writer, policy, placed| {
@@ -116,10 +116,11 @@ impl Cache {
             let store = Store { hash, key, value, deadline, extra: Some(&extra), condition };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::Done => Attempt::Done(Ok(version), deadline.is_some()),
-                Stored::Refused(found) => Attempt::Done(Err(found), false),
+                Stored::Refused(true) => Attempt::Done(Err(CasError::Conflict), false),
+                Stored::Refused(false) => Attempt::Done(Err(CasError::NotFound), false),
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
             })
-        })
+        })?
     }
 
     /// Stores a value for the default time to live. Every get that begins after this has returned sees it, until it is
@@ -146,7 +147,11 @@ impl Cache {
     /// # Errors
     /// As [`Cache::set`], and [`Error::TooManyTags`].
     pub fn set_with(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<(), Error> {
-        self.store(key, value, options, Condition::Always, false).map(|_| ())
+        match self.store(key, value, options, Condition::Always, false) {
+            Err(CasError::Set(error)) => Err(error),
+            // Without a condition nothing is refused.
+            _ => Ok(()),
+        }
     }
 
     /// As [`Cache::set_ttl`], but gives up where that would have to wait, take a segment or call the system. This is what

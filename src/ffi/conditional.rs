@@ -13,6 +13,7 @@ use crate::cache::write::SetOptions;
 use crate::entry::Value;
 use crate::entry::extension::MAX_TAGS;
 use crate::entry::freshness::State;
+use crate::error::CasError;
 use std::mem::size_of;
 use std::time::Duration;
 
@@ -214,15 +215,16 @@ pub unsafe extern "C" fn larder_compare_and_swap(
         // SAFETY: passed on to the caller.
         unsafe {
             let (key, value) = (key_bytes(key, key_len)?, value_bytes(value, value_len)?);
-            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options)? {
+            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options) {
                 Ok(version) => {
                     if !new_version.is_null() {
                         new_version.write(version);
                     }
                     Ok(())
                 }
-                Err(true) => Err(Status::LARDER_CONFLICT),
-                Err(false) => Err(Status::LARDER_NOT_FOUND),
+                Err(CasError::Conflict) => Err(Status::LARDER_CONFLICT),
+                Err(CasError::NotFound) => Err(Status::LARDER_NOT_FOUND),
+                Err(CasError::Set(error)) => Err(error.into()),
             })
         }
     })

@@ -2,6 +2,7 @@
 
 use super::conditional::with_options;
 use super::{LarderCache, LarderSetOptions, Status, boundary, bytes, handle, key_bytes, value_bytes};
+use crate::cache::loads::Load;
 
 /// Begins the load of a key that isn't there, and stores its token in *token.
 ///
@@ -27,10 +28,13 @@ pub unsafe extern "C" fn larder_load_begin(
         }
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
-        let (under_way, fresh) = cache?.0.load_begin(key)?;
+        let load = cache?.0.load_begin(key)?;
         // SAFETY: not null, so valid.
-        unsafe { token.write(under_way) };
-        if fresh { Err(Status::LARDER_NOT_FOUND) } else { Ok(()) }
+        unsafe { token.write(load.token()) };
+        match load {
+            Load::Begun(_) => Err(Status::LARDER_NOT_FOUND),
+            Load::UnderWay(_) => Ok(()),
+        }
     })
 }
 
