@@ -51,6 +51,8 @@ fn main() {
     let root = env::args().nth(1).unwrap_or_else(|| "src".into());
     let mut sources = Vec::new();
     read(Path::new(&root), "", &mut sources);
+    let tests: Vec<String> = sources.iter().flat_map(|(path, text)| test_files(path, text)).collect();
+    sources.retain(|(path, _)| !tests.contains(path));
     assert!(sources.len() > 10, "{root}: no sources");
     let faults = check(&sources);
     faults.iter().for_each(|fault| println!("{fault}"));
@@ -76,6 +78,13 @@ fn read(folder: &Path, prefix: &str, sources: &mut Vec<(String, String)>) {
             sources.push((format!("{prefix}{name}"), fs::read_to_string(&path).expect("a text")));
         }
     }
+}
+
+/// Files that a module has for its tests only: `#[cfg(test)] mod name;`.
+fn test_files(path: &str, text: &str) -> Vec<String> {
+    let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let marked = text.split("#[cfg(test)]").skip(1).filter_map(|rest| rest.trim_start().strip_prefix("mod "));
+    marked.filter_map(|rest| rest.split_once(';')).map(|(name, _)| format!("{folder}{name}.rs")).collect()
 }
 
 /// What is wrong, in words.

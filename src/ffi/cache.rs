@@ -1,9 +1,10 @@
 //! The functions for C programs.
 
+use super::invalid_option::note;
 use super::types::FIRST_OPTIONS;
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, NOTED, Out, Status, boundary, handle,
-    into_handle, key_bytes, note, value_bytes,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary, handle, into_handle,
+    key_bytes, value_bytes,
 };
 use crate::cache::handle::Cache;
 use crate::cache::iter::Cursor;
@@ -52,13 +53,6 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
         _ => c"unknown status",
     };
     text.as_ptr()
-}
-
-/// Returns what was wrong with an option, and which range it has, after LARDER_INVALID_ARGUMENT from larder_new, larder_resize or
-/// larder_namespace; "" if they were never wrong on this thread, or a pointer was. Valid on this thread until the next such call.
-#[unsafe(no_mangle)]
-pub extern "C" fn larder_invalid_option() -> *const c_char {
-    NOTED.with(|text| text.as_ptr().cast_const().cast())
 }
 
 /// Makes a cache and stores its handle in *out. Free it with larder_free.

@@ -1,7 +1,7 @@
 //! A defect, on request: that every way into the library closes the cache alike when one is caught.
 
 use super::{LarderCache, LarderCall, LarderMany, Status, into_handle};
-use super::{batch::*, cache::*, conditional::*, events::*, go::*, loads::*, namespaces::*};
+use super::{batch::*, cache::*, conditional::*, events::*, go::*, loads::*, namespaces::*, tags::*};
 use crate::{Cache, Options};
 use std::cell::Cell;
 use std::ptr::{null, null_mut};

@@ -3,7 +3,8 @@
 //! A handle is a count of the cache behind it, so that handles of one namespace, and of the cache it was made from, can be
 //! freed in any order.
 
-use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle, note};
+use super::invalid_option::note;
+use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle};
 use crate::cache::options::NamespaceOptions;
 use std::ptr;
 

@@ -1,6 +1,7 @@
 //! What crosses the boundary: statuses and structs.
 
-use super::{LarderCache, LarderMockClock};
+use super::clock::LarderMockClock;
+use crate::cache::handle::Cache;
 use crate::cache::options::NamespaceOptions;
 use crate::cache::options::Options;
 use crate::cache::shared::TryError;
@@ -10,6 +11,10 @@ use crate::policy::Kind;
 use crate::stripe::events::{Reason, Reasons};
 use crate::sys::clock::Clock;
 use std::time::Duration;
+
+/// What the handle that C holds points at: inside an `Arc`, of which it is one count.
+#[repr(transparent)]
+pub struct LarderCache(pub(crate) Cache);
 
 /// What came of a call.
 #[repr(i32)]
@@ -55,7 +60,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {
             Error::InvalidOptions(why) => {
-                super::note(why);
+                super::invalid_option::note(why);
                 Status::LARDER_INVALID_ARGUMENT
             }
             Error::KeyTooLarge => Status::LARDER_KEY_TOO_LARGE,

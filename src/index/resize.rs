@@ -19,11 +19,14 @@
 //! Whether anything is to be done is asked with each insert and removal. So the numbers of entries between which there is
 //! nothing to do are kept (`calm`), and written anew when what they depend on changes.
 
-use super::bucket::{SLOTS, Slot};
-use super::{Index, IndexSpace, IndexState, MIN_BUCKETS, NO_VACANCY, Place, REACH, TAG_END, first_tag, home};
+use super::bucket::{BUCKET_BYTES, SLOTS, Slot, TAG_BITS, TAG_END};
+use super::space::IndexSpace;
+use super::table::{Index, IndexState, MIN_BUCKETS, NO_VACANCY, Place, REACH, first_tag, home};
 use crate::memory::quota::Share;
-use crate::sys::atomic::Ordering;
+use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::os::HUGE;
 use crate::sys::os::PAGE;
+use std::cell::Cell;
 
 /// As REACH, for what is moved while the table shrinks: if it takes more, shrinking is given up.
 const NEAR: usize = 8;
@@ -39,6 +42,41 @@ const SHRINK_AT: u64 = 56;
 const STEPS: usize = 4;
 /// More entries than one bucket is ever home to (the mean is 7).
 const MOVERS: usize = 64;
+
+impl IndexSpace {
+    /// The table of one stripe, empty. `space` pays for it.
+    pub fn table(&self, stripe: usize, space: &Share) -> Option<(Index, IndexState)> {
+        let extent = HUGE / self.stripes;
+        let rounds = self.region.len() / HUGE;
+        // Behind the last bucket there is room to look for the end of a chain.
+        let buckets = rounds * extent / BUCKET_BYTES - 2 * REACH;
+        let index = Index {
+            version: AtomicU64::new(0),
+            lo: AtomicU32::new(MIN_BUCKETS),
+            hi: AtomicU32::new(MIN_BUCKETS),
+            split: AtomicU32::new(0),
+            extent_bits: (extent / BUCKET_BYTES).trailing_zeros(),
+            // SAFETY: the first extents of all stripes lie in the region's first 2 MiB.
+            base: unsafe { self.region.start().add(stripe * extent) },
+            gap: HUGE - extent,
+            // Sixteen tags to a bucket keep them evenly filled.
+            max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
+        };
+        let pages = Index::pages_for(MIN_BUCKETS);
+        let say_at = index.say_at(self);
+        let mut state = IndexState {
+            entries: 0,
+            pages,
+            shrinking: false,
+            say_at,
+            shrink_below: usize::MAX,
+            calm: (0, 0),
+            vacancy: Cell::new(NO_VACANCY),
+        };
+        index.measure(&mut state);
+        space.reserve_index((pages * PAGE) as u64).then_some((index, state))
+    }
+}
 
 impl Index {
     fn resizing(&self) -> bool {
@@ -345,8 +383,8 @@ impl Index {
 mod tests {
     use super::*;
     use crate::index::bucket::BUCKET_BYTES;
+    use crate::index::table::tests::{scramble, setup};
     use crate::index::tag_of;
-    use crate::index::tests::{scramble, setup};
     use crate::memory::Space;
     use crate::sys::atomic::AtomicBool;
     use crate::sys::os::HUGE;

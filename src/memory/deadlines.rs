@@ -6,7 +6,6 @@
 //! forward when it is old (the sweep does that). A time that can't be said is said to be earlier than it is: that costs a
 //! walk, never an entry.
 
-use crate::memory::Space;
 use crate::sys::atomic::{AtomicU32, Ordering};
 
 /// Bytes of a part of a segment, the least that the sweep for expired entries looks at.
@@ -21,10 +20,10 @@ pub struct Part(AtomicU32);
 const PLACE_BITS: u32 = (PART / 8).trailing_zeros();
 const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
 /// The logarithm of the milliseconds of a unit of a part's time.
-const UNIT_BITS: u32 = 6;
+pub(super) const UNIT_BITS: u32 = 6;
 const MOST_UNITS: u64 = (1 << (32 - PLACE_BITS)) - 1;
 /// A base is brought forward when it is so many units old: six days.
-const OLD_BASE: u64 = MOST_UNITS / 2;
+pub(super) const OLD_BASE: u64 = MOST_UNITS / 2;
 
 impl Part {
     /// The earliest deadline in milliseconds, rounded down, and the place of the first entry with one in the part, for a
@@ -57,7 +56,7 @@ impl Part {
     }
 
     /// Brings the base forward by so many units.
-    fn rebase(&self, units: u32) {
+    pub(super) fn rebase(&self, units: u32) {
         let word = self.0.load(Ordering::Relaxed);
         if word != 0 {
             let code = (word >> PLACE_BITS).saturating_sub(units).max(1);
@@ -90,51 +89,10 @@ fn time(code: u32, base: u32) -> u64 {
     if code == 1 { 0 } else { (u64::from(code) + u64::from(base) - 2) << UNIT_BITS }
 }
 
-impl Space {
-    /// What is known of the part that holds byte `at` of a segment (not a run).
-    #[inline]
-    pub fn part(&self, id: u32, at: u64) -> &Part {
-        debug_assert!(id < self.segments && at < self.segment_size());
-        let count = self.segment_size() / PART;
-        let number = u64::from(id.min(self.segments - 1)) * count + (at / PART).min(count - 1);
-        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for which zeros are valid. (A
-        // checked index could panic, which has no place on the fast door's stack.)
-        unsafe { &*self.parts.start().cast::<Part>().add(number as usize) }
-    }
-
-    /// What is known of the parts of a segment (not a run).
-    #[inline]
-    pub fn parts(&self, id: u32) -> &[Part] {
-        debug_assert!(id < self.segments);
-        let count = (self.segment_size() / PART) as usize;
-        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for which zeros are valid.
-        unsafe {
-            let first = self.parts.start().cast::<Part>().add(id.min(self.segments - 1) as usize * count);
-            std::slice::from_raw_parts(first, count)
-        }
-    }
-
-    /// Says what the times of a segment's parts count from, before any is noted: the time now.
-    pub fn set_base(&self, id: u32, now: u64) {
-        self.segment(id).base.store((now >> UNIT_BITS) as u32, Ordering::Relaxed);
-    }
-
-    /// Brings a segment's base forward, if it is so old that its parts could soon not say their times.
-    pub fn renew_base(&self, id: u32, now: u64) {
-        let base = &self.segment(id).base;
-        let units = (now >> UNIT_BITS).saturating_sub(u64::from(base.load(Ordering::Relaxed)));
-        if units >= OLD_BASE {
-            for part in self.parts(id) {
-                part.rebase(units.min(u64::from(u32::MAX)) as u32);
-            }
-            self.set_base(id, now);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Space;
 
     #[test]
     fn a_part_knows_the_earliest_deadline_to_a_unit_and_the_first_place() {

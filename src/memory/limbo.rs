@@ -7,8 +7,8 @@
 //! To know whose grace period has passed may take a system call, by which every running thread passes a barrier. What
 //! begins with `try_`, for the fast door, does only what takes neither that nor a wait.
 
-use crate::memory::runs::RUN_BOOKKEEPING;
-use crate::memory::{Pool, Space, slack};
+use crate::memory::address_space::RUN_BOOKKEEPING;
+use crate::memory::space::{Pool, Space, slack};
 use crate::sync::epoch;
 use crate::sys::atomic::Ordering;
 

@@ -1,7 +1,7 @@
 //! Segments in a row, linked through their lines in the table: what is free, and what waits for its grace period. It takes no
 //! memory of its own, so that the fast door can add to it.
 
-use crate::memory::{Geometry, NONE, Segment};
+use crate::memory::segment::{Geometry, NONE, Segment};
 use crate::sys::atomic::Ordering;
 
 /// A row of segments. Whoever changes it has the pool's lock, and a segment is in one row, or log, at most.

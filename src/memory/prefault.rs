@@ -6,25 +6,13 @@
 //! by the background thread (`fault_ahead`), which is asked for more when fewer than half of them are left. When the budget
 //! has no room for another 2 MiB, the last segments are committed one at a time, in small pages.
 
-use crate::memory::{Pool, Segment, Space};
+use crate::memory::segment::Segment;
+use crate::memory::space::{Pool, Space};
 use crate::sys::atomic::Ordering;
 use crate::sys::os::{HUGE, PAGE};
 use std::ops::Range;
 
-/// Budgets from here on use huge pages.
-pub(super) const HUGE_FROM: u64 = 64 << 20;
-/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: a 32nd of the budget, but at least so many
-/// (at a million sets of 100 bytes a second 70 ms worth: on a busy machine the background thread may not run for as long) ...
-pub(super) const AHEAD: u64 = 8 << 20;
-/// ... and at most so many.
-pub(super) const MOST_AHEAD: u64 = 64 << 20;
-
 impl Space {
-    /// Whether memory is committed, and touched ahead, 2 MiB at a time.
-    pub fn is_large(&self) -> bool {
-        self.huge
-    }
-
     /// Whether [`Space::fault_ahead`] is due.
     #[inline]
     pub fn wants_ahead(&self) -> bool {

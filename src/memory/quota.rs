@@ -14,7 +14,8 @@
 //! which is never below its part; a new one comes to its part at the cost of the largest; and what nobody else asks
 //! for may be held by one alone. Without namespaces there is one cache, whose part is all.
 
-use crate::memory::{Geometry, Segment, Space, slack};
+use crate::memory::segment::{Geometry, Segment};
+use crate::memory::space::{Space, slack};
 use crate::sys::atomic::{AtomicU64, Ordering};
 use std::ops::Deref;
 use std::sync::Arc;

@@ -4,10 +4,10 @@
 //! was room, which only its line knows. A line holds what the stripe that has the segment knows of it, its neighbours in
 //! the log among that; while it is free or in limbo, the next one there (`chain`).
 
-use crate::memory::deadlines::{PART, Part};
-use crate::memory::{NONE, Space};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sys::os::PAGE;
+
+/// No segment.
+pub const NONE: u32 = u32::MAX;
 
 /// What is known of a segment. Every field is written under the lock of the stripe that has it (or by the pool); they are
 /// atomics so that statistics, views and the maintenance thread may look without it. In this order: a page of the table is touched by
@@ -128,77 +128,5 @@ impl Geometry {
         // Never 0 here, but the compiler doesn't know, and a panic has no place on the fast door's stack.
         let size = size.max(1);
         size > segment / 2 || segment % size * 6 > size * (segment / size)
-    }
-}
-
-impl Space {
-    /// Where things are.
-    pub fn geometry(&self) -> Geometry {
-        self.geometry
-    }
-
-    /// What is known of a segment.
-    #[inline]
-    pub fn segment(&self, id: u32) -> &Segment {
-        // SAFETY: for as long as `self`.
-        unsafe { self.geometry.segment(id) }
-    }
-
-    /// Bytes of a segment.
-    #[inline]
-    pub fn segment_size(&self) -> u64 {
-        self.geometry.segment_size()
-    }
-
-    /// Whether a segment is a run.
-    #[inline]
-    pub fn is_run(&self, id: u32) -> bool {
-        self.geometry.is_run(id)
-    }
-
-    /// Makes a segment ready for its first entry.
-    pub(super) fn open(&self, id: u32) {
-        let segment = self.segment(id);
-        segment.start.store(u64::from(id) << self.segment_shift, Ordering::Relaxed);
-        segment.capacity.store(self.segment_size(), Ordering::Relaxed);
-        self.reset(segment);
-        for part in self.parts(id) {
-            // Looked at first, so that a cache without deadlines never touches the pages.
-            if part.get(0).is_some() {
-                part.clear();
-            }
-        }
-    }
-
-    pub(super) fn reset(&self, segment: &Segment) {
-        segment.used.store(segment.first(), Ordering::Relaxed);
-        segment.live.store(0, Ordering::Relaxed);
-        segment.min_deadline.store(u64::MAX, Ordering::Relaxed);
-        segment.older.store(NONE, Ordering::Relaxed);
-        segment.newer.store(NONE, Ordering::Relaxed);
-        debug_assert_eq!(segment.pins.load(Ordering::Relaxed), 0);
-    }
-
-    /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
-    pub(super) fn reserve_with_table(&self, bytes: u64, first: u32, count: u32) -> bool {
-        let table = self.table_bytes(first + count) - self.table_bytes(first);
-        let ok = self.reserve(bytes + table);
-        if ok {
-            self.signals.bookkeeping.fetch_add(table, Ordering::Relaxed);
-        }
-        ok
-    }
-
-    /// Bytes of the table for so many segments.
-    fn table_bytes(&self, segments: u32) -> u64 {
-        let pages = |bytes: u64| bytes.next_multiple_of(PAGE as u64);
-        pages(u64::from(segments) * size_of::<Segment>() as u64)
-            + pages((u64::from(segments) << self.segment_shift) / PART * size_of::<Part>() as u64)
-    }
-
-    /// The most that the table may have grown to by the largest budget so far. It is never given back: a cache that shrinks
-    /// keeps it.
-    pub fn most_table_bytes(&self) -> u64 {
-        self.table_bytes((self.largest.load(Ordering::Relaxed) >> self.segment_shift) as u32)
     }
 }

@@ -23,8 +23,8 @@
 //! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
 
 use super::aged_ghost::AgedGhost;
+use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
 use super::stagnation::Watch;
-use super::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
 
 const COLD: usize = 0;
 const HOT: usize = 1;

@@ -4,8 +4,8 @@
 //! leaves a fingerprint. A key that comes back while its fingerprint is known goes to the main log at once. At the main
 //! log's end an entry goes around as often as it was read, up to three times.
 
+use super::contract::{Entry, Placement, Policy, Sizes, Tails, Verdict};
 use super::ghost::Ghost;
-use super::{Entry, Placement, Policy, Sizes, Tails, Verdict};
 
 const SMALL: usize = 0;
 const MAIN: usize = 1;

@@ -9,18 +9,15 @@
 //! (`Index::say` in `resize.rs`), and the background thread touches what lies there; till then the fast door stays away. And
 //! it is resident as a whole, so a round of 2 MiB that the tables will hardly ever use has small pages.
 
-use super::bucket::BUCKET_BYTES;
-use super::{BUCKETS_PER_PAGE, Index, IndexState, MIN_BUCKETS, NO_VACANCY, REACH, TAG_BITS};
-use crate::memory::quota::Share;
-use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use super::table::{BUCKETS_PER_PAGE, Index};
+use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::os::{HUGE, PAGE, Region};
-use std::cell::Cell;
 
 /// The reserved address space of all the stripes' tables, interleaved so that a huge page serves all of them: stripe `s`
 /// has the `s`-th part of every 2 MiB.
 pub struct IndexSpace {
-    region: Region,
-    stripes: usize,
+    pub(super) region: Region,
+    pub(super) stripes: usize,
     pub(super) huge: AtomicBool,
     /// Rounds, of 2 MiB each, that the tables reach into or are about to; those of them that are to be touched ahead; and those
     /// that have been.
@@ -89,39 +86,6 @@ impl IndexSpace {
         }
     }
 
-    /// The table of one stripe, empty. `space` pays for it.
-    pub fn table(&self, stripe: usize, space: &Share) -> Option<(Index, IndexState)> {
-        let extent = HUGE / self.stripes;
-        let rounds = self.region.len() / HUGE;
-        // Behind the last bucket there is room to look for the end of a chain.
-        let buckets = rounds * extent / BUCKET_BYTES - 2 * REACH;
-        let index = Index {
-            version: AtomicU64::new(0),
-            lo: AtomicU32::new(MIN_BUCKETS),
-            hi: AtomicU32::new(MIN_BUCKETS),
-            split: AtomicU32::new(0),
-            extent_bits: (extent / BUCKET_BYTES).trailing_zeros(),
-            // SAFETY: the first extents of all stripes lie in the region's first 2 MiB.
-            base: unsafe { self.region.start().add(stripe * extent) },
-            gap: HUGE - extent,
-            // Sixteen tags to a bucket keep them evenly filled.
-            max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
-        };
-        let pages = Index::pages_for(MIN_BUCKETS);
-        let say_at = index.say_at(self);
-        let mut state = IndexState {
-            entries: 0,
-            pages,
-            shrinking: false,
-            say_at,
-            shrink_below: usize::MAX,
-            calm: (0, 0),
-            vacancy: Cell::new(NO_VACANCY),
-        };
-        index.measure(&mut state);
-        space.reserve_index((pages * PAGE) as u64).then_some((index, state))
-    }
-
     pub(super) fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
         let pages_per_extent = (1 << index.extent_bits) / BUCKETS_PER_PAGE;
         let mut page = from_page;
@@ -137,7 +101,7 @@ impl IndexSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::tests::setup;
+    use crate::index::table::tests::setup;
 
     #[test]
     fn a_huge_page_that_will_hardly_be_used_is_not_touched_ahead() {
