@@ -19,6 +19,9 @@ extern "C" {
 /* Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and
  * an absent entry is LARDER_OK. */
 #define LARDER_CALL_STATE 2
+/* Flag of larder_call_get: as LARDER_GET_QUIET. Not for larder_fast_get, which doesn't look at
+ * it. */
+#define LARDER_CALL_QUIET 4
 
 /* The arguments of one call from Go: words only, so that one pointer crosses. */
 typedef struct larder_call {

@@ -150,6 +150,12 @@ typedef struct larder_cache larder_cache;
 /* larder's own: two logs and two ghosts that learn how to share (docs/policy.md). */
 #define LARDER_POLICY_CELLAR 3
 
+/* A clock that stands still until it is told to move; see `clock` of larder_options. Of any
+ * number of caches at once. Its functions may be called by any thread.
+ *
+ * Since 0.1.0. */
+typedef struct larder_mock_clock larder_mock_clock;
+
 /* How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and
  * max_bytes; the rest is optional.
  *
@@ -184,6 +190,10 @@ typedef struct larder_options {
   /* LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected.
    * Only with event_bytes. */
   uint64_t events;
+  /* The clock that times to live go by, for tests: from larder_mock_clock_new, which may be
+   * freed before the cache is. NULL for the system's, CLOCK_MONOTONIC_COARSE: it stands still
+   * while the system is suspended. */
+  const struct larder_mock_clock *clock;
 } larder_options;
 
 /* Makes a cache and stores its handle in *out. Free it with larder_free.
@@ -195,6 +205,13 @@ typedef struct larder_options {
  * Since 0.1.0. */
 larder_status larder_new(const struct larder_options *options,
                          larder_cache **out);
+
+/* Returns what was wrong with an option, and which range it has, after LARDER_INVALID_ARGUMENT
+ * from larder_new, larder_resize or larder_namespace; "" if they were never wrong on this
+ * thread, or a pointer was. Valid on this thread until the next such call.
+ *
+ * Since 0.1.0. */
+const char *larder_invalid_option(void);
 
 /* Closes a cache: all its memory goes back to the system, and later calls with the handle return
  * LARDER_CLOSED.
@@ -222,11 +239,41 @@ void larder_free(larder_cache *cache);
 larder_status larder_resize(const larder_cache *cache,
                             uint64_t max_bytes);
 
+/* Makes a clock that stands at 0. Free it with larder_mock_clock_free. Never NULL.
+ *
+ * Since 0.1.0. */
+struct larder_mock_clock *larder_mock_clock_new(void);
+
+/* Frees a clock. NULL is fine. Caches made with it keep what it counts in: for them time stands
+ * still from then on.
+ *
+ * Since 0.1.0. */
+void larder_mock_clock_free(struct larder_mock_clock *clock);
+
+/* Moves a clock forward by so many milliseconds. NULL is fine.
+ *
+ * Since 0.1.0. */
+void larder_mock_clock_advance(const struct larder_mock_clock *clock,
+                               uint64_t millis);
+
+/* Moves a clock to so many milliseconds, unless it is beyond that already: it never goes back.
+ * NULL is fine.
+ *
+ * Since 0.1.0. */
+void larder_mock_clock_set(const struct larder_mock_clock *clock,
+                           uint64_t millis);
+
+/* Where a clock stands, in milliseconds; 0 for NULL.
+ *
+ * Since 0.1.0. */
+uint64_t larder_mock_clock_now(const struct larder_mock_clock *clock);
+
 /* ---------------------------------------------------------------------------------------------
  * Reading: copy a value, borrow it where it lies, walk over all entries
  * ------------------------------------------------------------------------------------------ */
 
-/* Copies the value of a key to `buf` and stores its length in *value_len.
+/* Copies the value of a key to `buf` and stores its length in *value_len. `buf` must not overlap
+ * the key, which may be compared again when the value was overwritten while it was copied.
  *
  * Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is the length
  * required; the contents of `buf` are unspecified; `buf` may be NULL with buf_len 0 to ask for
@@ -463,6 +510,9 @@ larder_status larder_set_with(const larder_cache *cache,
 #define LARDER_GET_LEASE 1
 /* Flag of larder_get_with: tell the version. An entry without one is written again with one. */
 #define LARDER_GET_VERSION 2
+/* Flag of larder_get_with: only look. It counts neither as hit nor as miss, is no use in the
+ * policy's eyes, and puts no sliding deadline off. Not together with LARDER_GET_VERSION. */
+#define LARDER_GET_QUIET 4
 
 /* State of an entry: it is not stale. */
 #define LARDER_FRESH 0
@@ -490,7 +540,7 @@ typedef struct larder_entry_info {
 
 /* As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A
  * negative entry is LARDER_OK too, with the state LARDER_ABSENT. With LARDER_GET_VERSION it
- * takes the stripe's lock. `flags`: LARDER_GET_*.
+ * takes the stripe's lock. `flags`: LARDER_GET_*. `buf` must not overlap the key.
  *
  * Status: as larder_get; with LARDER_GET_VERSION also as larder_set.
  *
@@ -563,6 +613,15 @@ larder_status larder_increment(const larder_cache *cache,
 larder_status larder_mark_stale(const larder_cache *cache,
                                 const uint8_t *key,
                                 size_t key_len);
+
+/* Gives the lease of a stale entry back, which larder_get_with told the caller he had, if he
+ * won't refresh it after all: the next one who asks for it gets it. LARDER_OK, LARDER_NOT_FOUND,
+ * or as larder_get.
+ *
+ * Since 0.1.0. */
+larder_status larder_release_lease(const larder_cache *cache,
+                                   const uint8_t *key,
+                                   size_t key_len);
 
 /* ---------------------------------------------------------------------------------------------
  * Batches: many keys in one call. A call does one group of keys and moves `done` on; it is

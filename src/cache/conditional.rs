@@ -65,7 +65,7 @@ impl Cache {
         if ask.version {
             return self.read_versioned(key, ask, f);
         }
-        self.read_any(key, ask.lease, f)
+        self.read_any(key, ask.lease, true, f)
     }
 
     fn read_versioned<T, E>(
@@ -207,6 +207,22 @@ impl Cache {
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
                 _ => Attempt::Done(sum, deadline.is_some()),
             })
+        })
+    }
+
+    /// Gives the lease of a stale entry back, for who took it with [`Ask::lease`] and will not refresh it after all: the next
+    /// one who asks gets it. False if there is no entry with a lease.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn release_lease(&self, key: &[u8]) -> Result<bool, Error> {
+        self.settled(key, |guard, shared, hash, drops| {
+            let found = shared.patiently(hash, drops, || {
+                shared.try_find::<true, _>(guard, hash, key, |entry, header| {
+                    entry.stale_word(header).map(|word| freshness::give_back(word, shared.clock.now()))
+                })
+            })?;
+            Some(matches!(found, Some((Some(()), ..))))
         })
     }
 

@@ -3,6 +3,8 @@
 pub mod background;
 pub mod batch;
 pub mod conditional;
+#[cfg(test)]
+mod expire_model;
 pub mod flights;
 pub mod in_place;
 pub mod iter;
@@ -109,7 +111,7 @@ const READERS: u32 = 20_000;
 /// The same for views, which may be held for ever.
 const VIEWS: u32 = 2_000;
 
-const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
+const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes or event_bytes");
 
 impl Shared {
     fn new(options: &Options) -> Result<Shared, Error> {

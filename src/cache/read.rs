@@ -333,10 +333,12 @@ impl Cache {
     }
 
     /// As [`Cache::read`], for negative entries too, and tells of the entry; takes its lease if `lease` says so and it is free.
+    /// Unless it `counts`, it is no read: neither statistics nor policy hear of it, and no deadline slides.
     pub(crate) fn read_any<T, E>(
         &self,
         key: &[u8],
         lease: bool,
+        counts: bool,
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         self.settled(key, |guard, shared, hash, drops| {
@@ -348,12 +350,14 @@ impl Cache {
                 })
             })?;
             let Some((Some((judged, taken)), entry, header)) = found else {
-                line.miss(1);
+                if counts {
+                    line.miss(1);
+                }
                 return Some(None);
             };
             let lease = lease && taken.is_ok();
             let info = inform(entry, header, shared.clock.now(), lease, judged == Judged::Stale);
-            if taken.is_ok() {
+            if counts && taken.is_ok() {
                 shared.mark(entry, header);
                 line.hit(1);
             }

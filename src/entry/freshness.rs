@@ -56,6 +56,15 @@ pub fn look(word: &AtomicU64, now: u64, lease: bool, soft: bool) -> State {
     }
 }
 
+/// Gives a lease back that nothing will come of: the entry is stale, and the next reader gets it. Nothing if nobody has one.
+pub fn give_back(word: &AtomicU64, now: u64) {
+    let seen = word.load(Ordering::Relaxed);
+    if seen & LEASED != 0 {
+        // Who has stored something else there since knows better.
+        let _ = word.compare_exchange(seen, now.min(LEASED - 1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
 /// Makes an entry stale at once, its lease free.
 pub fn expire(word: &AtomicU64) {
     word.store(0, Ordering::Relaxed);
@@ -88,7 +97,11 @@ mod tests {
         expire(&word);
         assert_eq!(look(&word, 0, true, false), State::Refresh);
         assert_eq!(look(&word, 1, true, false), State::Stale);
+        give_back(&word, 1);
+        assert_eq!(look(&word, 1, true, false), State::Refresh);
+        assert_eq!(look(&word, 1, true, false), State::Stale);
         let word = AtomicU64::new(super::word(u64::MAX));
+        give_back(&word, 5);
         assert_eq!(look(&word, 5, true, false), State::Fresh);
         assert_eq!(look(&word, 5, true, true), State::Refresh);
         assert_eq!(look(&word, 6, true, true), State::Stale);

@@ -4,7 +4,7 @@
 //! crossing is bounded, and the fast door's rules hold.
 
 use super::cache::ttl_from;
-use super::{FAST_COPY, LARDER_CALL_TTL, LarderMany, Status, boundary, handle};
+use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderMany, Status, boundary, handle};
 use crate::cache::batch::{Answers, GROUP, Keys};
 use crate::cache::ttl::Ttl;
 use crate::cache::{Cache, TryError};
@@ -62,6 +62,15 @@ unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
             ttl: if many.flags & LARDER_CALL_TTL != 0 { ttl_from(many.ttl_ms) } else { Ttl::Default },
         })
     }
+}
+
+/// The cache of a call, for whatever comes of it; None where there is none.
+///
+/// # Safety
+/// `many` is NULL or valid, and its cache NULL or a handle that wasn't freed.
+unsafe fn cache_of<'a>(many: *const LarderMany) -> Option<&'a LarderCache> {
+    // SAFETY: as the caller promises.
+    unsafe { handle(many.as_ref()?.cache) }.ok()
 }
 
 /// What lies one behind the other, where each of `n` ends.
@@ -192,7 +201,8 @@ pub unsafe extern "C" fn larder_fast_get_many(many: *mut LarderMany) -> usize {
 /// The struct's pointers are NULL or valid for their lengths.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_get_many(many: *mut LarderMany) -> Status {
-    boundary(None, || {
+    // SAFETY: passed on to the caller.
+    boundary(unsafe { cache_of(many) }, || {
         // SAFETY: passed on to the caller.
         let mut parts = unsafe { parts(many) }?;
         if parts.out_ends.len() < parts.keys.ends.len() {
@@ -256,7 +266,8 @@ pub unsafe extern "C" fn larder_fast_set_many(many: *mut LarderMany) -> usize {
 /// As larder_get_many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_set_many(many: *mut LarderMany) -> Status {
-    boundary(None, || {
+    // SAFETY: passed on to the caller.
+    boundary(unsafe { cache_of(many) }, || {
         // SAFETY: passed on to the caller.
         let parts = unsafe { parts(many) }?;
         if parts.values.ends.len() < parts.keys.ends.len() {
@@ -321,7 +332,8 @@ pub unsafe extern "C" fn larder_fast_delete_many(many: *mut LarderMany) -> usize
 /// As larder_get_many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_delete_many(many: *mut LarderMany) -> Status {
-    boundary(None, || {
+    // SAFETY: passed on to the caller.
+    boundary(unsafe { cache_of(many) }, || {
         // SAFETY: passed on to the caller.
         let parts = unsafe { parts(many) }?;
         for i in parts.group() {

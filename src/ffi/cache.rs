@@ -2,8 +2,8 @@
 
 use super::types::FIRST_OPTIONS;
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary, handle, into_handle,
-    key_bytes, value_bytes,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, NOTED, Out, Status, boundary, handle,
+    into_handle, key_bytes, note, value_bytes,
 };
 use crate::cache::Cache;
 use crate::cache::iter::Cursor;
@@ -54,6 +54,13 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
     text.as_ptr()
 }
 
+/// Returns what was wrong with an option, and which range it has, after LARDER_INVALID_ARGUMENT from larder_new, larder_resize or
+/// larder_namespace; "" if they were never wrong on this thread, or a pointer was. Valid on this thread until the next such call.
+#[unsafe(no_mangle)]
+pub extern "C" fn larder_invalid_option() -> *const c_char {
+    NOTED.with(|text| text.as_ptr().cast_const().cast())
+}
+
 /// Makes a cache and stores its handle in *out. Free it with larder_free.
 ///
 /// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),
@@ -61,10 +68,11 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
 /// 64 MiB or more, 4 to 18 MiB at once.
 ///
 /// # Safety
-/// `options` and `out` are NULL or valid.
+/// `options` and `out` are NULL or valid; so is the clock in the options.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mut LarderCache) -> Status {
     boundary(None, || {
+        note("");
         if out.is_null() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
@@ -81,13 +89,15 @@ pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mu
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         let mut known = std::mem::MaybeUninit::<LarderOptions>::zeroed();
-        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of integers: all bytes are
-        // values of it.
+        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of integers and a pointer:
+        // all bytes are values of it.
         let known = unsafe {
             ptr::copy_nonoverlapping(options.cast::<u8>(), known.as_mut_ptr().cast::<u8>(), size);
             known.assume_init()
         };
-        let cache = into_handle(Arc::new(Cache::new(known.to_options()?)?));
+        // SAFETY: passed on to the caller.
+        let options = unsafe { known.to_options() }?;
+        let cache = into_handle(Arc::new(Cache::new(options)?));
         // SAFETY: as above.
         unsafe { out.write(cache) };
         Ok(())
@@ -108,7 +118,7 @@ pub unsafe extern "C" fn larder_close(cache: *const LarderCache) -> Status {
         Ok(cache) => cache,
         Err(status) => return status,
     };
-    boundary(None, || {
+    boundary(Some(cache), || {
         cache.0.close();
         Ok(())
     })
@@ -130,7 +140,8 @@ pub unsafe extern "C" fn larder_free(cache: *mut LarderCache) {
     }
 }
 
-/// Copies the value of a key to `buf` and stores its length in *value_len.
+/// Copies the value of a key to `buf` and stores its length in *value_len. `buf` must not overlap the key, which may be
+/// compared again when the value was overwritten while it was copied.
 ///
 /// Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is the length
 /// required; the contents of `buf` are unspecified; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
@@ -269,7 +280,10 @@ pub unsafe extern "C" fn larder_clear(cache: *const LarderCache) -> Status {
 pub unsafe extern "C" fn larder_resize(cache: *const LarderCache, max_bytes: u64) -> Status {
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
-    boundary(cache.as_ref().ok().copied(), || Ok(cache?.0.resize(max_bytes)?))
+    boundary(cache.as_ref().ok().copied(), || {
+        note("");
+        Ok(cache?.0.resize(max_bytes)?)
+    })
 }
 
 /// Stores the number of entries in *len (0 when the cache is closed). Expired ones count until they are found.

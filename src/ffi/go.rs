@@ -8,12 +8,13 @@
 use super::cache::ttl_from;
 use super::conditional::{state_number, with_options};
 use super::{
-    FAST_COPY, LARDER_CALL_STATE, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary, handle, key_bytes,
-    value_bytes,
+    FAST_COPY, LARDER_CALL_QUIET, LARDER_CALL_STATE, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary,
+    handle, key_bytes, value_bytes,
 };
 use crate::cache::conditional::Ask;
 use crate::cache::read::{Take, Tried};
 use crate::cache::ttl::Ttl;
+use crate::entry::freshness::State;
 use crate::entry::{MAX_KEY, Value};
 
 /// Copies a value into a call's buffer.
@@ -173,6 +174,16 @@ pub unsafe extern "C" fn larder_call_get(call: *mut LarderCall) -> usize {
             let key = key_bytes(call.key, call.key_len)?;
             if call.buf.is_null() && call.buf_len > 0 {
                 return Err(Status::LARDER_INVALID_ARGUMENT);
+            }
+            if call.flags & LARDER_CALL_QUIET != 0 {
+                let stateful = call.flags & LARDER_CALL_STATE != 0;
+                let found = cache.0.read_any(key, stateful, false, |value| deliver(call, value))?;
+                let (taken, info) = found.ok_or(Status::LARDER_NOT_FOUND)?;
+                if info.state == State::Absent && !stateful {
+                    return Err(Status::LARDER_NOT_FOUND);
+                }
+                call.state = state_number(info.state);
+                return taken;
             }
             if call.flags & LARDER_CALL_STATE != 0 {
                 let ask = Ask { lease: true, version: false };

@@ -3,7 +3,7 @@
 //! A handle is a count of the cache behind it, so that handles of one namespace, and of the cache it was made from, can be
 //! freed in any order.
 
-use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle};
+use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle, note};
 use crate::cache::namespaces::NamespaceOptions;
 use std::ptr;
 
@@ -32,6 +32,7 @@ pub unsafe extern "C" fn larder_namespace(
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {
+        note("");
         if out.is_null() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }

@@ -34,7 +34,13 @@ impl<const FAST: bool> Writer<'_, FAST> {
                     let found = self.find(self.shared.hasher.hash(key), key);
                     assert!(found.is_some_and(|found| found.1 == offset), "a live entry that the index doesn't know");
                     let earliest = segment.min_deadline.load(Ordering::Relaxed);
-                    assert!(self.core.sweep.is_at(id) || entry.deadline(header).is_none_or(|d| d >= earliest));
+                    // Of a run a hold of the sweep looks at all or nothing.
+                    let swept = self.core.sweep.is_at(id) && !space.is_run(id);
+                    assert!(swept || entry.deadline(header).is_none_or(|d| d >= earliest), "a deadline is forgotten");
+                    if let Some(d) = entry.deadline(header) {
+                        let said = self.stripe.next_deadline.load(Ordering::Relaxed);
+                        assert!(d >= said, "a deadline that the stripe doesn't know");
+                    }
                     if let (false, false, Some(d)) =
                         (self.core.sweep.is_at(id), space.is_run(id), entry.deadline(header))
                     {

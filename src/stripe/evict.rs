@@ -209,7 +209,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             let size = header.size() as u64;
             // Where it goes the sweep may have been.
             self.core.sweep.leaves(id, space.segment(id).newer.load(Ordering::Relaxed));
-            self.core.sweep.note(space.segment(id).min_deadline.load(Ordering::Relaxed));
             let from = &mut self.core.logs[log & 1];
             from.unlink(space, id);
             from.live -= size;
@@ -221,6 +220,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             target.live += size;
             target.entries += 1;
             entry.set_policy_bits(to.bits);
+            // By what the entry says: what the segment says may be what a sweep has just begun to find out.
+            if let Some(deadline) = entry.deadline(header) {
+                self.due(id, offset - space.segment(id).start(), deadline);
+            }
             return Kept::Yes;
         }
         let Some(place) = self.stripe.index.place_of(&self.core.index, hash, offset) else {

@@ -148,7 +148,10 @@ impl<const FAST: bool> Writer<'_, FAST> {
         let mut batch = Batch { found: [(0, 0); BATCH], len: 0 };
         let mut ahead = None;
         let mut at = self.core.sweep.at;
-        while at < used && *work < most {
+        // Something in any case: a hold that only forgot what the segment says would leave nobody who knows its deadlines.
+        let mut begun = false;
+        while at < used && (*work < most || !begun) {
+            begun = true;
             let mut end = used;
             if !is_run {
                 if at.is_multiple_of(PART) {

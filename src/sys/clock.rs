@@ -14,6 +14,11 @@ impl MockClock {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
 
+    /// Moves the clock to so many milliseconds since it was made; never back.
+    pub fn set(&self, millis: u64) {
+        self.0.fetch_max(millis, Ordering::SeqCst);
+    }
+
     /// Milliseconds since the clock was made.
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
