@@ -3,6 +3,7 @@
 package larder
 
 import (
+	"math/rand/v2"
 	"os"
 	"runtime/debug"
 	"unsafe"
@@ -30,24 +31,52 @@ func boundAtLoad() bool {
 	return true
 }
 
+// enter calls a function of the fast door.
+func enter(fn uintptr, arg unsafe.Pointer) status {
+	st := fastcall.Call(fn, arg)
+	if st == fastcall.NoRoom {
+		return enterDeep(fn, arg)
+	}
+	return status(st)
+}
+
+// deepEvery is how many calls without room for them, on the mean, one is that grows the
+// stack. A goroutine with a call or two had better go by cgo: to grow the stack costs about
+// ten times as much as a call saves, and memory. One that goes on has its larger stack soon.
+const deepEvery = 64
+
+// enterDeep is for a goroutine whose stack has too little room. By chance, since there is
+// no place to count the calls of one goroutine.
+//
+//go:noinline
+func enterDeep(fn uintptr, arg unsafe.Pointer) status {
+	if rand.Uint32()%deepEvery != 0 {
+		return statusBusy
+	}
+	if st := fastcall.CallDeep(fn, arg); st != fastcall.NoRoom {
+		return status(st)
+	}
+	return statusBusy
+}
+
 // nocheckptr: see slowGet.
 
 //go:nocheckptr
-func (a *call) fastGet() status { return status(fastcall.Call(fastGet, unsafe.Pointer(a))) }
+func (a *call) fastGet() status { return enter(fastGet, unsafe.Pointer(a)) }
 
 //go:nocheckptr
-func (a *call) fastSet() status { return status(fastcall.Call(fastSet, unsafe.Pointer(a))) }
+func (a *call) fastSet() status { return enter(fastSet, unsafe.Pointer(a)) }
 
 //go:nocheckptr
-func (a *call) fastDelete() status { return status(fastcall.Call(fastDelete, unsafe.Pointer(a))) }
+func (a *call) fastDelete() status { return enter(fastDelete, unsafe.Pointer(a)) }
 
 //go:nocheckptr
-func (m *manyCall) fastGet() status { return status(fastcall.Call(fastGetMany, unsafe.Pointer(m))) }
+func (m *manyCall) fastGet() status { return enter(fastGetMany, unsafe.Pointer(m)) }
 
 //go:nocheckptr
-func (m *manyCall) fastSet() status { return status(fastcall.Call(fastSetMany, unsafe.Pointer(m))) }
+func (m *manyCall) fastSet() status { return enter(fastSetMany, unsafe.Pointer(m)) }
 
 //go:nocheckptr
 func (m *manyCall) fastDelete() status {
-	return status(fastcall.Call(fastDeleteMany, unsafe.Pointer(m)))
+	return enter(fastDeleteMany, unsafe.Pointer(m))
 }

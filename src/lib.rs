@@ -46,11 +46,12 @@ mod sync;
 mod sys;
 
 pub use cache::Cache;
-pub use cache::conditional::{Ask, Info};
+pub use cache::conditional::Ask;
+pub use cache::info::Info;
 pub use cache::loading::{LoadGuard, Lookup};
 pub use cache::loads::Load;
-pub use cache::namespaces::{MAX_NAMESPACES, NamespaceOptions};
-pub use cache::options::Options;
+pub use cache::namespaces::MAX_NAMESPACES;
+pub use cache::options::{NamespaceOptions, Options};
 pub use cache::stats::Stats;
 pub use cache::ttl::Ttl;
 pub use cache::view::View;

@@ -10,9 +10,9 @@
 //!   host has to find small pages for it. While a cache fills, this thread touches what it will need next, so that no set has to.
 //! * *Calm.* Readers that pay for fences of their own, since there were many scans, are told to stop when there are few (`barrier`).
 
-use crate::cache::Shared;
+use crate::cache::shared::Shared;
+use crate::cache::tags::Pass;
 use crate::stripe::expire::DEFER;
-use crate::stripe::tags::Pass;
 use crate::sync::epoch;
 use crate::sync::waker;
 use crate::sys::atomic::{Mutex, MutexGuard, Ordering};
@@ -96,14 +96,14 @@ fn run() {
 
 /// Removes what has expired in a cache. Returns whether there are deadlines left.
 pub fn sweep(shared: &Shared) -> bool {
-    let now = shared.clock.now();
+    let now = shared.env.clock.now();
     let mut pending = false;
     let mut held = 0u32;
     for stripe in &shared.stripes {
         if stripe.next_deadline.load(Ordering::Acquire) <= now.saturating_sub(DEFER) {
             loop {
                 let mut state = stripe.state.lock();
-                let (mut writer, policy) = state.writer(shared, stripe);
+                let (mut writer, policy) = state.writer(&shared.env, stripe);
                 // Else what waits, and has expired, would keep this stripe due. What has no room goes on waiting.
                 let _ = writer.complete_all(policy);
                 let done = writer.sweep(now, BATCH);
@@ -123,6 +123,6 @@ pub fn sweep(shared: &Shared) -> bool {
         }
         pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;
     }
-    shared.space.reclaim();
+    shared.env.space.reclaim();
     pending
 }

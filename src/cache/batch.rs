@@ -4,8 +4,10 @@
 //! buckets are asked for first, then all entries that look right, and only then is anything compared and copied: the
 //! memory answers up to a dozen requests at once, so a group waits about as long as one key alone.
 
+use crate::cache::handle::Cache;
 use crate::cache::read::briefly;
-use crate::cache::{Cache, Shared, TryError};
+use crate::cache::shared::Shared;
+use crate::cache::shared::TryError;
 use crate::entry::{Entry, Value};
 use crate::error::Error;
 use crate::index::{Moving, candidate};
@@ -60,7 +62,7 @@ impl Shared {
     fn prepare<'g>(&'g self, guard: &'g Guard, keys: &Keys<'_>, range: Range<usize>, group: &mut Group<'g>) {
         let mut buckets = [None; GROUP];
         for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
-            *hash = self.hasher.hash(keys.get(i));
+            *hash = self.env.hasher.hash(keys.get(i));
             let Stripe { index, marks, .. } = self.stripe(*hash);
             // Asked before the bucket is read: else a set that had returned before might be completed in between.
             *bucket = (!marks.has(*hash)).then(|| index.prefetch(*hash));

@@ -6,25 +6,18 @@
 //!
 //! All of it takes the stripe's lock, except a [`Cache::get_with`] without a version.
 
-use crate::cache::Cache;
+use crate::cache::handle::Cache;
+use crate::cache::info::Info;
+use crate::cache::info::Told;
+use crate::cache::info::inform;
+use crate::cache::room::Attempt;
 use crate::cache::ttl::Ttl;
-use crate::cache::write::{Attempt, SetOptions};
-use crate::entry::freshness::{self, State};
-use crate::entry::{Entry, Header, Value};
+use crate::cache::write::SetOptions;
+use crate::entry::Value;
+use crate::entry::freshness::{self};
 use crate::error::{CasError, Error};
-use crate::stripe::{Condition, Store, Stored};
+use crate::stripe::request::{Condition, Store, Stored};
 use std::convert::Infallible;
-
-/// What [`Cache::get_with`] tells of an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Info {
-    /// How fresh it is.
-    pub state: State,
-    /// Its version, if it was asked for; else 0.
-    pub version: u64,
-    /// Milliseconds until it expires; `None`: it doesn't.
-    pub ttl: Option<u64>,
-}
 
 /// What to ask of [`Cache::get_with`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -34,9 +27,6 @@ pub struct Ask {
     /// Tell the version; the entry gets one if it has none.
     pub version: bool,
 }
-
-/// What came of taking a value, and what there is to tell of its entry; None if there is none.
-pub(crate) type Told<T, E> = Option<(Result<T, E>, Info)>;
 
 impl Cache {
     /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too, with [`State::Absent`].
@@ -89,13 +79,13 @@ impl Cache {
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.sequences.of(hash).close();
+            let _closed = shared.env.sequences.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else {
                 shared.count(false);
                 return Ok(Attempt::Done(None, false));
             };
-            let soft = shared.is_soft(entry, header);
-            let now = shared.clock.now();
+            let soft = shared.env.is_soft(entry, header);
+            let now = shared.env.clock.now();
             let version = match entry.version(header) {
                 Some(version) => version,
                 None => {
@@ -182,7 +172,7 @@ impl Cache {
     pub fn touch(&self, key: &[u8], ttl: impl Into<Ttl>) -> Result<bool, Error> {
         let ttl = ttl.into();
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.sequences.of(hash).close();
+            let _closed = shared.env.sequences.of(hash).close();
             let Some((offset, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
             let (deadline, sliding) = shared.deadline(ttl, hash, false);
             if deadline.is_none() && !header.has_deadline()
@@ -225,7 +215,7 @@ impl Cache {
                 tags = Some(options.hashes(shared)?);
             }
             let tags = tags.as_ref().expect("made above");
-            let _closed = shared.sequences.of(hash).close();
+            let _closed = shared.env.sequences.of(hash).close();
             let found =
                 writer.peek(hash, key).filter(|(_, _, header)| header.extra() & crate::entry::extension::ABSENT == 0);
             let (now, deadline, mut extra) = match found {
@@ -262,7 +252,7 @@ impl Cache {
         self.settled(key, |guard, shared, hash, drops| {
             let found = shared.patiently(hash, drops, || {
                 shared.try_find::<true, _>(guard, hash, key, |entry, header| {
-                    entry.stale_word(header).map(|word| freshness::give_back(word, shared.clock.now()))
+                    entry.stale_word(header).map(|word| freshness::give_back(word, shared.env.clock.now()))
                 })
             })?;
             Some(matches!(found, Some((Some(()), ..))))
@@ -276,7 +266,7 @@ impl Cache {
     /// As [`Cache::set`].
     pub fn mark_stale(&self, key: &[u8]) -> Result<bool, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.sequences.of(hash).close();
+            let _closed = shared.env.sequences.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
             if let Some(word) = entry.stale_word(header) {
                 freshness::expire(word);
@@ -293,17 +283,6 @@ impl Cache {
             })
         })
     }
-}
-
-/// What is to be told of an entry. `soft`: a tag of it was invalidated softly.
-pub(crate) fn inform(entry: Entry<'_>, header: Header, now: u64, lease: bool, soft: bool) -> Info {
-    let state = if header.extra() & crate::entry::extension::ABSENT != 0 {
-        State::Absent
-    } else {
-        entry.stale_word(header).map_or(State::Fresh, |word| freshness::look(word, now, lease, soft))
-    };
-    let ttl = entry.deadline(header).filter(|&deadline| deadline != u64::MAX).map(|at| at.saturating_sub(now));
-    Info { state, version: 0, ttl }
 }
 
 /// The number that decimal digits stand for.

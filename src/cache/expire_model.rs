@@ -122,7 +122,7 @@ impl Model {
 
     fn drain(&self, entries: usize) {
         self.with_stripe(|shared, stripe, state| {
-            let (mut writer, policy) = state.writer(shared, stripe);
+            let (mut writer, policy) = state.writer(&shared.env, stripe);
             for _ in 0..entries {
                 let _ = writer.drain_one(policy, false);
             }
@@ -134,7 +134,7 @@ impl Model {
         self.round = self.with_stripe(|shared, stripe, state| {
             let due = stripe.next_deadline.load(Ordering::Relaxed) <= now.saturating_sub(crate::stripe::expire::DEFER);
             let round = self.round.or(due.then_some(now))?;
-            let done = state.writer(shared, stripe).0.sweep(round, units);
+            let done = state.writer(&shared.env, stripe).0.sweep(round, units);
             (!done).then_some(round)
         });
     }

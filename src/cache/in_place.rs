@@ -8,15 +8,12 @@
 //! A set of a key that isn't there has looked in vain: a twelfth of what it costs otherwise (docs/performance.md). So a
 //! thread whose set couldn't be done this way doesn't try it for the next few.
 
-use crate::cache::Shared;
-use crate::stripe::{Condition, Store};
+use crate::cache::shared::Shared;
+use crate::stripe::request::{Condition, Store};
 use crate::sync::counters::Handle;
 use crate::sync::epoch::Guard;
 use crate::sys::atomic::Ordering;
 
-/// Caches of a larger budget don't. They have more stripes; and there a set waits for its bucket and its entry to come from
-/// memory, which is better done under the lock, where something else is done meanwhile.
-pub const MOST_BYTES: u64 = 32 << 20;
 /// Sets of a thread that aren't tried after one that couldn't be done.
 const SKIPS: u64 = 31;
 
@@ -44,7 +41,7 @@ impl Shared {
     fn overwrite(&self, guard: &Guard, store: &Store<'_>) -> Option<u64> {
         let &Store { hash, key, value, deadline, .. } = store;
         debug_assert!(store.extra.is_none() && store.condition == Condition::Always);
-        let sequence = self.sequences.of(hash);
+        let sequence = self.env.sequences.of(hash);
         let number = sequence.number();
         // After the number was read: who begins a load changes it, once this is set.
         if self.stripe(hash).loading.load(Ordering::Relaxed) {
@@ -55,8 +52,8 @@ impl Shared {
         if !shape.fits_over(header) || deadline < entry.deadline(header) {
             return None;
         }
-        let offset = entry.address() as u64 - self.space.base() as u64;
-        let segment = self.space.segment(self.space.segment_at(offset));
+        let offset = entry.address() as u64 - self.env.space.base() as u64;
+        let segment = self.env.space.segment(self.env.space.segment_at(offset));
         if !sequence.begin_at(number) {
             return None;
         }
@@ -68,7 +65,7 @@ impl Shared {
         // SAFETY: the sequence is odd by `begin_at`, and nobody had it since before the entry was found, so the header is as it was
         // but for hits and death; the shape fits over it. Nobody has pinned the segment, and slices of small values are
         // made of closed sequences only. The epoch is pinned, so the memory is an entry's still.
-        unsafe { entry.overwrite(header, &shape, value, self.hit_max) };
+        unsafe { entry.overwrite(header, &shape, value, self.env.hit_max) };
         sequence.end_alone();
         Some(header.size() as u64)
     }
@@ -77,6 +74,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::shared::MOST_OVERWRITTEN_ALONE;
     use crate::sync::epoch;
     use crate::sys::clock::MockClock;
     use crate::{Cache, Clock, Options, Ttl};
@@ -87,7 +85,7 @@ mod tests {
         cache
             .with(|shared| {
                 let guard = epoch::pin();
-                let hash = shared.hasher.hash(key);
+                let hash = shared.env.hasher.hash(key);
                 let _lock = shared.stripe(hash).state.lock();
                 let (deadline, _) = shared.deadline(ttl, hash, false);
                 let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
@@ -157,8 +155,8 @@ mod tests {
     #[test]
     fn large_caches_and_those_with_events_go_by_the_lock() {
         for (options, expected) in [
-            (Options::new(MOST_BYTES), true),
-            (Options::new(MOST_BYTES + 1), false),
+            (Options::new(MOST_OVERWRITTEN_ALONE), true),
+            (Options::new(MOST_OVERWRITTEN_ALONE + 1), false),
             (Options { event_bytes: 64 << 10, ..Options::new(1 << 20) }, false),
         ] {
             let cache = Cache::new(options).unwrap();

@@ -5,7 +5,8 @@
 //! its old or its new value; one that comes or goes may be visited or not. An iteration holds a stripe's lock for one
 //! bucket at a time.
 
-use crate::cache::{Cache, Shared};
+use crate::cache::handle::Cache;
+use crate::cache::shared::Shared;
 use crate::error::Error;
 use crate::index::TAG_END;
 use crate::sync::epoch;
@@ -108,7 +109,7 @@ pub(crate) enum Filled {
 fn visit_bucket(shared: &Shared, stripe: usize, tag: u32, visit: impl FnMut(&[u8], &[u8])) -> u32 {
     let stripe = &shared.stripes[stripe];
     let mut state = stripe.state.lock();
-    let (mut writer, policy) = state.writer(shared, stripe);
+    let (mut writer, policy) = state.writer(&shared.env, stripe);
     writer.finish(policy);
     writer.visit(tag, visit)
 }

@@ -3,8 +3,8 @@
 //! Who leads holds a [`LoadGuard`]. However that goes, by an insert, by being dropped or by a panic, its flight (`flights`) ends and
 //! the threads that wait go on: with the value, or by looking again, when the first of them becomes the leader.
 
-use crate::cache::Cache;
 use crate::cache::flights::{Flight, Role, State};
+use crate::cache::handle::Cache;
 use crate::cache::loads::Load;
 use crate::cache::write::SetOptions;
 use crate::error::Error;

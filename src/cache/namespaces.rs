@@ -1,146 +1,42 @@
 //! Namespaces: caches of their own that share a budget.
 //!
 //! A namespace has its own keys, stripes, policy, counters and default time to live; its segments come from the pool of
-//! the cache that it was made from (`share` says who may take from whom). To that pool a namespace is no more than some
+//! the cache that it was made from (`memory::quota` says who may take from whom). To that pool a namespace is no more than some
 //! stripes more.
-//!
-//! The family owns its namespaces: one lives, with or without handles, until it is closed or the cache is. All handles of one are
-//! counts of the same [`Cache`], so that closing it by any of them closes it for all, and a get need not ask.
-//!
-//! The lock of the members is taken with nothing else locked, and nothing is closed, dropped or evicted under it.
 
-use crate::cache::{Cache, Shared};
+use crate::cache::family::Member;
+use crate::cache::handle::Cache;
+use crate::cache::names::{List, Name, Named};
+use crate::cache::options::NamespaceOptions;
+use crate::cache::room::Effort;
+use crate::cache::shared::{Shared, TOO_MANY_STRIPES};
 use crate::error::Error;
 use crate::memory::quota::UNBOUNDED;
-use crate::policy::Kind;
-use crate::sys::atomic::{AtomicUsize, Mutex, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 /// The most namespaces that a cache may have at a time.
 pub const MAX_NAMESPACES: usize = 256;
 /// The longest name, in bytes.
 pub const MAX_NAME: usize = 255;
 
-/// How a namespace is to be. The default is a good choice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamespaceOptions {
-    /// The most bytes that it may hold of the cache's budget: entries, index, bookkeeping and free space in its segments. 0: no
-    /// bound but the cache's. At least `2 * stripes + 6` segments, of which the budget has about 2,048.
-    pub max_bytes: u64,
-    /// At most this many entries; 0 for no such bound.
-    pub max_entries: u64,
-    /// Time to live of entries that are stored without one of their own; `None`: they don't expire.
-    pub default_ttl: Option<Duration>,
-    /// Who stays and who goes. `Default`: as in the cache; so are jitter and sliding deadlines.
-    pub policy: Kind,
-    /// Parts with a lock of their own, a power of two up to 256; 0 to choose. Each takes two segments or three.
-    pub stripes: usize,
-}
-
-impl NamespaceOptions {
-    /// Whether these may be asked for of a namespace that has those: what is left at its default doesn't matter.
-    fn agree(&self, with: &NamespaceOptions, bound: u64) -> bool {
-        (self.max_bytes == 0 || self.max_bytes == bound)
-            && (self.max_entries == 0 || self.max_entries == with.max_entries)
-            && (self.default_ttl.is_none() || self.default_ttl == with.default_ttl)
-            && (self.policy == Kind::Default || self.policy == with.policy)
-            && (self.stripes == 0 || self.stripes == with.stripes)
+/// The namespace of a name, if it is there and has these options.
+fn find(list: &List<Cache>, name: &[u8], options: &NamespaceOptions) -> Result<Option<Arc<Cache>>, Error> {
+    if list.closed {
+        return Err(Error::Closed);
     }
-}
-
-/// A namespace's name.
-pub type Name = Box<[u8]>;
-
-struct Member {
-    name: Name,
-    options: NamespaceOptions,
-    cache: Arc<Cache>,
-    shared: Weak<Shared>,
-}
-
-struct Members {
-    closed: bool,
-    root: Weak<Shared>,
-    named: Vec<Member>,
-}
-
-/// A cache and its namespaces.
-pub struct Family {
-    members: Mutex<Members>,
-    namespaces: AtomicUsize,
-}
-
-impl Family {
-    /// A family of one.
-    pub fn new() -> Family {
-        let members = Members { closed: false, root: Weak::new(), named: Vec::new() };
-        Family { members: Mutex::new(members), namespaces: AtomicUsize::new(0) }
-    }
-
-    /// Names the cache that the namespaces are made from.
-    pub fn set_root(&self, root: &Arc<Shared>) {
-        self.members.lock().root = Arc::downgrade(root);
-    }
-
-    /// How many namespaces there are.
-    pub fn len(&self) -> usize {
-        self.namespaces.load(Ordering::Relaxed)
-    }
-
-    /// The caches, the one that holds most first.
-    pub fn fullest_first(&self) -> Vec<Arc<Shared>> {
-        let members = self.members.lock();
-        let all = std::iter::once(&members.root).chain(members.named.iter().map(|member| &member.shared));
-        let mut all: Vec<_> = all.filter_map(Weak::upgrade).map(|it| (it.space.held_segments(), it)).collect();
-        drop(members);
-        all.sort_by_key(|(held, _)| std::cmp::Reverse(*held));
-        all.into_iter().map(|(_, it)| it).collect()
-    }
-
-    /// The namespace of a name, if it is there and has these options.
-    fn find(&self, name: &[u8], options: &NamespaceOptions) -> Result<Option<Arc<Cache>>, Error> {
-        Family::find_in(&self.members.lock(), name, options)
-    }
-
-    fn find_in(members: &Members, name: &[u8], options: &NamespaceOptions) -> Result<Option<Arc<Cache>>, Error> {
-        if members.closed {
-            return Err(Error::Closed);
-        }
-        let found = members.named.iter().find(|it| *it.name == *name && !it.cache.is_closed());
-        let Some(member) = found else {
-            return if members.named.len() < MAX_NAMESPACES {
-                Ok(None)
-            } else {
-                Err(Error::InvalidOptions("a cache has at most 256 namespaces"))
-            };
-        };
-        let bound = member.shared.upgrade().map_or(UNBOUNDED, |shared| shared.space.bound());
-        if options.agree(&member.options, bound) {
-            Ok(Some(member.cache.clone()))
+    let found = list.named.iter().find(|it| *it.name == *name && !it.cache.is_closed());
+    let Some(named) = found else {
+        return if list.named.len() < MAX_NAMESPACES {
+            Ok(None)
         } else {
-            Err(Error::InvalidOptions("the namespace exists, with other options"))
-        }
-    }
-
-    /// Takes a namespace out that is being closed.
-    pub fn remove(&self, shared: &Arc<Shared>) {
-        let mut members = self.members.lock();
-        let at = members.named.iter().position(|it| std::ptr::eq(it.shared.as_ptr(), Arc::as_ptr(shared)));
-        let gone = at.map(|at| members.named.swap_remove(at));
-        self.namespaces.store(members.named.len(), Ordering::Relaxed);
-        drop(members);
-        drop(gone);
-    }
-
-    /// Closes all namespaces, and lets no more be made.
-    pub fn close(&self) {
-        let mut members = self.members.lock();
-        members.closed = true;
-        let all = std::mem::take(&mut members.named);
-        self.namespaces.store(0, Ordering::Relaxed);
-        drop(members);
-        all.iter().for_each(|member| member.cache.close());
+            Err(Error::InvalidOptions("a cache has at most 256 namespaces"))
+        };
+    };
+    let bound = named.cache.with(|shared| shared.env.space.bound()).unwrap_or(UNBOUNDED);
+    if options.agree(&named.options, bound) {
+        Ok(Some(named.cache.clone()))
+    } else {
+        Err(Error::InvalidOptions("the namespace exists, with other options"))
     }
 }
 
@@ -174,24 +70,22 @@ impl Cache {
         if parent.is_namespace {
             return Err(Error::InvalidOptions("a namespace can't have namespaces"));
         }
-        let family = parent.family.clone();
-        if let Some(found) = family.find(name, &options)? {
+        if let Some(found) = find(&self.names.lock(), name, &options)? {
             return Ok(found);
         }
         // Made without the lock, since that may have to evict. Of two that are made at once one goes again.
         let shared = Arc::new(self.new_member(&parent, &options)?);
         let options = NamespaceOptions { stripes: shared.stripes.len(), ..options };
-        let made = Arc::new(Cache::of(shared.clone()));
-        let mut members = family.members.lock();
-        match Family::find_in(&members, name, &options) {
+        let made = Arc::new(Cache::of(shared.clone(), self.names.clone()));
+        let mut list = self.names.lock();
+        match find(&list, name, &options) {
             Ok(None) => {
-                let shared = Arc::downgrade(&shared);
-                members.named.push(Member { name: name.into(), options, cache: made.clone(), shared });
-                family.namespaces.store(members.named.len(), Ordering::Relaxed);
+                list.named.push(Named { name: name.into(), options, cache: made.clone() });
+                shared.family.join(Arc::downgrade(&shared) as Weak<dyn Member>);
                 Ok(made)
             }
             other => {
-                drop(members);
+                drop(list);
                 other.map(|found| found.expect("matched above"))
             }
         }
@@ -206,8 +100,8 @@ impl Cache {
         if parent.is_namespace {
             return Ok(Vec::new());
         }
-        let members = parent.family.members.lock();
-        let mut all: Vec<_> = members.named.iter().map(|it| (it.name.clone(), it.cache.clone())).collect();
+        let list = self.names.lock();
+        let mut all: Vec<_> = list.named.iter().map(|it| (it.name.clone(), it.cache.clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(all)
     }
@@ -218,8 +112,19 @@ impl Cache {
         if parent.is_namespace {
             return Ok(None);
         }
-        let members = parent.family.members.lock();
-        let behind = members.named.iter().filter(|it| *it.name > *name);
+        let list = self.names.lock();
+        let behind = list.named.iter().filter(|it| *it.name > *name);
         Ok(behind.min_by(|a, b| a.name.cmp(&b.name)).map(|it| (it.name.clone(), it.cache.clone())))
+    }
+
+    /// A new namespace's insides, for which room is made if need be.
+    fn new_member(&self, parent: &Shared, options: &NamespaceOptions) -> Result<Shared, Error> {
+        let mut effort = Effort::default();
+        loop {
+            match Shared::member(parent, options) {
+                Err(error) if error == TOO_MANY_STRIPES => self.make_room(None, 0, &mut effort)?,
+                result => return result,
+            }
+        }
     }
 }

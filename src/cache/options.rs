@@ -1,4 +1,4 @@
-//! What can be chosen when a cache is made.
+//! What can be chosen when a cache, or a namespace of one, is made.
 
 use crate::error::Error;
 use crate::policy::Kind;
@@ -72,5 +72,32 @@ impl Options {
         let most = by_memory.min(by_entries).min(256) as usize;
         let wanted = (cores * 4).next_power_of_two();
         Ok(wanted.min(1 << most.ilog2()))
+    }
+}
+
+/// How a namespace is to be. The default is a good choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceOptions {
+    /// The most bytes that it may hold of the cache's budget: entries, index, bookkeeping and free space in its segments. 0: no
+    /// bound but the cache's. At least `2 * stripes + 6` segments, of which the budget has about 2,048.
+    pub max_bytes: u64,
+    /// At most this many entries; 0 for no such bound.
+    pub max_entries: u64,
+    /// Time to live of entries that are stored without one of their own; `None`: they don't expire.
+    pub default_ttl: Option<Duration>,
+    /// Who stays and who goes. `Default`: as in the cache; so are jitter and sliding deadlines.
+    pub policy: Kind,
+    /// Parts with a lock of their own, a power of two up to 256; 0 to choose. Each takes two segments or three.
+    pub stripes: usize,
+}
+
+impl NamespaceOptions {
+    /// Whether these may be asked for of a namespace that has those: what is left at its default doesn't matter.
+    pub(crate) fn agree(&self, with: &NamespaceOptions, bound: u64) -> bool {
+        (self.max_bytes == 0 || self.max_bytes == bound)
+            && (self.max_entries == 0 || self.max_entries == with.max_entries)
+            && (self.default_ttl.is_none() || self.default_ttl == with.default_ttl)
+            && (self.policy == Kind::Default || self.policy == with.policy)
+            && (self.stripes == 0 || self.stripes == with.stripes)
     }
 }

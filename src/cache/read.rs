@@ -10,8 +10,9 @@
 //! well: while a get waits for its entry's line, the CPU runs ahead, and reaches the key of the next get only if no more than some 300
 //! instructions lie between (docs/performance.md).
 
-use crate::cache::conditional::{Told, inform};
-use crate::cache::{Cache, Shared};
+use crate::cache::handle::Cache;
+use crate::cache::info::{Told, inform};
+use crate::cache::shared::Shared;
 use crate::entry::extension;
 use crate::entry::freshness::{self, State};
 use crate::entry::{Entry, Header, Value};
@@ -90,14 +91,14 @@ impl Shared {
     pub(crate) fn mark(&self, entry: Entry<'_>, header: Header) {
         self.mark_hit_only(entry, header);
         if header.extra() & extension::SLIDING != 0 {
-            freshness::slide(entry, header, self.clock.now());
+            freshness::slide(entry, header, self.env.clock.now());
         }
     }
 
     /// Notes a hit for the policy.
     #[inline]
     pub(crate) fn mark_hit_only(&self, entry: Entry<'_>, header: Header) {
-        entry.mark_hit(header, self.hit_max);
+        entry.mark_hit(header, self.env.hit_max);
     }
 
     /// The entry of a key that a get may return.
@@ -116,13 +117,13 @@ impl Shared {
     #[inline(always)]
     fn may_return(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> bool {
         !header.has_extra()
-            || header.extra() & extension::ABSENT == 0 && self.judge(guard, entry, header) != Judged::Invalid
+            || header.extra() & extension::ABSENT == 0 && self.env.judge(guard, entry, header) != Judged::Invalid
     }
 
     /// Whether an entry hasn't expired.
     #[inline(always)]
     fn is_alive(&self, entry: Entry<'_>, header: Header) -> bool {
-        entry.deadline(header).is_none_or(|deadline| self.clock.now() < deadline)
+        entry.deadline(header).is_none_or(|deadline| self.env.clock.now() < deadline)
     }
 
     /// The entry that a slot points at.
@@ -133,7 +134,7 @@ impl Shared {
     pub(crate) unsafe fn entry_at<'g>(&'g self, _guard: &'g Guard, slot: Slot) -> Entry<'g> {
         // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
         // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
-        unsafe { Entry::at(self.space.base().add(slot.offset() as usize)) }
+        unsafe { Entry::at(self.env.space.base().add(slot.offset() as usize)) }
     }
 
     /// The entry of a key that has not expired. It may be absent or invalidated.
@@ -164,9 +165,9 @@ impl Shared {
         let stripe = self.stripe(hash);
         if stripe.marks.has(hash)
             && let Some(mut state) = stripe.state.try_lock()
-            && state.admits_fast(self, stripe)
+            && state.admits_fast(&self.env, stripe)
         {
-            let (mut writer, policy) = state.fast_writer(self, stripe);
+            let (mut writer, policy) = state.fast_writer(&self.env, stripe);
             writer.complete_all(policy);
         }
     }
@@ -181,7 +182,7 @@ impl Shared {
         key: &[u8],
         f: impl FnOnce(Entry<'g>, Header) -> T,
     ) -> Result<Option<(T, Entry<'g>, Header)>, Moving> {
-        let sequence = self.sequences.of(hash);
+        let sequence = self.env.sequences.of(hash);
         let number = sequence.number();
         let found = if ANY { self.lookup_any(guard, hash, key) } else { self.lookup(guard, hash, key) };
         let Some((entry, header)) = found? else { return Ok(None) };
@@ -195,7 +196,7 @@ impl Shared {
     /// Looks at the entry that a key probably has.
     #[inline(always)]
     pub(crate) fn glance<'g>(&'g self, guard: &'g Guard, hash: u64, key: &[u8]) -> Glance<'g> {
-        let sequence = self.sequences.of(hash);
+        let sequence = self.env.sequences.of(hash);
         let number = sequence.number();
         let Stripe { index, marks, .. } = self.stripe(hash);
         if marks.has(hash) {
@@ -215,7 +216,7 @@ impl Shared {
     /// the key. (If the entry was replaced since, its value was the key's just before that, so during the call.)
     #[inline(always)]
     pub(crate) fn recognize<'g>(&'g self, hash: u64, key: &[u8], entry: Entry<'g>) -> Option<Glimpse<'g>> {
-        let sequence = self.sequences.of(hash);
+        let sequence = self.env.sequences.of(hash);
         self.glimpse(sequence, sequence.number(), key, entry)
     }
 
@@ -243,12 +244,12 @@ impl Shared {
             let mut alone = None;
             if tries >= PATIENCE || stripe.marks.has(hash) {
                 let mut state = stripe.lock();
-                let (mut writer, policy) = state.writer(self, stripe);
+                let (mut writer, policy) = state.writer(&self.env, stripe);
                 if !writer.finish_key(policy, hash, drops) {
                     return None;
                 }
                 // Opened before the lock is let go, as it comes first.
-                alone = Some((self.sequences.of(hash).close(), state));
+                alone = Some((self.env.sequences.of(hash).close(), state));
             }
             if let Ok(done) = attempt() {
                 return Some(done);
@@ -284,7 +285,7 @@ impl Cache {
     ) -> Result<Option<Result<T, E>>, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
-        let hash = shared.hasher.hash(key);
+        let hash = shared.env.hasher.hash(key);
         let line = shared.line(&guard);
         match shared.glance(&guard, hash, key) {
             Glance::Hit(found) => {
@@ -345,7 +346,7 @@ impl Cache {
             let line = shared.line(guard);
             let found = shared.patiently(hash, drops, || {
                 shared.try_find::<true, _>(guard, hash, key, |entry, header| {
-                    let judged = shared.judge(guard, entry, header);
+                    let judged = shared.env.judge(guard, entry, header);
                     (judged != Judged::Invalid).then(|| (judged, f(entry.value(header))))
                 })
             })?;
@@ -356,7 +357,7 @@ impl Cache {
                 return Some(None);
             };
             let lease = lease && taken.is_ok();
-            let info = inform(entry, header, shared.clock.now(), lease, judged == Judged::Stale);
+            let info = inform(entry, header, shared.env.clock.now(), lease, judged == Judged::Stale);
             if counts && taken.is_ok() {
                 shared.mark(entry, header);
                 line.hit(1);
@@ -372,7 +373,7 @@ impl Cache {
     pub(crate) fn try_read(&self, key: &[u8], mut most: usize, stateful: bool, taker: &mut impl Take) -> Tried {
         let Some(guard) = epoch::try_enter() else { return Tried::Busy };
         let Ok(shared) = self.shared(&guard) else { return Tried::Closed };
-        let hash = shared.hasher.hash(key);
+        let hash = shared.env.hasher.hash(key);
         let Some(line) = shared.own_line(&guard) else {
             return self.try_read_on(guard, hash, key, most, stateful, taker);
         };
@@ -421,7 +422,7 @@ impl Cache {
         let mut copied = 0;
         let found = briefly(|| {
             shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
-                let judged = if header.has_extra() { shared.judge(&guard, entry, header) } else { Judged::Valid };
+                let judged = if header.has_extra() { shared.env.judge(&guard, entry, header) } else { Judged::Valid };
                 let hidden = header.extra() & extension::ABSENT != 0 && !stateful;
                 if judged == Judged::Invalid || hidden {
                     return None;
@@ -441,7 +442,7 @@ impl Cache {
             Ok(Some((Some((judged, true)), entry, header))) => {
                 let mut state = State::Fresh;
                 if stateful && header.has_extra() {
-                    state = inform(entry, header, shared.clock.now(), true, judged == Judged::Stale).state;
+                    state = inform(entry, header, shared.env.clock.now(), true, judged == Judged::Stale).state;
                 }
                 shared.mark(entry, header);
                 line.hit(1);
@@ -477,9 +478,9 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::TryError;
     use crate::cache::batch::{Answers, Keys};
     use crate::cache::options::Options;
+    use crate::cache::shared::TryError;
 
     /// A cache with one value, and a stand-in for a writer that overwrites it whenever it is called.
     fn overtaken(len: usize) -> (Cache, impl Fn()) {
@@ -487,7 +488,7 @@ mod tests {
         cache.set(b"key", &vec![1; len]).unwrap();
         let shared = cache.hold().unwrap();
         let writer = move || {
-            let sequence = shared.sequences.of(shared.hasher.hash(b"key"));
+            let sequence = shared.env.sequences.of(shared.env.hasher.hash(b"key"));
             sequence.begin();
             sequence.end();
         };

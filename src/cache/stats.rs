@@ -1,6 +1,6 @@
 //! What a cache tells of itself.
 
-use crate::cache::Shared;
+use crate::cache::shared::Shared;
 use crate::stripe::Tally;
 use crate::sys::atomic::Ordering;
 
@@ -58,11 +58,11 @@ pub struct Stats {
 impl Shared {
     /// Sums what the stripes know, one stripe locked at a time.
     pub(crate) fn stats(&self) -> Stats {
-        let counted = self.counters.sum();
+        let counted = self.env.counters.sum();
         let mut sum = Tally::default();
         let (mut entries, mut live, mut footprint, mut dropped_events) = (0, 0, 0, 0);
         self.each_stripe(|stripe, state| {
-            let (mut writer, policy) = state.writer(self, stripe);
+            let (mut writer, policy) = state.writer(&self.env, stripe);
             // What there is no room for goes on waiting: to count is no reason to drop it.
             let _ = writer.complete_all(policy);
             sum.sets += writer.waiting();
@@ -79,13 +79,13 @@ impl Shared {
             live += state.core.logs.iter().map(|log| log.live).sum::<u64>();
             footprint += stripe.footprint.load(Ordering::Relaxed);
         });
-        let usage = self.space.usage();
+        let usage = self.env.space.usage();
         let index_huge = if self.index_huge { usage.index } else { 0 };
         let committed = usage.committed.saturating_sub(usage.free);
-        let free = self.space.max().saturating_sub(committed);
-        let max_bytes = self.space.max().min(self.space.bound());
-        let own_bytes = self.space.held();
-        let (own_index, own_bookkeeping) = self.space.held_beside();
+        let free = self.env.space.max().saturating_sub(committed);
+        let max_bytes = self.env.space.max().min(self.env.space.bound());
+        let own_bytes = self.env.space.held();
+        let (own_index, own_bookkeeping) = self.env.space.held_beside();
         let of = |family: u64, own: u64| if self.is_namespace { own } else { family };
         let bytes = of(committed, own_bytes);
         Stats {

@@ -1,6 +1,6 @@
 //! How long entries live: from what the caller says, the cache's default and its jitter to a deadline.
 
-use crate::cache::Shared;
+use crate::sys::clock::Clock;
 use std::time::Duration;
 
 /// How long an entry may live.
@@ -25,10 +25,20 @@ pub(crate) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-impl Shared {
+/// What a cache says of how long its entries live.
+pub(crate) struct Lifetimes {
+    /// In milliseconds.
+    pub(crate) default_ttl: Option<u64>,
+    /// In 65,536ths.
+    pub(crate) jitter: u64,
+    /// Whether all deadlines slide.
+    pub(crate) sliding: bool,
+}
+
+impl Lifetimes {
     /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).
     #[inline]
-    pub(crate) fn deadline(&self, ttl: Ttl, hash: u64, sliding: bool) -> (Option<u64>, Option<u64>) {
+    pub(crate) fn deadline(&self, clock: &Clock, ttl: Ttl, hash: u64, sliding: bool) -> (Option<u64>, Option<u64>) {
         let ttl = match ttl {
             Ttl::Default => match self.default_ttl {
                 Some(ttl) => ttl,
@@ -37,7 +47,7 @@ impl Shared {
             Ttl::Never => return (None, None),
             Ttl::Millis(ttl) => ttl,
         };
-        let now = self.clock.now();
+        let now = clock.now();
         let ttl = self.jittered(ttl, hash, now);
         (Some(now.saturating_add(ttl)), (sliding || self.sliding).then_some(ttl))
     }

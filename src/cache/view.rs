@@ -5,7 +5,8 @@
 //! the budget, and small values in it are not overwritten in place (`sequence`). Taking and releasing a view costs two atomic increments each on lines that others may share, so for small
 //! values a copy is cheaper.
 
-use crate::cache::{Cache, Shared};
+use crate::cache::handle::Cache;
+use crate::cache::shared::Shared;
 use crate::error::Error;
 use crate::index::Moving;
 use crate::sync::epoch::Guard;
@@ -39,7 +40,7 @@ impl Deref for View {
 impl Drop for View {
     fn drop(&mut self) {
         // Release: what was read through the view was read before the segment is used again.
-        self.shared.space.segment(self.segment).pins.fetch_sub(1, Ordering::Release);
+        self.shared.env.space.segment(self.segment).pins.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -85,16 +86,16 @@ impl Cache {
 impl Shared {
     /// None if a set of the key waits and wants room, unless `drops`.
     fn view(&self, guard: &Guard, hash: u64, key: &[u8], drops: bool) -> Option<Option<View>> {
-        let sequence = self.sequences.of(hash);
+        let sequence = self.env.sequences.of(hash);
         let line = self.line(guard);
         let found = self.patiently(hash, drops, || {
             let number = sequence.number();
             let Some((entry, header)) = self.lookup(guard, hash, key)? else { return Ok(None) };
             let segment = entry.run(header).unwrap_or_else(|| {
-                let offset = entry.address() as usize - self.space.base() as usize;
-                self.space.segment_at(offset as u64)
+                let offset = entry.address() as usize - self.env.space.base() as usize;
+                self.env.space.segment_at(offset as u64)
             });
-            let pins = &self.space.segment(segment).pins;
+            let pins = &self.env.space.segment(segment).pins;
             // While the epoch is pinned the segment isn't reused; from here on the count keeps it.
             pins.fetch_add(1, Ordering::SeqCst);
             if header.may_change() && !sequence.is_still_pinned(number) {

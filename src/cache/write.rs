@@ -1,20 +1,18 @@
-//! Storing: what can be said of a value, and the loop that ends with it stored.
-//!
-//! A store is tried under the stripe's lock. If memory is short, nothing has changed; the lock is let go, room is made
-//! (perhaps in another stripe), and it is tried again: `Cache::write` is that loop, and everything that stores by the slow
-//! door goes through it.
+//! Sets and deletes: what can be said of a value, and the calls by either door.
 
+use crate::cache::handle::Cache;
+use crate::cache::room::Attempt;
+use crate::cache::shared::Shared;
+use crate::cache::shared::TryError;
 use crate::cache::ttl::{Ttl, millis};
-use crate::cache::{Cache, Effort, Shared};
 use crate::entry::extension::{Extra, MAX_TAGS, Tags};
 use crate::entry::freshness;
 use crate::error::{CasError, Error};
-use crate::policy::{AnyPolicy, Placement};
-use crate::stripe::events::Reason;
-use crate::stripe::{Condition, Store, Stored, Writer};
-use crate::sync::epoch::{self, Guard};
+use crate::policy::Policy;
+use crate::stripe::Reached;
+use crate::stripe::request::{Condition, Store, Stored};
+use crate::sync::epoch::{self};
 use crate::sync::waker;
-use crate::sys::atomic::Ordering;
 use std::time::Duration;
 
 /// What can be said of a value when it is stored.
@@ -47,17 +45,6 @@ impl From<Ttl> for SetOptions<'_> {
     }
 }
 
-/// How often room is made for what waits under a key before it is dropped.
-const MAX_SETTLES: u32 = 16;
-
-/// What an attempt under the lock came to.
-pub(crate) enum Attempt<T> {
-    /// Done, and whether an entry with a deadline was stored.
-    Done(T, bool),
-    /// There is no room. The policy's word, if it was asked.
-    NoRoom(Option<Placement>),
-}
-
 /// The hashes of a value's tags.
 pub(crate) struct TagHashes {
     hashes: [u64; MAX_TAGS],
@@ -77,11 +64,11 @@ impl SetOptions<'_> {
             return Err(Error::TooManyTags);
         }
         // A stamp that was never given (by another cache, say) would be proof against what is still to come.
-        let now = shared.invalidations.stamp();
+        let now = shared.env.invalidations.stamp();
         let stamp = self.as_of.map_or(now, |as_of| as_of.min(now));
         let mut hashes = TagHashes { hashes: [0; MAX_TAGS], len: self.tags.len(), stamp };
         for (hash, tag) in hashes.hashes.iter_mut().zip(self.tags) {
-            *hash = shared.hasher.hash(tag);
+            *hash = shared.env.hasher.hash(tag);
         }
         Ok(hashes)
     }
@@ -92,8 +79,8 @@ impl SetOptions<'_> {
         let (deadline, sliding) = shared.deadline(self.ttl, hash, self.sliding);
         let stale = match self.stale_after {
             Some(after) => {
-                let now = shared.clock.now();
-                Some(freshness::word(now.saturating_add(shared.jittered(millis(after), hash, now))))
+                let now = shared.env.clock.now();
+                Some(freshness::word(now.saturating_add(shared.lifetimes.jittered(millis(after), hash, now))))
             }
             // What has tags can be made stale by them.
             None => tags.map(|_| freshness::word(u64::MAX)),
@@ -103,124 +90,8 @@ impl SetOptions<'_> {
 }
 
 impl Cache {
-    /// Runs `attempt` under the lock of a key's stripe, again and again while there is no room, making some in between.
-    pub(crate) fn write<T>(
-        &self,
-        key: &[u8],
-        value_len: usize,
-        attempt: impl FnMut(
-            &Shared,
-            u64,
-            &mut Writer<'_, false>,
-            &mut AnyPolicy,
-            Option<Placement>,
-        ) -> Result<Attempt<T>, Error>,
-    ) -> Result<T, Error> {
-        self.with_room(key, value_len, attempt).inspect_err(|&error| {
-            if error == Error::Full {
-                self.reject(key, value_len);
-            }
-        })
-    }
-
-    /// Has `look` look for a key, pinned, and complete what waits under it. There may have to be room for that, and who is pinned
-    /// would hold back what is given up: then `look` returns None, room is made, and it looks again. If its last argument is true it must
-    /// go on, and drop what waits if there is no room.
-    pub(crate) fn settled<T>(
-        &self,
-        key: &[u8],
-        mut look: impl FnMut(&Guard, &Shared, u64, bool) -> Option<T>,
-    ) -> Result<T, Error> {
-        let (mut tries, mut drops) = (0, false);
-        loop {
-            {
-                let guard = epoch::pin();
-                let shared = self.shared(&guard)?;
-                if let Some(found) = look(&guard, shared, shared.hasher.hash(key), drops) {
-                    return Ok(found);
-                }
-            }
-            tries += 1;
-            let room = self.with_room(key, 0, |_, _, _, _, _| Ok(Attempt::Done((), false)));
-            drops = room.is_err() || tries == MAX_SETTLES;
-        }
-    }
-
-    /// As [`Cache::write`]; a failure for want of room isn't told of.
-    fn with_room<T>(
-        &self,
-        key: &[u8],
-        value_len: usize,
-        mut attempt: impl FnMut(
-            &Shared,
-            u64,
-            &mut Writer<'_, false>,
-            &mut AnyPolicy,
-            Option<Placement>,
-        ) -> Result<Attempt<T>, Error>,
-    ) -> Result<T, Error> {
-        let (mut placed, mut effort, mut informed) = (None, Effort::default(), false);
-        loop {
-            let hash;
-            'attempt: {
-                let guard = epoch::pin();
-                let shared = self.shared(&guard)?;
-                shared.check_lengths(key.len(), value_len)?;
-                hash = shared.hasher.hash(key);
-                let stripe = shared.stripe(hash);
-                stripe.index.prefetch(hash);
-                if shared.space.wants_reclaim() {
-                    shared.space.reclaim();
-                }
-                let mut state = stripe.lock();
-                let (mut writer, policy) = state.writer(shared, stripe);
-                if !informed {
-                    // If there is no room for the policy's ghosts it is made once, and before the entry comes, which might
-                    // be what has to go.
-                    informed = true;
-                    if !writer.inform(policy) {
-                        break 'attempt;
-                    }
-                }
-                if !writer.complete_all(policy) {
-                    break 'attempt;
-                }
-                let done = attempt(shared, hash, &mut writer, policy, placed);
-                drop(state);
-                // After it: this set may be the one to say so, and the next that comes by here may be thousands away.
-                if shared.wants_ahead() {
-                    waker::wake_now();
-                }
-                match done? {
-                    Attempt::Done(done, deadline) => {
-                        if deadline {
-                            waker::wake();
-                        }
-                        return Ok(done);
-                    }
-                    Attempt::NoRoom(said) => placed = said,
-                }
-            }
-            self.make_room(Some(hash), (key.len() + value_len + 64) as u64, &mut effort)?;
-        }
-    }
-
-    /// Counts a store that found no room, and tells of it.
-    #[cold]
-    fn reject(&self, key: &[u8], value_len: usize) {
-        // A cache that was closed meanwhile counts no more.
-        let _ = self.with(|shared| {
-            let hash = shared.hasher.hash(key);
-            shared.rejections.fetch_add(1, Ordering::Relaxed);
-            let mut state = shared.stripe(hash).state.lock();
-            if state.core.events.wants(Reason::Rejected as u8) {
-                state.core.events.push(Reason::Rejected as u8, key, value_len);
-            }
-        });
-    }
-
-    /// Stores a value if a condition is met; `versioned`: with a version, which is returned. If it isn't met,
-    /// [`CasError::Conflict`] where there is an entry and [`CasError::NotFound`] where there is none.
+    /// Stores a value if a condition is met; `versioned`: with a version, which is returned. `Err` of the inner result: it
+    /// isn't met, and there was an entry (true) or none.
     pub(crate) fn store(
         &self,
         key: &[u8],
@@ -281,5 +152,76 @@ impl Cache {
             // Without a condition nothing is refused.
             _ => Ok(()),
         }
+    }
+
+    /// As [`Cache::set_ttl`], but gives up where that would have to wait, take a segment or call the system. This is what
+    /// the fast door runs.
+    pub(crate) fn try_store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), TryError> {
+        let guard = epoch::try_enter().ok_or(TryError::Busy)?;
+        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
+        match shared.check_lengths(key.len(), value.len()) {
+            Ok(()) => {}
+            Err(Error::KeyTooLarge) => return Err(TryError::KeyTooLarge),
+            Err(_) => return Err(TryError::ValueTooLarge),
+        }
+        let hash = shared.env.hasher.hash(key);
+        let (deadline, sliding) = shared.deadline(ttl, hash, false);
+        // An extension would cost the fast door's stack more than it has.
+        if sliding.is_some() || deadline.is_some() && waker::asleep() {
+            return Err(TryError::Busy);
+        }
+        let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
+        if shared.try_overwrite(&guard, &store) {
+            return Ok(());
+        }
+        let stripe = shared.stripe(hash);
+        stripe.index.prefetch(hash);
+        let mut state = match stripe.try_state_or_leave(&store) {
+            Reached::Lock(state) => state,
+            Reached::Left => return Ok(()),
+            Reached::Nothing => return Err(TryError::Busy),
+        };
+        if shared.env.far && shared.env.must_drain() {
+            // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
+            state.policy.prefetch(hash);
+        }
+        if !state.admits_fast(&shared.env, stripe) {
+            return Err(TryError::Busy);
+        }
+        let (mut writer, policy) = state.fast_writer(&shared.env, stripe);
+        if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
+    }
+
+    /// As [`Cache::delete`], for the fast door.
+    pub(crate) fn try_delete(&self, key: &[u8]) -> Result<bool, TryError> {
+        let guard = epoch::try_enter().ok_or(TryError::Busy)?;
+        let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
+        let hash = shared.env.hasher.hash(key);
+        let stripe = shared.stripe(hash);
+        stripe.index.prefetch(hash);
+        let mut state = stripe.try_state().ok_or(TryError::Busy)?;
+        if !state.admits_fast(&shared.env, stripe) {
+            return Err(TryError::Busy);
+        }
+        let (mut writer, policy) = state.fast_writer(&shared.env, stripe);
+        writer.try_delete(policy, hash, key).ok_or(TryError::Busy)
+    }
+
+    /// Removes a key. True if it was there (and had not expired).
+    pub fn delete(&self, key: &[u8]) -> bool {
+        self.try_remove(key).unwrap_or(false)
+    }
+
+    /// As [`Cache::delete`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn try_remove(&self, key: &[u8]) -> Result<bool, Error> {
+        self.settled(key, |_, shared, hash, drops| {
+            let stripe = shared.stripe(hash);
+            let mut state = stripe.state.lock();
+            let (mut writer, policy) = state.writer(&shared.env, stripe);
+            writer.finish_key(policy, hash, drops).then(|| writer.delete(hash, key))
+        })
     }
 }

@@ -6,8 +6,9 @@
 use super::cache::ttl_from;
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderMany, Status, boundary, handle};
 use crate::cache::batch::{Answers, GROUP, Keys};
+use crate::cache::handle::Cache;
+use crate::cache::shared::TryError;
 use crate::cache::ttl::Ttl;
-use crate::cache::{Cache, TryError};
 use crate::entry::{MAX_KEY, MAX_VALUE, Value};
 use std::ops::Range;
 

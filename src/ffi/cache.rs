@@ -5,7 +5,7 @@ use super::{
     LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, NOTED, Out, Status, boundary, handle,
     into_handle, key_bytes, note, value_bytes,
 };
-use crate::cache::Cache;
+use crate::cache::handle::Cache;
 use crate::cache::iter::Cursor;
 use crate::cache::ttl::Ttl;
 use crate::cache::view::View;

@@ -19,7 +19,7 @@ mod types;
 pub use clock::LarderMockClock;
 pub use types::*;
 
-use crate::cache::Cache;
+use crate::cache::handle::Cache;
 use crate::entry::Value;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

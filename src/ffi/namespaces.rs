@@ -4,7 +4,7 @@
 //! freed in any order.
 
 use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle, note};
-use crate::cache::namespaces::NamespaceOptions;
+use crate::cache::options::NamespaceOptions;
 use std::ptr;
 
 /// Stores in *out a handle of the namespace with this name, of 1 to 255 bytes: a cache with entries, statistics and a policy of

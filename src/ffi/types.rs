@@ -1,9 +1,9 @@
 //! What crosses the boundary: statuses and structs.
 
 use super::{LarderCache, LarderMockClock};
-use crate::cache::TryError;
-use crate::cache::namespaces::NamespaceOptions;
+use crate::cache::options::NamespaceOptions;
 use crate::cache::options::Options;
+use crate::cache::shared::TryError;
 use crate::cache::stats::Stats;
 use crate::error::Error;
 use crate::policy::Kind;

@@ -456,7 +456,8 @@ impl Index {
         next
     }
 
-    /// Checks everything that should be true of the table. For tests.
+    /// Checks everything that should be true of the table.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub fn check(&self, state: &IndexState) {
         let (lo, hi, split) =
             (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));

@@ -3,7 +3,9 @@
 use crate::entry::{self, Entry, Header};
 use crate::memory::NONE;
 use crate::policy::{Clock, Placement, Policy};
-use crate::stripe::{Cause, DEFERRED, Store, Writer};
+use crate::stripe::DEFERRED;
+use crate::stripe::request::{Cause, Store};
+use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 
 /// Entries that there should be room for in an open segment, before a set by the fast door: its own, and some that are kept.
@@ -19,11 +21,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let clock = policy.clock();
         let mut shape = store.shape();
         let size = shape.size() as u64;
-        let id = if self.shared.space.wants_run(size) {
+        let id = if self.env.space.wants_run(size) {
             if FAST {
                 return None;
             }
-            let id = self.shared.space.take_run(size + 8)?;
+            let id = self.env.space.take_run(size + 8)?;
             shape.run = Some(id);
             self.adopt(id, to.log, clock.time);
             id
@@ -73,7 +75,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Whether an entry of this size can be appended without opening a segment.
     #[inline]
     pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
-        !self.shared.space.wants_run(size) && self.opened(clock, log, size).is_some()
+        !self.env.space.wants_run(size) && self.opened(clock, log, size).is_some()
     }
 
     /// Opens segments in which there is little room left, for a call that is about to append entries of some such size. What is left
@@ -93,7 +95,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[cold]
     #[inline(never)]
     fn open(&mut self, clock: Clock, log: usize, for_keep: bool) -> Option<u32> {
-        let space = &self.shared.space;
+        let space = &self.env.space;
         let fresh = if FAST { space.try_take_segment(for_keep) } else { space.take_segment(for_keep) }?;
         self.adopt(fresh, log, clock.time);
         let (open, rest) = (self.core.logs[log & 1].young.open, self.core.logs[log & 1].young.rest);
@@ -123,10 +125,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// anyhow. (A log that grows slowly would lose half of its memory else; in a cache of 1 MiB that was an eighth of all.)
     fn renewed(&mut self, clock: Clock, log: usize, size: u64) -> Option<u32> {
         let id = self.core.logs[log & 1].young.open;
-        if id == NONE || self.is_young(id, clock) || self.left(id) < size.max(self.shared.space.segment_size() / 16) {
+        if id == NONE || self.is_young(id, clock) || self.left(id) < size.max(self.env.space.segment_size() / 16) {
             return None;
         }
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         if segment.capacity() > RENEWED {
             return None;
         }
@@ -147,7 +149,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Steps of the policy's clock since a segment was opened.
     #[inline]
     pub fn steps(&self, id: u32, clock: Clock) -> u32 {
-        clock.time.wrapping_sub(self.shared.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
+        clock.time.wrapping_sub(self.env.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
     }
 
     /// Whether a segment isn't too old to say when an entry came.
@@ -165,14 +167,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Bytes behind what a segment holds.
     #[inline]
     pub fn left(&self, id: u32) -> u64 {
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         segment.capacity() - segment.used.load(Ordering::Relaxed)
     }
 
     /// Where the next entry of a segment goes, which must have room for it.
     #[inline]
     pub fn start(&self, id: u32, size: u64) -> *mut u8 {
-        let space = &self.shared.space;
+        let space = &self.env.space;
         let segment = space.segment(id);
         let used = segment.used.load(Ordering::Relaxed);
         debug_assert!(used + size <= segment.capacity());
@@ -182,7 +184,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Accounts for an entry that was written where [`Writer::start`] said, and returns its offset.
     #[inline]
     pub fn account(&mut self, id: u32, size: u64, run: bool, deadline: Option<u64>) -> u64 {
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         let used = segment.used.load(Ordering::Relaxed);
         segment.used.store(used + size, Ordering::Relaxed);
         segment.live.store(segment.live.load(Ordering::Relaxed) + size, Ordering::Relaxed);
@@ -199,23 +201,23 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Notes that the entry at a byte of a segment expires at a time.
     #[inline]
     pub fn due(&mut self, id: u32, at: u64, deadline: u64) {
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         if deadline < segment.min_deadline.load(Ordering::Relaxed) {
             segment.min_deadline.store(deadline, Ordering::Relaxed);
         }
-        if !self.shared.space.is_run(id) {
-            self.shared.space.part(id, at).note(segment.base.load(Ordering::Relaxed), deadline, at);
+        if !self.env.space.is_run(id) {
+            self.env.space.part(id, at).note(segment.base.load(Ordering::Relaxed), deadline, at);
         }
         self.core.sweep.note(deadline);
         self.stripe.due(deadline);
     }
 
     pub fn adopt(&mut self, id: u32, log: usize, stamp: u32) {
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         segment.log.store(log as u32, Ordering::Relaxed);
         segment.stamp.store(stamp, Ordering::Relaxed);
-        self.shared.space.set_base(id, self.shared.clock.now());
-        self.core.logs[log & 1].push(&self.shared.space, id);
+        self.env.space.set_base(id, self.env.clock.now());
+        self.core.logs[log & 1].push(&self.env.space, id);
         self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
     }
 
@@ -230,7 +232,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Accounts for a segment that takes no more entries. What is left of it is lost until it is drained.
     pub fn closed(&mut self, id: u32) {
         if id != NONE {
-            let segment = self.shared.space.segment(id);
+            let segment = self.env.space.segment(id);
             if segment.live.load(Ordering::Relaxed) == 0 {
                 self.emptied(id);
             } else {
@@ -245,7 +247,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let size = header.size() as u64;
         let id = self.segment_of(offset, entry, header);
         entry.mark_dead();
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         let live = segment.live.load(Ordering::Relaxed) - size;
         segment.live.store(live, Ordering::Relaxed);
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
@@ -317,8 +319,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Unlinks a segment without live entries: it is free after a grace period. False if the fast door would have to wait for that.
     pub fn give_up(&mut self, id: u32) -> bool {
-        let shared = self.shared;
-        let space = &shared.space;
+        let space = &self.env.space;
         let capacity = space.segment(id).capacity();
         if FAST {
             if !space.try_retire(id, || self.unlink(id)) {
@@ -334,29 +335,40 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Takes a segment without live entries out of its log.
     fn unlink(&mut self, id: u32) {
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         debug_assert_eq!(segment.live.load(Ordering::Relaxed), 0);
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         // What was passed of it has been counted, but for runs, whose size is the whole segment's.
         let passed = if self.core.source.0 == id {
             self.core.source.1
-        } else if log.tail == id && !self.shared.space.is_run(id) {
+        } else if log.tail == id && !self.env.space.is_run(id) {
             log.cursor
         } else {
             0
         };
         self.core.debt -= segment.capacity().saturating_sub(passed) as i64;
         let newer = segment.newer.load(Ordering::Relaxed);
-        log.unlink(&self.shared.space, id);
+        log.unlink(&self.env.space, id);
         if self.core.source.0 == id {
             self.core.source = (NONE, 0);
         }
         // Runs are many and small: to look through all segments for each of them took two thirds of a set's time.
         self.core.given_up += segment.capacity();
-        if self.core.given_up >= self.shared.space.segment_size() {
+        if self.core.given_up >= self.env.space.segment_size() {
             self.core.given_up = 0;
             self.core.choose = true;
         }
         self.core.sweep.leaves(id, newer);
+    }
+
+    /// Makes an entry expire at another time. False if it has no room for a deadline.
+    pub fn redate(&mut self, offset: u64, entry: Entry<'_>, header: Header, deadline: u64) -> bool {
+        if !header.has_deadline() {
+            return false;
+        }
+        entry.set_deadline(header, deadline);
+        let id = self.segment_of(offset, entry, header);
+        self.due(id, offset - self.env.space.segment(id).start(), deadline);
+        true
     }
 }

@@ -1,13 +1,13 @@
 //! What should be true of a stripe at any time, for tests.
 
 use crate::memory::{NONE, PART};
-use crate::stripe::Writer;
 use crate::stripe::log::Frontier;
+use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 impl<const FAST: bool> Writer<'_, FAST> {
     /// Checks everything that should be true of the stripe. For tests.
     pub fn check(&self) {
-        let space = &self.shared.space;
+        let space = &self.env.space;
         self.stripe.index.check(&self.core.index);
         let (mut entries, mut footprint) = (0, 0);
         for (number, log) in self.core.logs.iter().enumerate() {
@@ -31,7 +31,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                     live += header.size() as u64;
                     live_entries += 1;
                     let key = entry.key(header);
-                    let found = self.find(self.shared.hasher.hash(key), key);
+                    let found = self.find(self.env.hasher.hash(key), key);
                     assert!(found.is_some_and(|found| found.1 == offset), "a live entry that the index doesn't know");
                     let earliest = segment.min_deadline.load(Ordering::Relaxed);
                     // Of a run a hold of the sweep looks at all or nothing.

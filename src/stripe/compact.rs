@@ -2,9 +2,8 @@
 
 use crate::index::{Slot, tag_of};
 use crate::memory::NONE;
-use crate::policy::Policy;
-use crate::stripe::evict::Drained;
-use crate::stripe::{Cause, Writer};
+use crate::stripe::request::Cause;
+use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 
 /// A segment is compacted when more than so many thirty-seconds of it are dead. Three keep nine tenths of the memory alive under
@@ -13,21 +12,9 @@ use crate::sys::atomic::Ordering;
 /// What a segment's last entry left over isn't counted: whatever the others are moved to will have as much left over.
 const COMPACT_AT: u64 = 3;
 
-/// How badly room is needed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// It is owed: a compaction that finds no segment to fill, because those that were given up wait for their grace period,
-    /// may be gone on with by a later set.
-    Later,
-    /// Somebody waits for it.
-    Now,
-    /// As `Now`, and enough has been kept: what comes next goes, whatever the policy says.
-    Drop,
-}
-
 /// What a step of a compaction came to.
 #[derive(PartialEq, Eq)]
-enum Compacted {
+pub enum Compacted {
     /// An entry was moved or removed.
     Some,
     /// There is no segment to move it to.
@@ -35,52 +22,14 @@ enum Compacted {
 }
 
 impl<const FAST: bool> Writer<'_, FAST> {
-    /// Makes room, one entry's worth: compacts where enough is dead, else evicts.
-    pub fn make_some_room<P: Policy>(&mut self, policy: &mut P, need: Need) -> Drained {
-        let drop = need == Need::Drop;
-        // One that is half compacted is finished first: what was passed of it has been counted as paid.
-        if self.core.choose && self.core.source.0 == NONE && !drop {
-            if FAST && self.must_choose() {
-                return Drained::Nothing;
-            }
-            self.choose();
-        }
-        if self.core.source.0 != NONE && !drop {
-            match self.compact_one(policy.clock().step_bits) {
-                Compacted::Some => return Drained::Kept,
-                Compacted::NoRoom if FAST || need == Need::Later => return Drained::Nothing,
-                Compacted::NoRoom if self.shared.space.is_waiting() => return Drained::Waits,
-                // There is no room to compact into: evict until the next choice.
-                Compacted::NoRoom => self.core.source = (NONE, 0),
-            }
-        }
-        self.drain_one(policy, drop)
-    }
-
-    /// Whether it is time to choose between compacting and evicting, and takes a look through all segments.
-    #[inline]
-    pub fn must_choose(&self) -> bool {
-        self.core.choose && self.core.source.0 == NONE && self.core.died >= self.core.sparse_at
-    }
-
-    /// Chooses between compacting and evicting, if a segment's worth was given up since that was done last. Where segments have to be
-    /// looked through the fast door can't, so the slow one does before it leaves: else sets by the fast door could drain nothing until the slow one is needed
-    /// again, which then would have to drain for dozens of sets at once, with the lock held for 10 microseconds.
-    pub fn choose(&mut self) {
-        if self.core.choose && self.core.source.0 == NONE {
-            self.core.choose = false;
-            self.core.source = self.sparsest().map_or((NONE, 0), |id| (id, self.shared.space.segment(id).first()));
-        }
-    }
-
     /// The closed segment with the most dead bytes, if they are worth copying the others.
-    fn sparsest(&mut self) -> Option<u32> {
+    pub fn sparsest(&mut self) -> Option<u32> {
         // To look through all segments for each one that is given up was a tenth of the time of sets of 1 KiB, in vain where nothing dies
         // but at the logs' old ends.
         if self.core.died < self.core.sparse_at {
             return None;
         }
-        let space = &self.shared.space;
+        let space = &self.env.space;
         let enough = space.segment_size() * COMPACT_AT / 32;
         let (mut best, mut most, mut most_of_all) = (None, enough, 0);
         for log in &self.core.logs {
@@ -103,8 +52,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
     }
 
     /// Moves the next live entry of the segment that is being compacted to the one that takes its place in the log.
-    fn compact_one(&mut self, step_bits: u32) -> Compacted {
-        let space = &self.shared.space;
+    pub fn compact_one(&mut self, step_bits: u32) -> Compacted {
+        let space = &self.env.space;
         let (id, mut at) = self.core.source;
         let segment = space.segment(id);
         let number = segment.log.load(Ordering::Relaxed) as usize;
@@ -124,7 +73,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 continue;
             }
             let key = entry.key(header);
-            let hash = self.shared.hasher.hash(key);
+            let hash = self.env.hasher.hash(key);
             if self.expired(entry, header) {
                 if let Some(cause) = self.take_gone(hash, offset, entry) {
                     self.core.source.1 = at + size;
@@ -143,7 +92,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 let opened = space.segment(fresh);
                 opened.log.store(number as u32, Ordering::Relaxed);
                 opened.stamp.store(segment.stamp.load(Ordering::Relaxed), Ordering::Relaxed);
-                space.set_base(fresh, self.shared.clock.now());
+                space.set_base(fresh, self.env.clock.now());
                 self.core.logs[number & 1].insert_after(space, fresh, id);
                 self.stripe.footprint.fetch_add(opened.capacity(), Ordering::Relaxed);
                 let left = if target == NONE { 0 } else { self.left(target) };

@@ -3,7 +3,9 @@
 use crate::index::candidate;
 use crate::policy::AnyPolicy;
 use crate::stripe::deferred::combining::Mailbox;
-use crate::stripe::{Cause, Store, Stored, Writer};
+use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::request::{Cause, Condition, Store, Stored};
+use crate::stripe::writer::Writer;
 use crate::sys::prefetch::prefetch;
 
 impl Writer<'_, false> {
@@ -81,7 +83,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         if let Some(hash) = pending.unasked()
             && let Some(slot) = candidate(self.stripe.index.prefetch(hash), hash)
         {
-            let start = self.shared.space.base().wrapping_add(slot.offset() as usize);
+            let start = self.env.space.base().wrapping_add(slot.offset() as usize);
             prefetch(start);
             prefetch(start.wrapping_add(64));
         }
@@ -127,7 +129,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
             let store = unsafe { mailbox.letter(lane) };
             if store.deadline.is_some() && self.now == 0 {
                 // Nothing else has a deadline; this one may have passed while it waited.
-                self.now = self.shared.clock.now();
+                self.now = self.env.clock.now();
             }
             all = self.complete_one(policy, &store);
             if !all {
@@ -159,5 +161,27 @@ impl<const FAST: bool> Writer<'_, FAST> {
     #[inline]
     pub fn complete_all(&mut self, policy: &mut AnyPolicy) -> bool {
         self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)
+    }
+
+    /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
+    #[inline]
+    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
+        debug_assert_eq!(store.condition, Condition::Always);
+        if self.pending.is_some() {
+            if Pending::takes(store) {
+                return self.put_off(policy, store);
+            }
+            if !self.complete_all(policy) {
+                return false;
+            }
+        } else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) {
+            return false;
+        }
+        let done = self.try_set_now(policy, store);
+        if done && self.stripe.mailbox.is_some() {
+            // What isn't done now is done by the next who comes.
+            let _ = self.complete_all(policy);
+        }
+        done
     }
 }

@@ -7,35 +7,17 @@ use crate::entry::{Entry, Header};
 use crate::index::{Slot, tag_of};
 use crate::memory::NONE;
 use crate::policy::{self, Clock, Placement, Policy, Tails, Verdict};
-use crate::stripe::compact::Need;
-use crate::stripe::log::Log;
-use crate::stripe::{Cause, Writer};
+use crate::stripe::deferred::keep::Ruling;
+use crate::stripe::request::Cause;
+use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 use crate::sys::prefetch::prefetch;
 
-/// Entries that one call drains at most while it pays what it owes.
-pub const MAX_DRAIN: usize = 64;
-/// Entries that are drained for each time the lock is taken when room is needed at once: some 100 microseconds.
-const MAX_HOLD: usize = 1024;
-/// Entries, of these, that it drains beyond what it owes (see `Space::lead`). With four, half of the entries were drained in
-/// bursts, before they could be looked at ahead: an evicting set of a large cache took 12 % longer.
-const MAX_EXTRA: usize = 1;
-/// Bytes that are owed before they are paid, in caches that aren't far from the CPU.
-const BATCH: i64 = 1 << 10;
 /// As [`MAX_DRAIN`], on the fast door.
 pub const MAX_FAST_DRAIN: usize = 16;
-/// What an attempt to give room came to.
-#[derive(PartialEq, Eq)]
-pub enum Given {
-    /// A segment, after a grace period.
-    Some,
-    /// Nothing yet: it takes more of the same.
-    More,
-    /// Nothing yet: it takes a segment whose grace period isn't over.
-    Waits,
-    /// Nothing: there is nothing left to drain.
-    Nothing,
-}
+
+/// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
+const MAX_KEEPS: usize = 512;
 
 /// What draining an entry came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,7 +97,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 self.close(log, id);
                 continue;
             }
-            let segment = self.shared.space.segment(id);
+            let segment = self.env.space.segment(id);
             let cursor = self.core.logs[log & 1].cursor;
             if cursor >= segment.used.load(Ordering::Relaxed) {
                 // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
@@ -138,7 +120,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 continue;
             }
             let ahead = self.core.logs[log & 1].ahead;
-            let hash = if ahead.0 == offset { ahead.1 } else { self.shared.hasher.hash(entry.key(header)) };
+            let hash = if ahead.0 == offset { ahead.1 } else { self.env.hasher.hash(entry.key(header)) };
             if self.expired(entry, header) {
                 if let Some(cause) = self.take_gone(hash, offset, entry) {
                     self.pass(log, header, entry);
@@ -162,10 +144,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if entry.run(header).is_none() {
             self.core.debt -= header.size() as i64;
         }
-    }
-
-    pub fn unindex(&mut self, hash: u64, offset: u64) {
-        self.stripe.index.remove_entry(&mut self.core.index, hash, offset);
     }
 
     /// Drains one entry as the policy says, or drops it in any case.
@@ -205,7 +183,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         if header.is_run() {
             // Nothing to copy: the run itself goes to the other end.
-            let space = &self.shared.space;
+            let space = &self.env.space;
             let size = header.size() as u64;
             // Where it goes the sweep may have been.
             self.core.sweep.leaves(id, space.segment(id).newer.load(Ordering::Relaxed));
@@ -249,46 +227,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         Kept::Yes
     }
 
-    /// Whether enough is owed to be paid.
-    #[inline]
-    pub fn owes(&self) -> bool {
-        let batch = if self.shared.far { 0 } else { BATCH };
-        self.core.debt > batch - self.shared.space.lead() && (self.core.entering || self.shared.must_drain())
-    }
-
-    /// Drains what is owed, a bounded number of entries. False if only the slow door can go on.
-    #[inline(never)]
-    pub fn pay<P: Policy>(&mut self, policy: &mut P) -> bool {
-        self.core.newest = self.core.last;
-        let most = if FAST { MAX_FAST_DRAIN } else { MAX_DRAIN };
-        self.core.patience = 4 * most;
-        let mut extra = MAX_EXTRA;
-        let mut stuck = false;
-        for _ in 0..most {
-            if self.core.debt <= 0 {
-                // A run at an old end gives no segment, and may be a quarter of the cache.
-                let gives_segments = |log: &Log| log.tail == NONE || !self.shared.space.is_run(log.tail);
-                if extra == 0
-                    || self.core.debt <= -self.shared.space.lead()
-                    || !self.core.logs.iter().all(gives_segments)
-                {
-                    break;
-                }
-                extra -= 1;
-            }
-            if self.core.deferred_len > 0 || self.core.patience == 0 {
-                break;
-            }
-            if matches!(self.make_some_room(policy, Need::Later), Drained::Nothing | Drained::Waits) {
-                stuck = self.core.source.0 != NONE && self.core.patience > 0;
-                break;
-            }
-        }
-        self.core.newest = 0;
-        self.core.patience = if FAST { 4 * MAX_FAST_DRAIN } else { usize::MAX };
-        !(FAST && stuck)
-    }
-
     /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
     /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more. The hash that it takes
     /// is kept for the drain, and each entry is looked at once.
@@ -298,7 +236,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             if tail == NONE {
                 continue;
             }
-            let segment = self.shared.space.segment(tail);
+            let segment = self.env.space.segment(tail);
             let offset = segment.start() + cursor;
             if offset == self.core.logs[log].ahead.0 || cursor + 8 >= segment.used.load(Ordering::Relaxed) {
                 continue;
@@ -308,9 +246,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             prefetch(entry.address().wrapping_add(header.size()));
             prefetch(entry.address().wrapping_add(header.size() + 64));
             if !header.is_dead() {
-                let hash = self.shared.hasher.hash(entry.key(header));
+                let hash = self.env.hasher.hash(entry.key(header));
                 self.core.logs[log].ahead = (offset, hash);
-                if self.shared.far {
+                if self.env.far {
                     self.stripe.index.prefetch(hash);
                     policy.prefetch(hash);
                 }
@@ -318,34 +256,46 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Drains until a segment has been given up, but not for long: the lock is wanted by others. `keeps` counts entries that
-    /// were kept instead, over the calls of one attempt.
-    pub fn give_room<P: Policy>(&mut self, policy: &mut P, keeps: &mut usize) -> Given {
-        let before = self.stripe.footprint.load(Ordering::Relaxed);
-        // Enough to compact a few segments of small entries; then they go without being asked about.
-        let most_keeps = (self.shared.space.segment_size() / 16) as usize;
-        for _ in 0..MAX_HOLD {
-            match self.make_some_room(policy, if *keeps > most_keeps { Need::Drop } else { Need::Now }) {
-                Drained::Kept => *keeps += 1,
-                Drained::Dropped => {}
-                Drained::Waits => return Given::Waits,
-                Drained::Nothing => {
-                    // Only open segments are left, drained to their ends.
-                    for log in 0..2 {
-                        let Log { young, filling, .. } = &self.core.logs[log];
-                        for id in [young.rest, young.open, filling.rest, filling.open] {
-                            self.close(log, id);
-                        }
-                    }
-                    let less = self.stripe.footprint.load(Ordering::Relaxed) < before;
-                    return if less { Given::Some } else { Given::Nothing };
-                }
+    /// Leaves an entry for the slow door to keep. (Not inlined: it would grow the frame of every drain.)
+    #[cold]
+    #[inline(never)]
+    pub fn leave(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
+        self.core.ruled = Some(Ruling { log, offset: tail.offset, hash: tail.hash, to });
+    }
+
+    /// Keeps what the fast door has left, if there is memory for it. One entry's copy at most.
+    #[inline]
+    pub fn carry_out(&mut self, clock: Clock) {
+        let Some(ruling) = self.core.ruled.take() else { return };
+        let tail = self.tail(ruling.log, clock.step_bits);
+        if let Some(tail) = tail.filter(|tail| (tail.offset, tail.hash) == (ruling.offset, ruling.hash)) {
+            self.keep(clock, &tail, ruling.log, ruling.to);
+        }
+    }
+
+    /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
+    #[inline]
+    pub fn make_place<P: Policy>(&mut self, policy: &mut P) -> bool {
+        let max = self.env.max_entries;
+        max == 0 || self.make_place_below(policy, max)
+    }
+
+    #[inline(never)]
+    fn make_place_below<P: Policy>(&mut self, policy: &mut P, max: u64) -> bool {
+        let mut keeps = 0;
+        loop {
+            if FAST && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {
+                return false;
             }
-            if self.stripe.footprint.load(Ordering::Relaxed) < before {
-                self.core.debt = 0;
-                return Given::Some;
+            if self.env.entries.fetch_add(1, Ordering::AcqRel) < max {
+                return true;
+            }
+            self.give_place_back();
+            match self.drain_one(policy, keeps >= MAX_KEEPS) {
+                Drained::Nothing | Drained::Waits => return false,
+                Drained::Kept => keeps += 1,
+                Drained::Dropped => {}
             }
         }
-        Given::More
     }
 }

@@ -165,6 +165,53 @@ impl Log {
     }
 }
 
+/// Where a sweep stands.
+pub struct Sweep {
+    /// The log, and the segment in it; NONE for its tail.
+    pub log: usize,
+    pub id: u32,
+    /// The next entry or part in the segment; NEW when it was not looked at.
+    pub at: u64,
+    /// No entry in what was passed, or was appended since the round began, expires before this.
+    pub earliest: u64,
+}
+
+/// Not looked at: see [`Sweep`].
+pub const NEW: u64 = u64::MAX;
+
+impl Sweep {
+    /// At the beginning of a round.
+    pub fn new() -> Sweep {
+        Sweep { log: 0, id: NONE, at: NEW, earliest: u64::MAX }
+    }
+
+    /// Takes notice of an entry that is appended.
+    #[inline]
+    pub fn note(&mut self, deadline: u64) {
+        self.earliest = self.earliest.min(deadline);
+    }
+
+    /// Takes notice that a segment is about to leave its log; `newer` comes after it.
+    pub fn leaves(&mut self, id: u32, newer: u32) {
+        if self.id == id {
+            self.go_to(newer);
+        }
+    }
+
+    pub fn go_to(&mut self, id: u32) {
+        (self.id, self.at) = (id, NEW);
+        if id == NONE {
+            self.log += 1;
+        }
+    }
+
+    /// Whether a segment is being swept: what it says of deadlines is complete only after.
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub fn is_at(&self, id: u32) -> bool {
+        self.id == id
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,47 +15,45 @@
 //! (`epoch`, `space`).
 
 pub mod append;
+#[cfg(any(test, feature = "test-hooks"))]
 pub mod check;
 pub mod compact;
 pub mod complete;
 pub mod deferred;
+pub mod enter;
+pub mod env;
 pub mod events;
 pub mod evict;
 pub mod expire;
+pub mod loads;
 pub mod log;
+pub mod reclaim;
+pub mod request;
 pub mod set;
 pub mod tags;
+pub mod tune;
+pub mod writer;
 
-use crate::cache::Shared;
-use crate::cache::loads::Loads;
-use crate::entry::extension::{self, Extra};
-use crate::entry::freshness;
-use crate::entry::{Entry, Header, Shape};
-use crate::index::{Index, IndexState, Place};
+use crate::index::{Index, IndexState};
 use crate::memory::NONE;
-use crate::policy::{AnyPolicy, Placement, Policy, Sizes};
+use crate::policy::{AnyPolicy, Placement, Policy};
 use crate::stripe::deferred::combining::Mailbox;
+use crate::stripe::deferred::filter::Marks;
 use crate::stripe::deferred::keep::Ruling;
-use crate::stripe::deferred::write_buffer::{Marks, Pending};
-use crate::stripe::events::{Queue, Reason};
-use crate::stripe::evict::{Drained, MAX_FAST_DRAIN};
-use crate::stripe::expire::Sweep;
-use crate::stripe::log::Log;
-use crate::sync::seqlock::Sequence;
+use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::events::Queue;
+use crate::stripe::loads::Loads;
+use crate::stripe::log::{Log, Sweep};
+use crate::stripe::request::Store;
 use crate::sys::atomic::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::sys::bytes;
 
 /// How often a set looks for a lock that another has, before it gives up (the fast door: a crossing by cgo) or parks.
 const SPINS: usize = 32;
 /// Pauses between two looks: half a microsecond, so that the other does a few sets in a row. When the lock changes hands at each
 /// set, all that a set touches goes from one core's cache to the other's, which takes longer than the set.
 const PAUSES: usize = 24;
-/// Bytes of index for an entry, about.
-const INDEX_BYTES: f64 = 10.6;
 /// Segments that the fast door may leave to be given up.
 pub const DEFERRED: usize = 16;
-/// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
-const MAX_KEEPS: usize = 512;
 
 /// One of the parts that the hashes are divided among.
 #[repr(align(128))]
@@ -165,17 +163,6 @@ pub struct Core {
     pub versions: u64,
 }
 
-/// What came of an attempt to store.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// Done.
-    Done,
-    /// Nothing was stored: memory is short. If the policy had its say already, it must not be asked again.
-    NoRoom(Option<Placement>),
-    /// Nothing was stored: the condition wasn't met, and there was an entry (true) or none.
-    Refused(bool),
-}
-
 /// What a set by the fast door has reached of its stripe.
 pub enum Reached<'a> {
     /// The lock.
@@ -184,74 +171,6 @@ pub enum Reached<'a> {
     Left,
     /// Nothing, for some time.
     Nothing,
-}
-
-/// What is to be stored, and when.
-#[derive(Clone, Copy)]
-pub struct Store<'a> {
-    /// The hash of the key.
-    pub hash: u64,
-    /// The key.
-    pub key: &'a [u8],
-    /// The value.
-    pub value: &'a [u8],
-    /// When it expires.
-    pub deadline: Option<u64>,
-    /// What few entries have.
-    pub extra: Option<&'a Extra<'a>>,
-    /// What must be true of the key's entry.
-    pub condition: Condition,
-}
-
-/// What must be true of a key's entry for a store to be done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Condition {
-    /// Nothing.
-    Always,
-    /// There is none.
-    Absent,
-    /// It has this version.
-    Version(u64),
-    /// Nothing has been stored under the key, nor was it deleted, since the load with this token began.
-    Loaded(u64),
-    /// It is there, and is being written again as it is: that isn't a set.
-    Again,
-}
-
-/// Why an entry goes: the reason of an event, but for those that only move.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Cause {
-    /// By a set.
-    Overwritten = Reason::Overwritten as u8,
-    /// By a delete.
-    Deleted = Reason::Deleted as u8,
-    /// By its deadline.
-    Expired = Reason::Expired as u8,
-    /// A tag of it was invalidated.
-    Invalidated = Reason::Invalidated as u8,
-    /// To make room.
-    Evicted = Reason::Evicted as u8,
-    /// It lives on elsewhere.
-    Moved = 0,
-}
-
-/// A stripe in the hands of whoever holds its lock.
-pub struct Writer<'a, const FAST: bool> {
-    pub shared: &'a Shared,
-    pub stripe: &'a Stripe,
-    pub core: &'a mut Core,
-    /// Sets that wait. None also while one is completed.
-    pub pending: Option<&'a mut Pending>,
-    /// The time when the stripe was taken in hand, if anything in it has a deadline.
-    pub now: u64,
-}
-
-impl<'a> Store<'a> {
-    pub fn shape(&self) -> Shape<'a> {
-        let extra = self.extra.filter(|extra| extra.word() != 0);
-        Shape { key_len: self.key.len(), value_len: self.value.len(), deadline: self.deadline, run: None, extra }
-    }
 }
 
 impl Stripe {
@@ -376,353 +295,5 @@ impl Stripe {
     pub fn lock(&self) -> MutexGuard<'_, State> {
         let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4, || false));
         state.unwrap_or_else(|| self.state.lock())
-    }
-}
-
-impl State {
-    /// Takes the stripe in hand. `self` is what `stripe`'s lock protects.
-    pub fn writer<'a>(&'a mut self, shared: &'a Shared, stripe: &'a Stripe) -> (Writer<'a, false>, &'a mut AnyPolicy) {
-        self.core.patience = usize::MAX;
-        let mut writer = Writer::of(shared, stripe, &mut self.core, &mut self.pending);
-        writer.flush();
-        writer.carry_out(self.policy.clock());
-        (writer, &mut self.policy)
-    }
-
-    /// Whether the fast door may have the stripe: not if there is something to do before that it can't. (Apart from
-    /// [`State::fast_writer`]: to take a writer out of an Option is a copy, a tenth of an overwriting set.)
-    #[inline(always)]
-    pub fn admits_fast(&mut self, shared: &Shared, stripe: &Stripe) -> bool {
-        self.core.ruled.is_none()
-            && (!stripe.index.wants_steps(&self.core.index)
-                || stripe.index.grow_on(&mut self.core.index, &shared.index_space))
-            && (self.core.deferred_len == 0 || self.flush(shared, stripe))
-    }
-
-    /// As [`State::writer`], for the fast door, which must be [admitted](State::admits_fast).
-    #[inline]
-    pub fn fast_writer<'a>(
-        &'a mut self,
-        shared: &'a Shared,
-        stripe: &'a Stripe,
-    ) -> (Writer<'a, true>, &'a mut AnyPolicy) {
-        self.core.patience = 4 * MAX_FAST_DRAIN;
-        (Writer::of(shared, stripe, &mut self.core, &mut self.pending), &mut self.policy)
-    }
-
-    /// Gives up what the fast door has left, as the fast door does.
-    #[cold]
-    #[inline(never)]
-    fn flush(&mut self, shared: &Shared, stripe: &Stripe) -> bool {
-        Writer::<true>::of(shared, stripe, &mut self.core, &mut self.pending).flush()
-    }
-}
-
-impl<'a, const FAST: bool> Writer<'a, FAST> {
-    #[inline(always)]
-    fn of(
-        shared: &'a Shared,
-        stripe: &'a Stripe,
-        core: &'a mut Core,
-        pending: &'a mut Option<Box<Pending>>,
-    ) -> Writer<'a, FAST> {
-        let timeless = stripe.next_deadline.load(Ordering::Relaxed) == u64::MAX;
-        let now = if timeless { 0 } else { shared.clock.now() };
-        Writer { shared, stripe, core, pending: pending.as_deref_mut(), now }
-    }
-
-    /// The entry at an offset.
-    #[inline]
-    pub fn entry(&self, offset: u64) -> Entry<'a> {
-        // SAFETY: offsets come from the index or from a walk over a segment's used bytes: an entry was written there. The
-        // stripe's lock is held, and segments of this stripe are given up only under it; 'a ends with the lock.
-        unsafe { Entry::at(self.shared.space.base().add(offset as usize)) }
-    }
-
-    /// The offset of an entry.
-    #[inline]
-    pub fn offset(&self, entry: Entry<'a>) -> u64 {
-        entry.address() as u64 - self.shared.space.base() as u64
-    }
-
-    /// The value of an entry.
-    ///
-    /// # Safety
-    /// The key's sequence is closed, and neither that nor the lock is let go while the slice is in use.
-    #[inline]
-    pub(crate) unsafe fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
-        // SAFETY: the stripe's lock is held and the sequence closed, so only `overwrite` may change a value, which is called by sets
-        // with a slice of their own.
-        unsafe { entry.value_bytes(header) }
-    }
-
-    /// Makes the sequence of a key odd. None where that would be to wait for an overwriter and the fast door is not to.
-    #[inline]
-    pub fn hold(&self, hash: u64) -> Option<Sequence<'a>> {
-        let sequence = self.shared.sequences.of(hash);
-        if FAST {
-            return sequence.try_begin().then_some(sequence);
-        }
-        sequence.begin();
-        Some(sequence)
-    }
-
-    /// The key with this hash was changed: its load is overtaken.
-    #[inline]
-    pub fn supersede(&mut self, hash: u64) {
-        self.core.loads.supersede(hash, &self.stripe.loading);
-    }
-
-    /// Takes an entry that must not be served any more out of the index, to be [killed](Writer::kill) for that cause. None if it
-    /// was overwritten with a later deadline just now, and stays; or if the fast door would have to wait.
-    pub fn take_gone(&mut self, hash: u64, offset: u64, entry: Entry<'a>) -> Option<Cause> {
-        let sequence = self.hold(hash)?;
-        let cause = self.gone(entry, entry.header());
-        if cause.is_some() {
-            self.unindex(hash, offset);
-        }
-        sequence.end();
-        cause
-    }
-
-    #[inline(always)]
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Place, u64, Entry<'a>, Header)> {
-        let mut found = None;
-        let place = self.stripe.index.find_place(&self.core.index, hash, |slot| {
-            let entry = self.entry(slot.offset());
-            let header = entry.header();
-            if bytes::equal(entry.key(header), key) {
-                found = Some((entry, header));
-                return true;
-            }
-            false
-        });
-        let ((place, slot), (entry, header)) = (place?, found?);
-        Some((place, slot.offset(), entry, header))
-    }
-
-    pub fn segment_of(&self, offset: u64, entry: Entry<'_>, header: Header) -> u32 {
-        entry.run(header).unwrap_or_else(|| self.shared.space.segment_at(offset))
-    }
-
-    pub fn expired(&self, entry: Entry<'_>, header: Header) -> bool {
-        self.gone(entry, header).is_some()
-    }
-
-    /// Why an entry that is still in the index must not be served any more, if so.
-    #[inline]
-    pub fn gone(&self, entry: Entry<'_>, header: Header) -> Option<Cause> {
-        if entry.deadline(header).is_some_and(|deadline| deadline <= self.now) {
-            Some(Cause::Expired)
-        } else if header.has_extra() && self.shared.is_invalidated(entry, header) {
-            Some(Cause::Invalidated)
-        } else {
-            None
-        }
-    }
-
-    /// The size of an entry in what the policy weighs by: bytes, or entries under a bound on entries.
-    #[inline]
-    pub fn weight(&self, size: usize) -> u32 {
-        if self.shared.max_entries > 0 { 1 } else { size as u32 }
-    }
-
-    /// What the policy weighs by.
-    pub fn sizes(&self) -> Sizes {
-        let logs = &self.core.logs;
-        let max_entries = self.shared.max_entries;
-        if max_entries > 0 {
-            let share = ((max_entries - 1) >> self.shared.stripe_bits) + 1;
-            Sizes { used: [logs[0].entries, logs[1].entries], capacity: share }
-        } else {
-            let share = self.shared.capacity() >> self.shared.stripe_bits;
-            Sizes { used: [logs[0].live, logs[1].live], capacity: share }
-        }
-    }
-
-    /// The entry of a key that may be served.
-    pub fn peek(&self, hash: u64, key: &[u8]) -> Option<(u64, Entry<'a>, Header)> {
-        let (_, offset, entry, header) = self.find(hash, key)?;
-        self.gone(entry, header).is_none().then_some((offset, entry, header))
-    }
-
-    /// A version that was never given before.
-    pub fn next_version(&mut self) -> u64 {
-        self.core.versions += 1;
-        self.core.versions
-    }
-
-    /// Removes the entries of one home bucket that are invalid by their tags, makes those stale that were invalidated softly,
-    /// and gives the others a stamp: they are valid as of then. Returns the tag of the index to go on with.
-    pub fn settle(&mut self, tag: u32, stamp: u64) -> u32 {
-        let mut invalid = [0; 64];
-        let mut count = 0;
-        let next = self.stripe.index.visit_home(&self.core.index, tag, |slot| {
-            let entry = self.entry(slot.offset());
-            let header = entry.header();
-            if entry.tags(header).is_none() {
-                return;
-            }
-            if self.shared.is_invalidated(entry, header) {
-                // More than one bucket is ever home to; what is left over stays invalid by its old stamp.
-                if let Some(place) = invalid.get_mut(count) {
-                    *place = slot.offset();
-                    count += 1;
-                }
-                return;
-            }
-            if self.shared.is_soft(entry, header)
-                && let Some(word) = entry.stale_word(header)
-                && word.load(Ordering::Relaxed) >> 63 == 0
-            {
-                freshness::expire(word);
-            }
-            if entry.tags(header).is_some_and(|tags| tags.stamp < stamp) {
-                entry.restamp(header, stamp);
-            }
-        });
-        for &offset in &invalid[..count] {
-            let entry = self.entry(offset);
-            let header = entry.header();
-            self.unindex(self.shared.hasher.hash(entry.key(header)), offset);
-            self.kill(offset, entry, header, Cause::Invalidated);
-        }
-        next
-    }
-
-    /// Makes an entry expire at another time. False if it has no room for a deadline.
-    pub fn redate(&mut self, offset: u64, entry: Entry<'_>, header: Header, deadline: u64) -> bool {
-        if !header.has_deadline() {
-            return false;
-        }
-        entry.set_deadline(header, deadline);
-        let id = self.segment_of(offset, entry, header);
-        self.due(id, offset - self.shared.space.segment(id).start(), deadline);
-        true
-    }
-
-    /// Makes sure that one more entry may come: the cache's bound on entries, where it has one.
-    #[inline]
-    pub fn make_place<P: Policy>(&mut self, policy: &mut P) -> bool {
-        let max = self.shared.max_entries;
-        max == 0 || self.make_place_below(policy, max)
-    }
-
-    #[inline(never)]
-    fn make_place_below<P: Policy>(&mut self, policy: &mut P, max: u64) -> bool {
-        let mut keeps = 0;
-        loop {
-            if FAST && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {
-                return false;
-            }
-            if self.shared.entries.fetch_add(1, Ordering::AcqRel) < max {
-                return true;
-            }
-            self.give_place_back();
-            match self.drain_one(policy, keeps >= MAX_KEEPS) {
-                Drained::Nothing | Drained::Waits => return false,
-                Drained::Kept => keeps += 1,
-                Drained::Dropped => {}
-            }
-        }
-    }
-
-    pub fn give_place_back(&self) {
-        if self.shared.max_entries > 0 {
-            self.shared.entries.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Forgets everything.
-    pub fn clear<P: Policy>(&mut self, policy: &mut P) {
-        self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
-        // Only now: who finds no mark any more must not find what a set that has waited was to replace.
-        if let Some(pending) = &mut self.pending {
-            self.core.tally.sets += pending.forget() as u64;
-            self.stripe.marks.set(0);
-        }
-        if self.stripe.mailbox.is_some() {
-            let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);
-            self.core.tally.sets += u64::from(lanes.count_ones());
-            self.stripe.marks.free(lanes);
-        }
-        for log in 0..2 {
-            let gone = self.core.logs[log & 1].entries;
-            if self.shared.max_entries > 0 {
-                self.shared.entries.fetch_sub(gone, Ordering::AcqRel);
-            }
-            let ids: Vec<u32> = self.core.logs[log & 1].segments(&self.shared.space).collect();
-            for id in ids {
-                self.shared.space.segment(id).live.store(0, Ordering::Relaxed);
-                self.give_up(id);
-            }
-            self.core.logs[log & 1] = Log::new();
-        }
-        self.core.debt = 0;
-        self.core.loads.clear(&self.stripe.loading);
-        self.core.ruled = None;
-        self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
-        policy.clear();
-    }
-
-    /// Tells the policy what the stripe may hold, if that has changed much, and accounts for its memory. False if there is
-    /// no room for that; the policy then goes on as it is.
-    #[inline]
-    pub fn inform<P: Policy>(&mut self, policy: &mut P) -> bool {
-        self.core.tally.sets < self.core.inform_at || self.inform_now(policy)
-    }
-
-    /// As [`Writer::inform`], without asking whether it is time.
-    pub fn inform_now<P: Policy>(&mut self, policy: &mut P) -> bool {
-        let logs = &self.core.logs;
-        // By the mean size so far; nothing is known of an empty stripe.
-        let count = logs[0].entries + logs[1].entries;
-        let live = logs[0].live + logs[1].live;
-        let mean = if count < 16 { 64.0 } else { live as f64 / count as f64 };
-        // Index and policy take more of the stripe's part as it fills: an estimate without them is an eighth too high.
-        let bytes = self.shared.capacity() / self.shared.stripes.len() as u64;
-        let part = (bytes + self.core.index.bytes() + self.core.policy_bytes) as f64;
-        let most = (part / mean).max(1.0) as u64;
-        let beside = INDEX_BYTES + policy.bytes_for(most) as f64 / most as f64;
-        let fit = (part / (mean + beside)) as u64;
-        let entries = match self.shared.max_entries {
-            0 if count < 16 => 16,
-            0 => fit,
-            _ => self.sizes().capacity.min(fit),
-        };
-        let told = self.core.told_entries;
-        self.core.inform_at = self.core.tally.sets + 16 + told / 8;
-        // Before the first eviction the ghosts are empty, and the policy loses nothing by another size.
-        let tolerance = if self.core.tally.evictions == 0 { told / 16 } else { told / 4 };
-        if entries.abs_diff(told) <= tolerance {
-            return true;
-        }
-        let space = &self.shared.space;
-        let bytes = policy.bytes_for(entries);
-        if bytes > self.core.policy_bytes {
-            if !space.reserve_bookkeeping(bytes - self.core.policy_bytes) {
-                return false;
-            }
-        } else {
-            space.unreserve_bookkeeping(self.core.policy_bytes - bytes);
-        }
-        policy.resize(entries);
-        self.core.told_entries = entries;
-        self.core.policy_bytes = bytes;
-        true
-    }
-
-    /// Visits the live entries of one home bucket from `tag` on, and returns the tag to go on with.
-    pub fn visit(&self, tag: u32, mut visit: impl FnMut(&[u8], &[u8])) -> u32 {
-        self.stripe.index.visit_home(&self.core.index, tag, |slot| {
-            let entry = self.entry(slot.offset());
-            let key = entry.key(entry.header());
-            let _closed = self.shared.sequences.of(self.shared.hasher.hash(key)).close();
-            let header = entry.header();
-            if !self.expired(entry, header) && header.extra() & extension::ABSENT == 0 {
-                // SAFETY: it is closed until the visit is over.
-                visit(key, unsafe { self.value(entry, header) });
-            }
-        })
     }
 }

@@ -7,9 +7,9 @@ use crate::entry::extension;
 use crate::entry::{Entry, Header};
 use crate::index::{Place, Slot, tag_of};
 use crate::policy::{AnyPolicy, Placement, Policy, each};
-use crate::stripe::deferred::write_buffer::Pending;
 use crate::stripe::evict::PolicyTails;
-use crate::stripe::{Cause, Condition, Store, Stored, Writer};
+use crate::stripe::request::{Cause, Condition, Store, Stored};
+use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 
 /// Bytes that a set by the slow door may leave to be drained by the next one. (The fast door appends 64 KiB at most.)
@@ -26,31 +26,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     fn is_last(&self, offset: u64, entry: Entry<'_>, header: Header) -> bool {
         let id = self.segment_of(offset, entry, header);
-        let segment = self.shared.space.segment(id);
+        let segment = self.env.space.segment(id);
         segment.live.load(Ordering::Relaxed) == header.size() as u64
             && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1].is_open(id)
-    }
-
-    /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
-    #[inline]
-    pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        debug_assert_eq!(store.condition, Condition::Always);
-        if self.pending.is_some() {
-            if Pending::takes(store) {
-                return self.put_off(policy, store);
-            }
-            if !self.complete_all(policy) {
-                return false;
-            }
-        } else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) {
-            return false;
-        }
-        let done = self.try_set_now(policy, store);
-        if done && self.stripe.mailbox.is_some() {
-            // What isn't done now is done by the next who comes.
-            let _ = self.complete_all(policy);
-        }
-        done
     }
 
     /// As [`Writer::try_set`], at once.
@@ -140,7 +118,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     fn placed_again<P: Policy>(&self, policy: &mut P, offset: u64, entry: Entry<'_>, header: Header) -> Placement {
         let id = self.segment_of(offset, entry, header);
-        let log = self.shared.space.segment(id).log.load(Ordering::Relaxed) as usize;
+        let log = self.env.space.segment(id).log.load(Ordering::Relaxed) as usize;
         policy.update(log, header.policy_bits())
     }
 
@@ -177,7 +155,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             _ => None,
         });
         if self.stripe.index.wants_steps(&self.core.index)
-            && !self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space)
+            && !self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space)
         {
             return Stored::NoRoom(placed);
         }
@@ -256,8 +234,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if !shape.fits_over(header) {
             return false;
         }
-        let segment = self.shared.space.segment(self.shared.space.segment_at(offset));
-        let sequence = self.shared.sequences.of(store.hash);
+        let segment = self.env.space.segment(self.env.space.segment_at(offset));
+        let sequence = self.env.sequences.of(store.hash);
         if !sequence.try_begin() {
             return false;
         }
@@ -270,11 +248,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let header = entry.header();
         // SAFETY: the sequence is odd, and the header was read since; it fits; nobody has pinned the segment; nothing in this call has a
         // slice of the value.
-        unsafe { entry.overwrite(header, &shape, store.value, self.shared.hit_max) };
+        unsafe { entry.overwrite(header, &shape, store.value, self.env.hit_max) };
         sequence.end();
         if let Some(deadline) = shape.deadline {
-            let id = self.shared.space.segment_at(offset);
-            self.due(id, offset - self.shared.space.segment(id).start(), deadline);
+            let id = self.env.space.segment_at(offset);
+            self.due(id, offset - self.env.space.segment(id).start(), deadline);
         }
         self.core.tally.sets += 1;
         self.core.tally.appended += header.size() as u64;
@@ -290,11 +268,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.tally.sets >= self.core.served_at {
             // A policy that must notice when nothing hits any more has to hear of it well within a cache of misses.
             self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
-            policy.served(self.shared.hits() >> self.shared.stripe_bits);
+            policy.served(self.env.hits() >> self.env.stripe_bits);
         }
-        let pressed = self.shared.must_drain();
-        if pressed || self.shared.is_nearly_full() {
-            let segment = self.shared.space.segment_size();
+        let pressed = self.env.must_drain();
+        if pressed || self.env.is_nearly_full() {
+            let segment = self.env.space.segment_size();
             if self.core.tally.appended.wrapping_sub(self.core.pressed_at) > CALM * segment {
                 self.core.entering = true;
                 self.core.debt = segment as i64;
@@ -314,7 +292,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 }
                 self.choose();
             }
-            if self.shared.far {
+            if self.env.far {
                 self.look_ahead(policy);
             }
         } else {
@@ -332,7 +310,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.kill(offset, entry, header, gone.unwrap_or(Cause::Deleted));
         if self.stripe.index.wants_steps(&self.core.index) {
-            self.stripe.index.steps(&mut self.core.index, &self.shared.space, &self.shared.index_space);
+            self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space);
         }
         // A negative entry says that there was nothing to delete.
         gone.is_none() && header.extra() & extension::ABSENT == 0

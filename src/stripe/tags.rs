@@ -12,13 +12,8 @@
 //!
 //! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance of 1 in 40 million.
 
-use crate::cache::{Cache, Effort, Shared};
 use crate::entry::extension::Tags;
-use crate::entry::{Entry, Header};
-use crate::error::Error;
-use crate::index::TAG_END;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::waker;
 use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::ptr;
 
@@ -55,7 +50,7 @@ pub struct Invalidations {
     /// Tags in the table. Written under `writer`.
     used: AtomicUsize,
     /// There was no memory for a tag.
-    short: AtomicBool,
+    pub short: AtomicBool,
     table: AtomicPtr<Table>,
     /// Tables that readers may still look at, with the epoch's stamp.
     writer: Mutex<Vec<(u64, Box<Table>)>>,
@@ -262,154 +257,6 @@ impl Drop for Invalidations {
         if !table.is_null() {
             // SAFETY: made by Box::into_raw, and nobody looks at a cache that is being dropped.
             drop(unsafe { Box::from_raw(table) });
-        }
-    }
-}
-
-/// How far a pass over the entries has come.
-#[derive(Default)]
-pub(crate) struct Pass {
-    stamp: Option<u64>,
-    stripe: usize,
-    tag: u32,
-}
-
-/// Index buckets visited for each time a stripe's lock is taken.
-const BATCH: usize = 64;
-/// How often an invalidation tries to make room for a larger table.
-const TRIES: usize = 100;
-/// Invalidated tags that are remembered before a pass over the entries: [`Cache::settle_tags`].
-const SETTLE_FROM: usize = 4096;
-
-impl Shared {
-    /// Whether an entry with an extension has a tag that was invalidated after it got it. Under the stripe's lock.
-    pub(crate) fn is_invalidated(&self, entry: Entry<'_>, header: Header) -> bool {
-        // Whoever holds a stripe's lock and asks is pinned already, so this never fails; on the fast door it must not register.
-        epoch::try_pin().is_some_and(|guard| self.judge(&guard, entry, header) == Judged::Invalid)
-    }
-
-    /// Whether it has one that was invalidated softly. Under the stripe's lock.
-    pub(crate) fn is_soft(&self, entry: Entry<'_>, header: Header) -> bool {
-        epoch::try_pin().is_some_and(|guard| self.judge(&guard, entry, header) == Judged::Stale)
-    }
-
-    /// What its tags make of an entry.
-    #[inline(never)]
-    pub(crate) fn judge(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> Judged {
-        let Some(tags) = entry.tags(header) else { return Judged::Valid };
-        let judged = self.invalidations.judge(guard, tags);
-        if judged != Judged::Invalid {
-            return judged;
-        }
-        // A pass may have judged the entry and given it a new stamp between the two looks.
-        entry.tags(header).map_or(Judged::Valid, |tags| self.invalidations.judge(guard, tags))
-    }
-
-    fn pay_for_tags(&self) -> impl FnMut(i64) -> bool + use<'_> {
-        |bytes| {
-            if bytes >= 0 {
-                self.space.reserve_bookkeeping(bytes as u64)
-            } else {
-                self.space.unreserve_bookkeeping(-bytes as u64);
-                true
-            }
-        }
-    }
-
-    /// Removes some of what was invalidated, and forgets the invalidations when it has seen all. Returns whether it has.
-    pub(crate) fn settle_tags(&self, pass: &mut Pass) -> bool {
-        let _guard = epoch::pin();
-        let stamp = *pass.stamp.get_or_insert_with(|| self.invalidations.stamp());
-        let Some(stripe) = self.stripes.get(pass.stripe) else {
-            self.invalidations.forget(stamp, self.pay_for_tags());
-            return true;
-        };
-        let mut state = stripe.state.lock();
-        let (mut writer, _) = state.writer(self, stripe);
-        for _ in 0..BATCH {
-            pass.tag = writer.settle(pass.tag, stamp);
-            if pass.tag >= TAG_END {
-                pass.tag = 0;
-                pass.stripe += 1;
-                break;
-            }
-        }
-        false
-    }
-
-    /// Whether it is time for [`Shared::settle_tags`].
-    pub(crate) fn wants_settling(&self) -> bool {
-        self.invalidations.len() >= SETTLE_FROM || self.invalidations.short.load(Ordering::Relaxed)
-    }
-}
-
-impl Cache {
-    /// Invalidates all entries that carry a tag and were stored before: none of them is served once this has returned. `soft`:
-    /// they are stale from then on instead. Takes the same time however many there are. In a full cache, entries are
-    /// evicted when there are more invalidated tags to remember than ever before (48 to 96 bytes for each); where nothing can
-    /// be evicted, all entries with tags are invalidated instead.
-    ///
-    /// ```
-    /// # use larder::{Cache, Options, SetOptions};
-    /// # let cache = Cache::new(Options::new(1 << 20))?;
-    /// let options = SetOptions { tags: &[b"user:1"], ..SetOptions::default() };
-    /// cache.set_with(b"user:1/name", b"Ada", &options)?;
-    /// cache.set_with(b"user:1/mail", b"ada@example.com", &options)?;
-    /// cache.invalidate_tag(b"user:1", false)?;
-    /// assert_eq!(cache.get(b"user:1/name"), None);
-    /// # Ok::<(), larder::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn invalidate_tag(&self, tag: &[u8], soft: bool) -> Result<(), Error> {
-        let (mut effort, mut wanted) = (Effort::default(), 0);
-        for tries in 1.. {
-            let done = self.with(|shared| {
-                let hash = shared.hasher.hash(tag);
-                let mut pay = shared.pay_for_tags();
-                let pay = |bytes: i64| {
-                    let paid = pay(bytes);
-                    wanted = if paid { 0 } else { bytes.unsigned_abs() };
-                    paid
-                };
-                let done = shared.invalidations.invalidate(hash, soft, tries == TRIES, pay);
-                if shared.wants_settling() {
-                    waker::wake();
-                }
-                done || tries == TRIES
-            })?;
-            if done {
-                break;
-            }
-            if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
-                return Err(Error::Closed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Where invalidations of tags stand: for [`SetOptions::as_of`](crate::SetOptions::as_of), taken before a value is fetched.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn stamp(&self) -> Result<u64, Error> {
-        let guard = epoch::pin();
-        Ok(self.shared(&guard)?.invalidations.stamp())
-    }
-
-    /// Removes now what invalidated tags have made invalid, and forgets the tags. The background thread does it when there
-    /// are thousands. Visits every entry.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn settle_tags(&self) -> Result<(), Error> {
-        let mut pass = Pass::default();
-        loop {
-            let guard = epoch::pin();
-            if self.shared(&guard)?.settle_tags(&mut pass) {
-                return Ok(());
-            }
         }
     }
 }

@@ -16,8 +16,9 @@
 //!
 //! tests/loom/tests/mailbox.rs tries every order.
 
-use crate::stripe::Store;
-use crate::stripe::deferred::write_buffer::{LANES, Marks, Record};
+use crate::stripe::deferred::filter::{LANES, Marks};
+use crate::stripe::deferred::record::Record;
+use crate::stripe::request::Store;
 use std::cell::UnsafeCell;
 
 /// The longest key and value, together, that are left in a mailbox (1 KiB: 250 ns a set by two threads became 220) ...
@@ -120,7 +121,7 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stripe::Condition;
+    use crate::stripe::request::Condition;
 
     #[test]
     fn there_are_so_many_lanes_and_one_for_a_key() {

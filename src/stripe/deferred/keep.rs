@@ -13,36 +13,15 @@
 //! Everything here is under the stripe's lock. A ruling holds for the entry it was made about, if that is still the oldest
 //! of its log; what has changed in between makes it void, and the policy is asked anew.
 
-use crate::policy::{Clock, Placement};
-use crate::stripe::Writer;
-use crate::stripe::evict::Tail;
+use crate::policy::Placement;
 
 /// An entry that is to be kept.
 pub struct Ruling {
     /// The log whose oldest entry it was.
-    log: usize,
+    pub log: usize,
     /// Where it lay, and whose it was: an offset alone might by now be another's.
-    offset: u64,
-    hash: u64,
+    pub offset: u64,
+    pub hash: u64,
     /// Where it goes.
-    to: Placement,
-}
-
-impl<const FAST: bool> Writer<'_, FAST> {
-    /// Leaves an entry for the slow door to keep. (Not inlined: it would grow the frame of every drain.)
-    #[cold]
-    #[inline(never)]
-    pub fn leave(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
-        self.core.ruled = Some(Ruling { log, offset: tail.offset, hash: tail.hash, to });
-    }
-
-    /// Keeps what the fast door has left, if there is memory for it. One entry's copy at most.
-    #[inline]
-    pub fn carry_out(&mut self, clock: Clock) {
-        let Some(ruling) = self.core.ruled.take() else { return };
-        let tail = self.tail(ruling.log, clock.step_bits);
-        if let Some(tail) = tail.filter(|tail| (tail.offset, tail.hash) == (ruling.offset, ruling.hash)) {
-            self.keep(clock, &tail, ruling.log, ruling.to);
-        }
-    }
+    pub to: Placement,
 }

@@ -18,78 +18,21 @@
 //! The fast door completes what it can; what it can't waits for the slow door, which makes room if there is none (`Cache::settled`). An
 //! iteration can't wait for that: there the value goes as if it had been evicted at once.
 
-use crate::stripe::{Condition, Store};
-use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::bytes;
+use crate::stripe::deferred::filter::{LANE_BITS, mark};
+use crate::stripe::deferred::record::Record;
+use crate::stripe::request::Store;
 
 /// Sets that may wait in a stripe: one for its bucket, one for its entry.
 const QUEUE: usize = 2;
 /// The longest key and value, together, that wait in a queue: what is longer isn't worth copying twice.
 const ROOM: usize = 256;
-/// Marks that there may be.
-pub const LANES: usize = 4;
-const LANE_BITS: usize = 16;
-const LANE: u64 = 0xffff;
-
-/// A set that waits, with its key and value.
-pub struct Record<B = [u8; ROOM]> {
-    hash: u64,
-    deadline: Option<u64>,
-    key_len: u16,
-    len: u16,
-    /// Its entry has been asked for.
-    asked: bool,
-    bytes: B,
-}
-
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Record<B> {
-    /// None yet.
-    pub fn of(bytes: B) -> Record<B> {
-        Record { hash: 0, deadline: None, key_len: 0, len: 0, asked: false, bytes }
-    }
-
-    /// Whether there is room for a set.
-    #[inline]
-    pub fn takes(&self, store: &Store<'_>) -> bool {
-        store.key.len() + store.value.len() <= self.bytes.as_ref().len()
-    }
-
-    /// Writes a set down, which must [fit](Record::takes).
-    #[inline(always)]
-    pub fn fill(&mut self, store: &Store<'_>) {
-        debug_assert!(self.takes(store));
-        self.hash = store.hash;
-        self.deadline = store.deadline;
-        self.key_len = store.key.len() as u16;
-        self.len = (store.key.len() + store.value.len()) as u16;
-        self.asked = false;
-        let bytes = self.bytes.as_mut();
-        let (key, value) = bytes.split_at_mut(store.key.len().min(bytes.len()));
-        bytes::copy_most(key, store.key);
-        bytes::copy_most(value, store.value);
-    }
-
-    /// The set that was written down.
-    #[inline]
-    pub fn store(&self) -> Store<'_> {
-        let bytes = self.bytes.as_ref();
-        let bytes = bytes.get(..self.len.into()).unwrap_or(bytes);
-        let (key, value) = bytes.split_at_checked(self.key_len.into()).unwrap_or((bytes, &[]));
-        Store { hash: self.hash, key, value, deadline: self.deadline, extra: None, condition: Condition::Always }
-    }
-}
 
 /// The sets of a stripe that wait, in the order in which they came.
 pub struct Pending {
-    records: [Record; QUEUE],
+    records: [Record<[u8; ROOM]>; QUEUE],
     first: usize,
     len: usize,
 }
-
-/// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only one that who leaves a set in a
-/// mailbox writes to beside that.
-#[repr(align(64))]
-pub struct Marks(AtomicU64);
 
 impl Pending {
     /// An empty queue.
@@ -120,7 +63,7 @@ impl Pending {
     }
 
     #[inline]
-    fn record(&self, i: usize) -> &Record {
+    fn record(&self, i: usize) -> &Record<[u8; ROOM]> {
         &self.records[(self.first + i) % QUEUE]
     }
 
@@ -165,92 +108,11 @@ impl Pending {
     }
 }
 
-/// What a lane holds that is taken, and not marked yet. No mark: those are odd.
-const TAKEN: u64 = 2;
-
-/// Bits of a hash that neither choose the stripe nor the bucket. Never 0.
-#[inline]
-fn mark(hash: u64) -> u64 {
-    u64::from((hash >> 20) as u16 | 1)
-}
-
-#[inline]
-fn lane_of(marks: u64, lane: usize) -> u64 {
-    marks >> (lane % LANES * LANE_BITS) & LANE
-}
-
-impl Marks {
-    /// None.
-    pub fn new() -> Marks {
-        Marks(AtomicU64::new(0))
-    }
-
-    /// Whether a set of a hash may be waiting: once in some 8,000 times it is another's.
-    #[inline(always)]
-    pub fn has(&self, hash: u64) -> bool {
-        // Acquire: who doesn't find a mark any more sees what the set has changed.
-        let marks = self.0.load(Ordering::Acquire);
-        marks != 0 && {
-            // A lane of zeros borrows from its highest bit, which it didn't have before.
-            const ONES: u64 = u64::MAX / LANE;
-            let lanes = marks ^ (mark(hash) * ONES);
-            lanes.wrapping_sub(ONES) & !lanes & (ONES << (LANE_BITS - 1)) != 0
-        }
-    }
-
-    /// Whether none waits.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-    }
-
-    /// Says which sets wait, where they are changed under the stripe's lock.
-    #[inline]
-    pub fn set(&self, marks: u64) {
-        self.0.store(marks, Ordering::Release);
-    }
-
-    /// Takes a free lane, unless a set of this hash may be waiting.
-    pub fn take(&self, hash: u64) -> Option<usize> {
-        // Acquire: who was in the lane before is done with what lies there.
-        let mut marks = self.0.load(Ordering::Acquire);
-        loop {
-            let lane = (0..LANES).find(|lane| lane_of(marks, *lane) == 0)?;
-            if (0..LANES).any(|lane| lane_of(marks, lane) == mark(hash)) {
-                return None;
-            }
-            let taken = marks | TAKEN << (lane * LANE_BITS);
-            match self.0.compare_exchange_weak(marks, taken, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return Some(lane),
-                Err(now) => marks = now,
-            }
-        }
-    }
-
-    /// Marks a lane that was taken for a hash.
-    pub fn put(&self, lane: usize, hash: u64) {
-        // Release: who sees it sees what was written before.
-        self.0.fetch_xor((mark(hash) ^ TAKEN) << (lane % LANES * LANE_BITS), Ordering::Release);
-    }
-
-    /// Frees lanes (a bit for each): their sets are done.
-    pub fn free(&self, lanes: u32) {
-        let marks =
-            (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |marks, lane| marks | LANE << (lane * LANE_BITS));
-        self.0.fetch_and(!marks, Ordering::Release);
-    }
-
-    /// The lanes that are marked.
-    pub fn lanes(&self) -> impl Iterator<Item = usize> + Clone + use<> {
-        // Acquire: what the marks are of was written before.
-        let marks = self.0.load(Ordering::Acquire);
-        (0..LANES).filter(move |lane| lane_of(marks, *lane) & 1 == 1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stripe::deferred::filter::Marks;
+    use crate::stripe::request::Condition;
 
     fn store<'a>(hash: u64, key: &'a [u8], value: &'a [u8]) -> Store<'a> {
         Store { hash, key, value, deadline: Some(hash), extra: None, condition: Condition::Always }

@@ -1,0 +1,90 @@
+//! What a stripe may hold: the policy is told when that has changed; and everything is forgotten at once.
+
+use crate::policy::Policy;
+use crate::stripe::log::Log;
+use crate::stripe::writer::Writer;
+use crate::sys::atomic::Ordering;
+
+/// Bytes of index for an entry, about.
+const INDEX_BYTES: f64 = 10.6;
+
+impl<const FAST: bool> Writer<'_, FAST> {
+    /// Tells the policy what the stripe may hold, if that has changed much, and accounts for its memory. False if there is
+    /// no room for that; the policy then goes on as it is.
+    #[inline]
+    pub fn inform<P: Policy>(&mut self, policy: &mut P) -> bool {
+        self.core.tally.sets < self.core.inform_at || self.inform_now(policy)
+    }
+
+    /// As [`Writer::inform`], without asking whether it is time.
+    pub fn inform_now<P: Policy>(&mut self, policy: &mut P) -> bool {
+        let logs = &self.core.logs;
+        // By the mean size so far; nothing is known of an empty stripe.
+        let count = logs[0].entries + logs[1].entries;
+        let live = logs[0].live + logs[1].live;
+        let mean = if count < 16 { 64.0 } else { live as f64 / count as f64 };
+        // Index and policy take more of the stripe's part as it fills: an estimate without them is an eighth too high.
+        let bytes = self.env.capacity() / (1 << self.env.stripe_bits);
+        let part = (bytes + self.core.index.bytes() + self.core.policy_bytes) as f64;
+        let most = (part / mean).max(1.0) as u64;
+        let beside = INDEX_BYTES + policy.bytes_for(most) as f64 / most as f64;
+        let fit = (part / (mean + beside)) as u64;
+        let entries = match self.env.max_entries {
+            0 if count < 16 => 16,
+            0 => fit,
+            _ => self.sizes().capacity.min(fit),
+        };
+        let told = self.core.told_entries;
+        self.core.inform_at = self.core.tally.sets + 16 + told / 8;
+        // Before the first eviction the ghosts are empty, and the policy loses nothing by another size.
+        let tolerance = if self.core.tally.evictions == 0 { told / 16 } else { told / 4 };
+        if entries.abs_diff(told) <= tolerance {
+            return true;
+        }
+        let space = &self.env.space;
+        let bytes = policy.bytes_for(entries);
+        if bytes > self.core.policy_bytes {
+            if !space.reserve_bookkeeping(bytes - self.core.policy_bytes) {
+                return false;
+            }
+        } else {
+            space.unreserve_bookkeeping(self.core.policy_bytes - bytes);
+        }
+        policy.resize(entries);
+        self.core.told_entries = entries;
+        self.core.policy_bytes = bytes;
+        true
+    }
+
+    /// Forgets everything.
+    pub fn clear<P: Policy>(&mut self, policy: &mut P) {
+        self.stripe.index.clear(&mut self.core.index, &self.env.space, &self.env.index_space);
+        // Only now: who finds no mark any more must not find what a set that has waited was to replace.
+        if let Some(pending) = &mut self.pending {
+            self.core.tally.sets += pending.forget() as u64;
+            self.stripe.marks.set(0);
+        }
+        if self.stripe.mailbox.is_some() {
+            let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);
+            self.core.tally.sets += u64::from(lanes.count_ones());
+            self.stripe.marks.free(lanes);
+        }
+        for log in 0..2 {
+            let gone = self.core.logs[log & 1].entries;
+            if self.env.max_entries > 0 {
+                self.env.entries.fetch_sub(gone, Ordering::AcqRel);
+            }
+            let ids: Vec<u32> = self.core.logs[log & 1].segments(&self.env.space).collect();
+            for id in ids {
+                self.env.space.segment(id).live.store(0, Ordering::Relaxed);
+                self.give_up(id);
+            }
+            self.core.logs[log & 1] = Log::new();
+        }
+        self.core.debt = 0;
+        self.core.loads.clear(&self.stripe.loading);
+        self.core.ruled = None;
+        self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
+        policy.clear();
+    }
+}
