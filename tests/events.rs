@@ -445,7 +445,7 @@ proptest! {
                     }
                 }
                 Op::Get { key } => {
-                    cache.get(&name(key));
+                    let _ = cache.get(&name(key));
                 }
                 Op::Advance { millis } => clock.advance(millis),
                 Op::Resize { kib } => cache.resize(kib << 10).unwrap(),

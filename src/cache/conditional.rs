@@ -32,6 +32,20 @@ impl Cache {
     /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too, with [`State::Absent`].
     /// Counts as a hit.
     ///
+    /// ```
+    /// # use larder::{Ask, Cache, Options, SetOptions, State};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// # use std::time::Duration;
+    /// // Stale from the start: the first who asks for the lease is to refresh it, the others go on with it.
+    /// let options = SetOptions { stale_after: Some(Duration::ZERO), ..SetOptions::default() };
+    /// cache.set_with(b"key", b"value", &options)?;
+    /// let mut value = Vec::new();
+    /// let ask = Ask { lease: true, ..Ask::default() };
+    /// assert_eq!(cache.get_with(b"key", &mut value, ask)?.unwrap().state, State::Refresh);
+    /// assert_eq!(value, b"value");
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`]; with a version also those of [`Cache::set`].
     pub fn get_with(&self, key: &[u8], out: &mut Vec<u8>, ask: Ask) -> Result<Option<Info>, Error> {
@@ -106,6 +120,14 @@ impl Cache {
 
     /// Stores a value if the key has none. False if it has.
     ///
+    /// ```
+    /// # use larder::{Cache, Options, SetOptions};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// assert!(cache.add(b"key", b"first", &SetOptions::default())?);
+    /// assert!(!cache.add(b"key", b"second", &SetOptions::default())?);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Cache::set_with`].
     pub fn add(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<bool, Error> {
@@ -117,6 +139,18 @@ impl Cache {
     }
 
     /// Stores a value if the key's entry still has this version ([`Cache::get_with`] tells it), and returns the new one.
+    ///
+    /// ```
+    /// # use larder::{Ask, CasError, Cache, Options, SetOptions};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// cache.set(b"key", b"one")?;
+    /// let ask = Ask { version: true, ..Ask::default() };
+    /// let version = cache.get_with(b"key", &mut Vec::new(), ask)?.unwrap().version;
+    /// cache.set(b"key", b"somebody else's")?;
+    /// let swapped = cache.compare_and_swap(b"key", b"two", version, &SetOptions::default());
+    /// assert_eq!(swapped, Err(CasError::Conflict));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`CasError::Conflict`], [`CasError::NotFound`]; [`CasError::Set`] with those of [`Cache::set_with`].
@@ -162,6 +196,15 @@ impl Cache {
     /// Adds to a counter and returns what it is then. A counter is an entry whose value is a whole number in decimal digits, as
     /// a 64-bit signed integer; it keeps its deadline, tags and the rest. Where there is none, one is stored that counts
     /// from 0, by the options.
+    ///
+    /// ```
+    /// # use larder::{Cache, Options, SetOptions};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// assert_eq!(cache.increment(b"visits", 1, &SetOptions::default())?, 1);
+    /// assert_eq!(cache.increment(b"visits", 41, &SetOptions::default())?, 42);
+    /// assert_eq!(cache.get(b"visits").unwrap(), b"42");
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotANumber`] if the value isn't one, or the sum isn't; as [`Cache::set_with`].

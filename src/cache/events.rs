@@ -26,6 +26,17 @@ impl Cache {
     ///
     /// Without [`Options::event_bytes`](crate::Options::event_bytes) there are none.
     ///
+    /// ```
+    /// # use larder::{Cache, Options, Reason, Reasons};
+    /// # let cache = Cache::new(Options { event_bytes: 64 << 10, events: Reasons::ALL, ..Options::new(1 << 20) })?;
+    /// cache.set(b"key", b"value")?;
+    /// cache.delete(b"key");
+    /// let mut seen = Vec::new();
+    /// cache.drain_events(|event| seen.push((event.reason, event.key.to_vec())))?;
+    /// assert_eq!(seen, [(Reason::Deleted, b"key".to_vec())]);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn drain_events(&self, mut visit: impl FnMut(Event<'_>)) -> Result<u64, Error> {

@@ -75,6 +75,18 @@ impl Cache {
     }
 
     /// Calls `visit` with copies of all entries, outside of any lock.
+    ///
+    /// ```
+    /// # use larder::{Cache, Options};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// cache.set(b"a", b"1")?;
+    /// cache.set(b"b", b"2")?;
+    /// let mut keys = Vec::new();
+    /// cache.for_each(|key, _| keys.push(key.to_vec()));
+    /// keys.sort();
+    /// assert_eq!(keys, [b"a", b"b"]);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         let mut cursor = Cursor::default();
         let mut batch = Vec::new();

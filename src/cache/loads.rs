@@ -32,6 +32,17 @@ impl Cache {
     /// Begins the load of a key that isn't there, unless one is under way. [`Cache::get_or_insert_with`] does this and the rest;
     /// this is for those who wait in their own way.
     ///
+    /// ```
+    /// # use larder::{Cache, Load, Options, SetOptions};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// let Load::Begun(token) = cache.load_begin(b"key")? else { panic!("nobody else loads here") };
+    /// assert_eq!(cache.load_begin(b"key")?, Load::UnderWay(token));
+    /// // What was fetched before this set must not be stored over it.
+    /// cache.set(b"key", b"newer")?;
+    /// assert!(!cache.load_end(b"key", token, b"fetched", &SetOptions::default())?);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`], [`Error::KeyTooLarge`].
     pub fn load_begin(&self, key: &[u8]) -> Result<Load, Error> {

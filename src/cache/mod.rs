@@ -3,6 +3,7 @@
 pub mod background;
 pub mod batch;
 pub mod conditional;
+mod debug;
 pub mod events;
 #[cfg(test)]
 mod expire_model;
@@ -153,6 +154,7 @@ impl Cache {
     }
 
     /// Entries now. Expired ones count until they are found.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.with(|shared| {
             let mut entries = 0;
@@ -168,11 +170,23 @@ impl Cache {
     }
 
     /// Whether there are no entries.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// What it did and holds.
+    ///
+    /// ```
+    /// # use larder::{Cache, Options};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// cache.set(b"key", b"value")?;
+    /// let _ = cache.get(b"key");
+    /// let stats = cache.stats()?;
+    /// assert_eq!((stats.hits, stats.misses, stats.entries), (1, 0, 1));
+    /// assert!(stats.bytes <= stats.max_bytes);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closed`].

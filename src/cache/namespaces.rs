@@ -46,6 +46,17 @@ impl Cache {
     /// those it has. It lives until it is closed, by any handle, or this cache is closed or dropped, whatever becomes of the handles.
     /// Takes an allocation or two, and evicts where there is no room for its index; finding one takes a lock.
     ///
+    /// ```
+    /// # use larder::{Cache, NamespaceOptions, Options};
+    /// # let cache = Cache::new(Options::new(64 << 20))?;
+    /// let options = NamespaceOptions { max_bytes: 16 << 20, ..NamespaceOptions::default() };
+    /// let tenant = cache.namespace("tenant-1", options)?;
+    /// tenant.set(b"key", b"theirs")?;
+    /// assert_eq!(cache.get(b"key"), None);
+    /// assert_eq!(cache.namespace("tenant-1", NamespaceOptions::default())?.get(b"key").unwrap(), b"theirs");
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::InvalidOptions`]: a name or an option out of range, options that disagree, more than 256 namespaces, a
     /// budget with too few segments for one more, or a namespace of a namespace; [`Error::Closed`],

@@ -457,6 +457,7 @@ impl Cache {
     }
 
     /// A copy of the value of a key. A closed cache has none.
+    #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         self.get_into(key, &mut out).then_some(out)

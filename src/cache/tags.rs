@@ -70,6 +70,17 @@ impl Cache {
     /// evicted when there are more invalidated tags to remember than ever before (48 to 96 bytes for each); where nothing can
     /// be evicted, all entries with tags are invalidated instead.
     ///
+    /// ```
+    /// # use larder::{Cache, Options, SetOptions};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// let options = SetOptions { tags: &[b"user:1"], ..SetOptions::default() };
+    /// cache.set_with(b"user:1/name", b"Ada", &options)?;
+    /// cache.set_with(b"user:1/mail", b"ada@example.com", &options)?;
+    /// cache.invalidate_tag(b"user:1", false)?;
+    /// assert_eq!(cache.get(b"user:1/name"), None);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn invalidate_tag(&self, tag: &[u8], soft: bool) -> Result<(), Error> {

@@ -15,6 +15,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// A value that stays where it is. May be sent to and dropped on any thread.
+#[must_use = "a view that is dropped at once was taken for nothing"]
 pub struct View {
     data: *const u8,
     len: usize,
@@ -64,6 +65,16 @@ impl View {
 
 impl Cache {
     /// A view of the value of a key. Counts as a hit or a miss as [`Cache::get`] does.
+    ///
+    /// ```
+    /// # use larder::{Cache, Options};
+    /// # let cache = Cache::new(Options::new(1 << 20))?;
+    /// cache.set(b"key", &[7; 10_000])?;
+    /// let view = cache.view(b"key")?.expect("just stored");
+    /// cache.delete(b"key");
+    /// assert_eq!(view[9_999], 7); // it stays as long as the view
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closed`].
