@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "larder.h"
+#include "larder_go.h"
 
 typedef size_t (*call_fn)(larder_call *);
 
