@@ -9,16 +9,16 @@ use crate::error::Error;
 use crate::events::{self, Queue, Reasons};
 use crate::family::{Family, NamespaceOptions};
 use crate::hash::KeyHasher;
-use crate::index::IndexSpace;
+use crate::index::{self, IndexSpace};
 use crate::mailbox::Mailbox;
 use crate::maintenance;
 use crate::options::Options;
 use crate::overwrite;
 use crate::pending::Pending;
-use crate::policy::{AnyPolicy, Kind, Policy};
+use crate::policy::{self, AnyPolicy, Kind, Policy};
 use crate::sequence::Sequences;
 use crate::share::{Share, UNBOUNDED};
-use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
+use crate::space::{MAX_BUDGET, MIN_BUDGET, Space, least_segments, segment_bytes};
 use crate::stats::Stats;
 use crate::stripe::{Condition, Reached, Store, Stripe};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -93,6 +93,9 @@ const READERS: u32 = 20_000;
 /// The same for views, which may be held for ever.
 const VIEWS: u32 = 2_000;
 
+/// Waits between two looks at what the family's indexes and policies hold.
+const SETTLE_EVERY: u32 = 64;
+
 const TOO_MANY_STRIPES: Error = Error::InvalidOptions("max_bytes is too small for so many stripes");
 
 impl Shared {
@@ -104,7 +107,8 @@ impl Shared {
         let count = options.stripe_count(segment_bytes(max))?;
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let hasher = options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed);
-        let shared = Shared::build(options, Share::whole(space, count), count, hasher, Arc::new(Family::new()), false)?;
+        let share = Share::whole(space, count, Parts::of(options, count).for_good());
+        let shared = Shared::build(options, share, count, hasher, Arc::new(Family::new()), false)?;
         // A value of a quarter of the budget must fit beside all this.
         if shared.space.committed() > max / 4 {
             return Err(TOO_MANY_STRIPES);
@@ -121,8 +125,9 @@ impl Shared {
         let budget = parent.space.max();
         let bound = if options.max_bytes == 0 { UNBOUNDED } else { options.max_bytes };
         let options = Options {
-            // Of no bound: as of one that comes to hold an eighth.
-            max_bytes: bound.min(budget / 8),
+            // Of no bound: as of one that comes to hold an eighth, or an equal part if there are more. With as many stripes as for an
+            // eighth, what is open and half drained in them was a third of a cache of a hundred namespaces.
+            max_bytes: bound.min(budget / (parent.family.len() as u64 + 1).max(8)),
             max_entries: options.max_entries,
             default_ttl: options.default_ttl,
             policy: if options.policy == Kind::Default { parent.policy } else { options.policy },
@@ -141,11 +146,12 @@ impl Shared {
                 "a namespace's max_bytes has room for less than 2 * stripes + 6 segments",
             ));
         }
-        let stripes = parent.space.stripes.load(Ordering::Relaxed) + count as u64;
-        if budget < least_segments(stripes) * segment {
-            return Err(Error::InvalidOptions("max_bytes is too small for one more namespace"));
+        let fixed = Parts::of(&options, count).for_good();
+        if bound < fixed + (count as u64 + parent.space.spare() + 1) * segment {
+            return Err(Error::InvalidOptions("a namespace's max_bytes is too small for its own tables and stripes"));
         }
-        let share = parent.space.beside(count, bound);
+        let share = parent.space.beside(count, fixed, bound);
+        let share = share.ok_or(Error::InvalidOptions("max_bytes is too small for one more namespace"))?;
         Shared::build(&options, share, count, parent.hasher.clone(), parent.family.clone(), true)
     }
 
@@ -165,8 +171,7 @@ impl Shared {
         if !(0.0..=1.0).contains(&options.ttl_jitter) {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
-        let few = (1..FAR_FROM_ENTRIES).contains(&options.max_entries);
-        let far = options.max_bytes >= FAR_FROM && !few;
+        let far = is_far(options);
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
         // Nor for a namespace: a huge page for each of many small tables would be more than is counted.
         let index_huge = !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
@@ -175,24 +180,12 @@ impl Shared {
         if options.event_bytes > options.max_bytes / 8 {
             return Err(Error::InvalidOptions("event_bytes must be at most an eighth of max_bytes"));
         }
-        let event_bytes = events::ring_bytes(options.event_bytes, count);
-        // Whoever listens to events is to hear of a set when it has returned.
-        let waits = far && options.event_bytes == 0;
-        let leaves = !far && options.event_bytes == 0;
-        let pending_bytes = match (waits, leaves) {
-            (true, _) => size_of::<Pending>() as u64,
-            (_, true) => Mailbox::bytes(options.max_bytes),
-            _ => 0,
-        };
-        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
-            + count as u64 * event_bytes
-            + count as u64 * pending_bytes
-            + Sequences::bytes_for(options.max_bytes);
-        if !space.reserve_bookkeeping(fixed) {
+        let Parts { event_bytes, waits, leaves, own, .. } = Parts::of(options, count);
+        if !space.reserve_bookkeeping(own) {
             return Err(TOO_MANY_STRIPES);
         }
         for s in 0..count {
-            let policy = AnyPolicy::new(options.policy, 16);
+            let policy = AnyPolicy::new(options.policy, policy::LEAST);
             hit_max = policy.hit_max();
             let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
             let events = Queue::new(event_bytes, options.events).ok_or(Error::OutOfMemory)?;
@@ -329,8 +322,8 @@ impl Shared {
             Some(line) => line,
             None => self.counters.line_or_make(
                 guard,
-                |bytes| self.space.reserve_bookkeeping(bytes),
-                |bytes| self.space.unreserve_bookkeeping(bytes),
+                |bytes| self.space.reserve_for_good(bytes),
+                |bytes| self.space.unreserve_for_good(bytes),
             ),
         }
     }
@@ -386,9 +379,48 @@ impl Shared {
     }
 }
 
-/// Segments without which hardly an entry stays: two open ones to a stripe, and some to move.
-fn least_segments(stripes: u64) -> u64 {
-    2 * stripes + 6
+/// Whether a cache is larger than what is near.
+fn is_far(options: &Options) -> bool {
+    let few = (1..FAR_FROM_ENTRIES).contains(&options.max_entries);
+    options.max_bytes >= FAR_FROM && !few
+}
+
+/// What a cache is made of beside segments, index and policy.
+struct Parts {
+    /// Of a stripe's queue.
+    event_bytes: u64,
+    /// Sets wait in the stripe's hands.
+    waits: bool,
+    /// Sets are left for who has the lock.
+    leaves: bool,
+    /// Bytes of all that.
+    own: u64,
+    /// The least that its indexes and policies take.
+    least: u64,
+}
+
+impl Parts {
+    fn of(options: &Options, count: usize) -> Parts {
+        let far = is_far(options);
+        let event_bytes = events::ring_bytes(options.event_bytes.min(options.max_bytes), count);
+        // Whoever listens to events is to hear of a set when it has returned.
+        let (waits, leaves) = (far && options.event_bytes == 0, !far && options.event_bytes == 0);
+        let pending_bytes = match (waits, leaves) {
+            (true, _) => size_of::<Pending>() as u64,
+            (_, true) => Mailbox::bytes(options.max_bytes),
+            _ => 0,
+        };
+        let own = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
+            + count as u64 * (event_bytes + pending_bytes)
+            + Sequences::bytes_for(options.max_bytes);
+        let least = count as u64 * (index::LEAST_BYTES + AnyPolicy::least_bytes(options.policy));
+        Parts { event_bytes, waits, leaves, own, least }
+    }
+
+    /// Bytes that go only with the cache.
+    fn for_good(&self) -> u64 {
+        self.own + self.least
+    }
 }
 
 /// What one call has done so far to get room, so that it comes to an end.
@@ -507,6 +539,10 @@ impl Cache {
                 self.with(|shared| shared.space.reclaim())?;
                 return Ok(());
             }
+            // No entry is left that could go: what was kept for those that went, if it was not given back with them.
+            if effort.waits.is_multiple_of(SETTLE_EVERY) {
+                self.with(Shared::settle_family)?;
+            }
         }
         // What was given up is still being read, or is held by views.
         effort.waits += 1;
@@ -607,7 +643,7 @@ impl Cache {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(shared, stripe);
-            writer.finish_key(policy, hash, drops).then(|| writer.delete(hash, key))
+            writer.finish_key(policy, hash, drops).then(|| writer.delete(policy, hash, key))
         })
     }
 
@@ -620,6 +656,8 @@ impl Cache {
             shared.each_stripe(|stripe, state| {
                 let (mut writer, policy) = state.writer(shared, stripe);
                 writer.clear(policy);
+                // Of a namespace: the others have use for what its ghosts took.
+                writer.follow(policy);
             });
         })?;
         // With a fresh pin, else this thread would hold back what it has just given up.
@@ -631,18 +669,13 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::InvalidOptions`] below 256 KiB or a 64th of the first budget (more with
-    /// more than 8 stripes: two segments to a stripe, and six; and with events: four times their memory), or above the larger of 16 GiB and four times
+    /// more than 8 stripes: two segments to a stripe, and six; with events: four times their memory; and with namespaces: what they hold for good), or above the larger of 16 GiB and four times
     /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
     /// budget is in force even then, and following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
         self.with(|shared| {
-            let stripes = if shared.is_namespace {
-                shared.stripes.len() as u64
-            } else {
-                shared.space.stripes.load(Ordering::Relaxed)
-            };
-            let segments = least_segments(stripes);
             if shared.is_namespace {
+                let segments = least_segments(shared.stripes.len() as u64);
                 let least = (segments * shared.space.segment_size()).max(4 * shared.fixed_bytes);
                 if !(least..UNBOUNDED).contains(&max_bytes) {
                     return Err(Error::InvalidOptions("max_bytes is too small for this namespace"));
@@ -650,12 +683,10 @@ impl Cache {
                 shared.space.set_bound(max_bytes);
                 return Ok(());
             }
-            let kept = shared.fixed_bytes + shared.space.most_table_bytes();
-            let least = MIN_BUDGET.max(segments * shared.space.segment_size() + kept).max(4 * shared.fixed_bytes);
-            if !(least..=shared.space.limit()).contains(&max_bytes) {
+            // What all of its caches hold for good must leave them room to live.
+            if max_bytes < MIN_BUDGET.max(4 * shared.fixed_bytes) || !shared.space.try_set_max(max_bytes) {
                 return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
             }
-            shared.space.set_max(max_bytes);
             Ok(())
         })??;
         let mut effort = Effort::default();
@@ -668,20 +699,15 @@ impl Cache {
                 if fits() {
                     return true;
                 }
-                shared.each_stripe(|stripe, state| {
-                    stripe.index.settle(&mut state.core.index, &shared.space, &shared.index_space);
-                    let (mut writer, policy) = state.writer(shared, stripe);
-                    writer.inform_now(policy);
-                });
+                if shared.is_namespace {
+                    shared.settle()
+                } else {
+                    shared.settle_family()
+                }
                 fits()
             })?;
             if fits {
-                return self.with(|shared| {
-                    shared.each_stripe(|stripe, state| {
-                        let (mut writer, policy) = state.writer(shared, stripe);
-                        writer.inform_now(policy);
-                    });
-                });
+                return self.with(|shared| if shared.is_namespace { shared.settle() } else { shared.settle_family() });
             }
             self.make_room(None, 0, &mut effort)?;
         }

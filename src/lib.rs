@@ -51,6 +51,7 @@ mod events;
 mod extra;
 mod family;
 mod ffi;
+mod follow;
 mod freshness;
 mod hash;
 mod index;

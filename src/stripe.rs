@@ -678,6 +678,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             0 => fit,
             _ => self.sizes().capacity.min(fit),
         };
+        let entries = entries.min(self.most_told());
         let told = self.core.told_entries;
         self.core.inform_at = self.core.tally.sets + 16 + told / 8;
         // Before the first eviction the ghosts are empty, and the policy loses nothing by another size.

@@ -43,6 +43,9 @@ const REACH: usize = 2 * BUCKETS_PER_PAGE;
 /// The smallest table.
 const MIN_BUCKETS: u32 = 16;
 
+/// Bytes of the smallest table.
+pub const LEAST_BYTES: u64 = (Index::pages_for(MIN_BUCKETS) * PAGE) as u64;
+
 /// No tag: see [`IndexState`].
 const NO_VACANCY: (u32, usize) = (TAG_END, 0);
 
@@ -426,7 +429,7 @@ impl Index {
         self.version.store(version + 1, Ordering::Release);
     }
 
-    fn pages_for(buckets: u32) -> usize {
+    const fn pages_for(buckets: u32) -> usize {
         (buckets as usize + REACH).div_ceil(BUCKETS_PER_PAGE)
     }
 
@@ -506,7 +509,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     pub(super) fn setup(stripes: usize) -> (Share, IndexSpace) {
-        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes);
+        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
         let memory = IndexSpace::new(space.limit(), stripes).unwrap();
         (space, memory)
     }

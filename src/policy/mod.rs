@@ -113,6 +113,9 @@ pub trait Policy {
     fn bytes_for(&self, entries: u64) -> u64;
 }
 
+/// Entries that a policy is told of at least.
+pub const LEAST: u64 = 16;
+
 /// The policies, by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Kind {
@@ -158,6 +161,17 @@ impl AnyPolicy {
             Kind::Lru => AnyPolicy::Lru(Lru),
             Kind::S3Fifo => AnyPolicy::S3Fifo(S3Fifo::new(entries)),
             Kind::Default | Kind::Cellar => AnyPolicy::Cellar(Cellar::new(entries)),
+        }
+    }
+}
+
+impl AnyPolicy {
+    /// The least bytes that a policy of this kind takes.
+    pub fn least_bytes(kind: Kind) -> u64 {
+        match kind {
+            Kind::Lru => 0,
+            Kind::S3Fifo => s3fifo::bytes_for(LEAST),
+            Kind::Default | Kind::Cellar => cellar::bytes_for(LEAST),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! (`parts`); what becomes of a piece that a stripe gives up, until nobody can be looking at it (`limbo`), with the rows
 //! in which it waits (`chain`); and how large caches commit memory 2 MiB at a time, before it is asked for (`ahead`).
 
+mod admission;
 mod ahead;
 mod chain;
 mod limbo;
@@ -22,11 +23,13 @@ mod parts;
 mod runs;
 mod segment;
 
+pub use admission::least_segments;
 pub use parts::{PART, first_due};
 pub use segment::{Geometry, Segment};
 
 use crate::os::{HUGE, PAGE, Region};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering};
+use admission::Admission;
 use ahead::{AHEAD, HUGE_FROM, MOST_AHEAD};
 use chain::Chain;
 use parts::Part;
@@ -112,6 +115,7 @@ pub struct Space {
     pub in_use: AtomicU64,
     /// Caches that hold any. Signed, since the counting lags behind.
     pub sharers: AtomicI64,
+    admission: Admission,
     limit: u64,
     committed: AtomicU64,
     /// The largest budget so far.
@@ -185,6 +189,7 @@ impl Space {
             stripes: AtomicU64::new(stripes as u64),
             in_use: AtomicU64::new(0),
             sharers: AtomicI64::new(0),
+            admission: Admission::new(),
             limit,
             committed: AtomicU64::new(0),
             largest: AtomicU64::new(max),
