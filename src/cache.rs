@@ -207,7 +207,7 @@ impl Shared {
             index_space,
             stripes: stripes.into_boxed_slice(),
             hasher,
-            sequences: Sequences::new(options.max_bytes),
+            sequences: Sequences::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
             clock: options.clock.clone(),
             max_entries: options.max_entries,
             entries: AtomicU64::new(0),

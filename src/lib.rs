@@ -67,6 +67,8 @@ mod overwrite;
 mod pending;
 mod policy;
 mod read;
+#[cfg(test)]
+mod refused;
 mod ruling;
 mod sequence;
 mod set;

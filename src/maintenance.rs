@@ -12,10 +12,11 @@
 
 use crate::cache::Shared;
 use crate::epoch;
+use crate::os;
 use crate::sweep::DEFER;
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, fence};
 use crate::tags::Pass;
-use std::sync::{Arc, Once, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// How often the thread looks for what has expired. It is free after at most this and [`DEFER`], and what the sweep takes.
@@ -34,7 +35,13 @@ const PAUSES: usize = 40;
 const HOLDS: u32 = 32;
 
 static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
-static STARTED: Once = Once::new();
+static STARTED: AtomicBool = AtomicBool::new(false);
+/// When the system refused to start the thread, in milliseconds of its clock.
+static REFUSED_AT: Mutex<Option<u64>> = Mutex::new(None);
+/// When somebody did its work instead.
+static STOOD_IN: AtomicU64 = AtomicU64::new(0);
+/// Milliseconds until it is tried again.
+const RETRY: u64 = 500;
 /// There may be deadlines.
 static WORK: AtomicBool = AtomicBool::new(false);
 /// There is memory to fault ahead.
@@ -73,14 +80,53 @@ pub fn wake_now() {
 #[cold]
 fn start() {
     WORK.store(true, Ordering::SeqCst);
-    STARTED.call_once(|| {
-        let _blocked = crate::os::BlockSignals::new();
-        let spawned = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10).spawn(run);
-        // Without the thread everything still works; expired bytes are then found by drains only.
-        drop(spawned);
-    });
+    if !STARTED.load(Ordering::Acquire) && !spawn() {
+        WORK.store(false, Ordering::SeqCst);
+        return stand_in();
+    }
     if let Some(thread) = THREAD.get() {
         thread.unpark();
+    }
+}
+
+/// Starts the thread, unless the system has refused that a moment ago. Whether it is there.
+fn spawn() -> bool {
+    let mut refused_at = REFUSED_AT.lock();
+    if STARTED.load(Ordering::Relaxed) {
+        return true;
+    }
+    let now = os::coarse_millis();
+    if refused_at.is_some_and(|at| now < at + RETRY) {
+        return false;
+    }
+    let _blocked = os::BlockSignals::new();
+    let builder = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10);
+    let spawned = !os::refused(os::Ask::Thread) && builder.spawn(run).is_ok();
+    *refused_at = (!spawned).then_some(now);
+    STARTED.store(spawned, Ordering::Release);
+    spawned
+}
+
+/// Whether the thread was started.
+#[cfg(test)]
+pub fn is_running() -> bool {
+    STARTED.load(Ordering::Relaxed)
+}
+
+/// What can't wait for the thread, done by who wanted it while the system refuses to start one (a limit on processes, say): memory
+/// is touched when it is asked for, and readers are told when they needn't pay any more. What has expired is found by drains.
+fn stand_in() {
+    if HURRY.swap(false, Ordering::SeqCst) {
+        let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
+        caches.iter().filter(|cache| cache.wants_ahead()).for_each(|cache| {
+            cache.fault_ahead();
+        });
+    }
+    let now = os::coarse_millis();
+    let before = STOOD_IN.load(Ordering::Relaxed);
+    let due = now >= before + TICK.as_millis() as u64;
+    if due && STOOD_IN.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        epoch::calm();
     }
 }
 

@@ -44,6 +44,7 @@
 //! entry. At least one of them sees the other, and steps back: the writer appends as for a larger value, the view is taken
 //! anew. tests/loom/tests/sequence.rs tries every order.
 
+use crate::os;
 use crate::sync::{AtomicU64, Ordering, compiler_fence, fence};
 
 /// The largest value that is overwritten in place, in bytes. On x86-64 it is copied in and out as fast as by memcpy (`wide`), so
@@ -84,9 +85,14 @@ impl Sequences {
         (Self::count(max_bytes) * size_of::<AtomicU64>()) as u64
     }
 
-    /// For a cache of this budget.
-    pub fn new(max_bytes: u64) -> Sequences {
-        Sequences { words: (0..Self::count(max_bytes)).map(|_| AtomicU64::new(0)).collect() }
+    /// For a cache of this budget. None if the system refuses memory.
+    pub fn new(max_bytes: u64) -> Option<Sequences> {
+        let mut words = Vec::new();
+        if os::refused(os::Ask::Heap) || words.try_reserve_exact(Self::count(max_bytes)).is_err() {
+            return None;
+        }
+        words.resize_with(Self::count(max_bytes), || AtomicU64::new(0));
+        Some(Sequences { words: words.into_boxed_slice() })
     }
 
     /// The word of a hash.

@@ -686,19 +686,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if entries.abs_diff(told) <= tolerance {
             return true;
         }
-        let space = &self.shared.space;
-        let bytes = policy.bytes_for(entries);
-        if bytes > self.core.policy_bytes {
-            if !space.reserve_bookkeeping(bytes - self.core.policy_bytes) {
-                return false;
-            }
-        } else {
-            space.unreserve_bookkeeping(self.core.policy_bytes - bytes);
-        }
-        policy.resize(entries);
-        self.core.told_entries = entries;
-        self.core.policy_bytes = bytes;
-        true
+        self.tell_policy(policy, entries)
     }
 
     /// Visits the live entries of one home bucket from `tag` on, and returns the tag to go on with.

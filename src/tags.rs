@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::extra::Tags;
 use crate::index::TAG_END;
 use crate::maintenance;
+use crate::os;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
 use std::ptr;
 
@@ -61,8 +62,26 @@ pub struct Invalidations {
     writer: Mutex<Vec<(u64, Box<Table>)>>,
 }
 
-fn fresh(len: usize) -> Box<Table> {
-    Box::new((0..len).map(|_| Slot::default()).collect())
+/// An empty table. None if the system refuses memory.
+fn fresh(len: usize) -> Option<Box<Table>> {
+    let mut table = Table::new();
+    if os::refused(os::Ask::Heap) || table.try_reserve_exact(len).is_err() {
+        return None;
+    }
+    table.resize_with(len, Slot::default);
+    Some(Box::new(table))
+}
+
+/// An empty table that is paid for.
+fn bought(len: usize, pay: &mut impl FnMut(i64) -> bool) -> Option<Box<Table>> {
+    let bytes = (len * size_of::<Slot>()) as i64;
+    if !pay(bytes) {
+        return None;
+    }
+    fresh(len).or_else(|| {
+        pay(-bytes);
+        None
+    })
 }
 
 /// A hash that isn't the mark of an empty slot.
@@ -187,10 +206,7 @@ impl Invalidations {
             return true;
         }
         let wanted = (len * 2).max(FIRST);
-        if !pay((wanted * size_of::<Slot>()) as i64) {
-            return false;
-        }
-        let next = fresh(wanted);
+        let Some(next) = bought(wanted, pay) else { return false };
         // SAFETY: as above.
         for slot in unsafe { table.as_ref() }.into_iter().flatten() {
             copy(slot, &next);
@@ -231,10 +247,7 @@ impl Invalidations {
         let later = |slot: &&Slot| slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp;
         let keep = table.iter().filter(later).count();
         let wanted = ((keep + 1) * 2).next_power_of_two().max(FIRST);
-        if !pay((wanted * size_of::<Slot>()) as i64) {
-            return;
-        }
-        let next = fresh(wanted);
+        let Some(next) = bought(wanted, &mut pay) else { return };
         table.iter().filter(later).for_each(|slot| copy(slot, &next));
         // Whoever sees the smaller table sees the floor.
         self.floor.fetch_max(stamp, Ordering::SeqCst);
@@ -352,8 +365,9 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn invalidate_tag(&self, tag: &[u8], soft: bool) -> Result<(), Error> {
-        let (mut effort, mut wanted) = (Effort::default(), 0);
+        let (mut effort, mut wanted, mut must) = (Effort::default(), 0, false);
         for tries in 1.. {
+            must |= tries == TRIES;
             let done = self.with(|shared| {
                 let hash = shared.hasher.hash(tag);
                 let mut pay = shared.pay_for_tags();
@@ -362,16 +376,19 @@ impl Cache {
                     wanted = if paid { 0 } else { bytes.unsigned_abs() };
                     paid
                 };
-                let done = shared.invalidations.invalidate(hash, soft, tries == TRIES, pay);
+                let done = shared.invalidations.invalidate(hash, soft, must, pay);
                 if shared.wants_settling() {
                     maintenance::wake();
                 }
-                done || tries == TRIES
+                done || must
             })?;
             if done {
                 break;
             }
-            if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
+            if wanted == 0 {
+                // The budget has room, and the system has none: to evict is no use.
+                must = true;
+            } else if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
                 return Err(Error::Closed);
             }
         }

@@ -27,7 +27,7 @@ pub use admission::least_segments;
 pub use parts::{PART, first_due};
 pub use segment::{Geometry, Segment};
 
-use crate::os::{HUGE, PAGE, Region};
+use crate::os::{self, HUGE, PAGE, Region};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering};
 use admission::Admission;
 use ahead::{AHEAD, HUGE_FROM, MOST_AHEAD};
@@ -287,6 +287,9 @@ impl Space {
 
     /// Takes bytes from the budget. False if they don't fit.
     fn reserve(&self, bytes: u64) -> bool {
+        if os::refused(os::Ask::Budget) {
+            return false;
+        }
         let max = || self.signals.max.load(Ordering::SeqCst);
         let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);
         if self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {

@@ -155,7 +155,7 @@ fn the_model_is_a_copy() {
         &[
             "fence(Ordering::SeqCst); if !WORK.load(Ordering::Relaxed) { start(); }",
             "HURRY.store(true, Ordering::SeqCst); start();",
-            "WORK.store(true, Ordering::SeqCst); STARTED.call_once(",
+            "WORK.store(true, Ordering::SeqCst); if !STARTED.load(Ordering::Acquire) && !spawn() {",
             "let hurry = HURRY.swap(false, Ordering::SeqCst);",
             "WORK.store(false, Ordering::SeqCst); fence(Ordering::SeqCst);",
             "pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;",
