@@ -20,11 +20,13 @@ mod ahead;
 mod chain;
 mod limbo;
 mod parts;
+mod reservation;
 mod runs;
 mod segment;
 
 pub use admission::least_segments;
 pub use parts::{PART, first_due};
+pub use reservation::reserve_index;
 pub use segment::{Geometry, Segment};
 
 use crate::os::{self, HUGE, PAGE, Region};
@@ -32,7 +34,7 @@ use crate::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering
 use admission::Admission;
 use ahead::{AHEAD, HUGE_FROM, MOST_AHEAD};
 use chain::Chain;
-use parts::Part;
+use reservation::Reservation;
 use runs::AddressSpace;
 use std::io;
 
@@ -96,6 +98,8 @@ pub struct Space {
     /// The table's mapping; its lines are reached through `geometry`.
     table: Region,
     parts: Region,
+    /// For the tables of the cache that the space was made for, until it takes them.
+    index: Mutex<Option<Region>>,
     geometry: Geometry,
     segment_shift: u32,
     segments: u32,
@@ -144,20 +148,10 @@ impl Space {
     pub fn new(max: u64, stripes: usize) -> io::Result<Space> {
         debug_assert!((MIN_BUDGET..=MAX_BUDGET).contains(&max));
         let segment = segment_bytes(max);
-        let mut limit = (max * 4).clamp(16 << 30, MAX_BUDGET).next_multiple_of(HUGE as u64);
-        let (region, limit) = loop {
-            let bytes = (limit * 4).min(LOCATION_LIMIT);
-            match Region::reserve(bytes as usize) {
-                Ok(region) => break (region, limit),
-                Err(error) if limit / 2 < max.next_multiple_of(HUGE as u64) => return Err(error),
-                Err(_) => limit = (limit / 2).next_multiple_of(HUGE as u64),
-            }
-        };
+        let Reservation { region, table, parts, index, limit } = Reservation::new(max)?;
         let segments = (limit / segment) as u32;
         let run_space = region.len() as u64 - limit;
         let run_slots = (limit / PAGE as u64) as u32;
-        let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
-        let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
         let advised = max >= HUGE_FROM && region.advise_huge(0, limit as usize);
         Ok(Space {
             signals: Signals {
@@ -179,6 +173,7 @@ impl Space {
             region,
             table,
             parts,
+            index: Mutex::new(Some(index)),
             segment_shift: segment.trailing_zeros(),
             segments,
             run_slots,
@@ -208,6 +203,15 @@ impl Space {
                 fresh_run: 0,
             }),
         })
+    }
+
+    /// Address space for the tables of one more cache.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn take_index(&self) -> io::Result<Region> {
+        let first = self.index.lock().take();
+        first.map_or_else(|| reserve_index(self.limit, self.max()), Ok)
     }
 
     /// Segments that only drains may take.
