@@ -231,9 +231,10 @@ void larder_free(larder_cache *cache);
 /* Changes the budget while in use; when it shrinks, entries are evicted until the rest fits.
  *
  * Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 64th
- * of the first budget, more with more than 8 stripes or with event_bytes, to the larger of 16
- * GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to
- * go; the new budget is in force and following sets shrink further), LARDER_CLOSED.
+ * of the first budget, more with more than 8 stripes, with event_bytes or with namespaces, to
+ * the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what
+ * would have to go; the new budget is in force and following sets shrink further),
+ * LARDER_CLOSED.
  *
  * Since 0.1.0. */
 larder_status larder_resize(const larder_cache *cache,

@@ -107,6 +107,9 @@ pub fn sweep(shared: &Shared) -> bool {
                 // Else what waits, and has expired, would keep this stripe due. What has no room goes on waiting.
                 let _ = writer.complete_all(policy);
                 let done = writer.sweep(now, BATCH);
+                if done {
+                    writer.follow(policy);
+                }
                 // To whoever waits for it: else this thread would have it again before they have woken up.
                 MutexGuard::unlock_fair(state);
                 if done {

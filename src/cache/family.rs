@@ -11,6 +11,8 @@ pub trait Member: Send + Sync {
     fn held(&self) -> u64;
     /// Evicts something of its fullest stripe. `keeps` counts entries that were kept instead, over the calls of one attempt.
     fn give(&self, keeps: &mut usize) -> Given;
+    /// Has its stripes give back what index and policy needn't hold.
+    fn settle(&self);
 }
 
 /// The caches that share a budget: one, and its namespaces.

@@ -36,11 +36,11 @@ use crate::cache::flights::Flights;
 use crate::cache::names::Names;
 use crate::cache::options::Options;
 use crate::cache::room::Effort;
-use crate::cache::shared::{Shared, least_segments};
+use crate::cache::shared::Shared;
 use crate::cache::stats::Stats;
 use crate::error::Error;
-use crate::memory::MIN_BUDGET;
 use crate::memory::quota::UNBOUNDED;
+use crate::memory::{MIN_BUDGET, least_segments};
 use crate::sync::{epoch, waker};
 use crate::sys::atomic::{AtomicPtr, Ordering};
 use crate::sys::bytes::avx;
@@ -86,6 +86,8 @@ impl Cache {
             shared.each_stripe(|stripe, state| {
                 let (mut writer, policy) = state.writer(&shared.env, stripe);
                 writer.clear(policy);
+                // Of a namespace: the others have use for what its ghosts took.
+                writer.follow(policy);
             });
         })?;
         // With a fresh pin, else this thread would hold back what it has just given up.
@@ -97,18 +99,13 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::InvalidOptions`] below 256 KiB or a 64th of the first budget (more with
-    /// more than 8 stripes: two segments to a stripe, and six; and with events: four times their memory), or above the larger of 16 GiB and four times
+    /// more than 8 stripes: two segments to a stripe, and six; with events: four times their memory; and with namespaces: what they hold for good), or above the larger of 16 GiB and four times
     /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
     /// budget is in force even then, and following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
         self.with(|shared| {
-            let stripes = if shared.is_namespace {
-                shared.stripes.len() as u64
-            } else {
-                shared.env.space.stripes.load(Ordering::Relaxed)
-            };
-            let segments = least_segments(stripes);
             if shared.is_namespace {
+                let segments = least_segments(shared.stripes.len() as u64);
                 let least = (segments * shared.env.space.segment_size()).max(4 * shared.fixed_bytes);
                 if !(least..UNBOUNDED).contains(&max_bytes) {
                     return Err(Error::InvalidOptions("max_bytes is too small for this namespace"));
@@ -116,12 +113,10 @@ impl Cache {
                 shared.env.space.set_bound(max_bytes);
                 return Ok(());
             }
-            let kept = shared.fixed_bytes + shared.env.space.most_table_bytes();
-            let least = MIN_BUDGET.max(segments * shared.env.space.segment_size() + kept).max(4 * shared.fixed_bytes);
-            if !(least..=shared.env.space.limit()).contains(&max_bytes) {
+            // What all of its caches hold for good must leave them room to live.
+            if max_bytes < MIN_BUDGET.max(4 * shared.fixed_bytes) || !shared.env.space.try_set_max(max_bytes) {
                 return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
             }
-            shared.env.space.set_max(max_bytes);
             Ok(())
         })??;
         let mut effort = Effort::default();
@@ -134,20 +129,15 @@ impl Cache {
                 if fits() {
                     return true;
                 }
-                shared.each_stripe(|stripe, state| {
-                    stripe.index.settle(&mut state.core.index, &shared.env.space, &shared.env.index_space);
-                    let (mut writer, policy) = state.writer(&shared.env, stripe);
-                    writer.inform_now(policy);
-                });
+                if shared.is_namespace {
+                    shared.settle()
+                } else {
+                    shared.settle_family()
+                }
                 fits()
             })?;
             if fits {
-                return self.with(|shared| {
-                    shared.each_stripe(|stripe, state| {
-                        let (mut writer, policy) = state.writer(&shared.env, stripe);
-                        writer.inform_now(policy);
-                    });
-                });
+                return self.with(|shared| if shared.is_namespace { shared.settle() } else { shared.settle_family() });
             }
             self.make_room(None, 0, &mut effort)?;
         }

@@ -23,6 +23,8 @@ use std::time::Duration;
 const READERS: u32 = 20_000;
 /// The same for views, which may be held for ever.
 const VIEWS: u32 = 2_000;
+/// Waits between two looks at what the family's indexes and policies hold.
+const SETTLE_EVERY: u32 = 64;
 /// How often room is made for what waits under a key before it is dropped.
 const MAX_SETTLES: u32 = 16;
 
@@ -87,6 +89,23 @@ impl Shared {
         });
         own.or_else(|| self.stripes.iter().max_by_key(|stripe| footprint(stripe))).expect("there are stripes")
     }
+
+    /// Has every stripe of the family give back what index and policy needn't hold: when nothing else can be had, and when the budget
+    /// has shrunk.
+    pub fn settle_family(&self) {
+        for member in self.family.fullest_first() {
+            member.settle();
+        }
+    }
+
+    /// As [`Shared::settle_family`], of this cache alone.
+    pub fn settle(&self) {
+        self.each_stripe(|stripe, state| {
+            stripe.index.settle(&mut state.core.index, &self.env.space, &self.env.index_space);
+            let (mut writer, policy) = state.writer(&self.env, stripe);
+            writer.inform_now(policy);
+        });
+    }
 }
 
 impl Member for Shared {
@@ -96,6 +115,10 @@ impl Member for Shared {
 
     fn give(&self, keeps: &mut usize) -> Given {
         self.drain(None, keeps)
+    }
+
+    fn settle(&self) {
+        Shared::settle(self);
     }
 }
 
@@ -227,6 +250,10 @@ impl Cache {
                 // With a fresh pin, else this thread would hold back what it has just given up.
                 self.with(|shared| shared.env.space.reclaim())?;
                 return Ok(());
+            }
+            // No entry is left that could go: what was kept for those that went, if it was not given back with them.
+            if effort.waits.is_multiple_of(SETTLE_EVERY) {
+                self.with(Shared::settle_family)?;
             }
         }
         // What was given up is still being read, or is held by views.

@@ -6,10 +6,10 @@ use crate::cache::options::Options;
 use crate::cache::ttl::{Lifetimes, Ttl, millis};
 use crate::entry::{MAX_KEY, MAX_VALUE};
 use crate::error::Error;
-use crate::index::IndexSpace;
+use crate::index::{IndexSpace, LEAST_BYTES};
 use crate::memory::quota::{Share, UNBOUNDED};
-use crate::memory::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
-use crate::policy::{AnyPolicy, Kind, Policy};
+use crate::memory::{MAX_BUDGET, MIN_BUDGET, Space, least_segments, segment_bytes};
+use crate::policy::{self, AnyPolicy, Kind, Policy};
 use crate::stripe::deferred::combining::Mailbox;
 use crate::stripe::deferred::write_buffer::Pending;
 use crate::stripe::env::Env;
@@ -19,7 +19,7 @@ use crate::stripe::{State, Stripe};
 use crate::sync::counters::{Counters, Handle};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::seqlock::Sequences;
-use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::AtomicU64;
 use crate::sys::hash::KeyHasher;
 use std::sync::Arc;
 
@@ -70,7 +70,8 @@ impl Shared {
         let count = options.stripe_count(segment_bytes(max))?;
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let hasher = options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed);
-        let shared = Shared::build(options, Share::whole(space, count), count, hasher, Arc::new(Family::new()), false)?;
+        let share = Share::whole(space, count, Parts::of(options, count).for_good());
+        let shared = Shared::build(options, share, count, hasher, Arc::new(Family::new()), false)?;
         // A value of a quarter of the budget must fit beside all this.
         if shared.env.space.committed() > max / 4 {
             return Err(TOO_MANY_STRIPES);
@@ -87,8 +88,9 @@ impl Shared {
         let budget = parent.env.space.max();
         let bound = if options.max_bytes == 0 { UNBOUNDED } else { options.max_bytes };
         let options = Options {
-            // Of no bound: as of one that comes to hold an eighth.
-            max_bytes: bound.min(budget / 8),
+            // Of no bound: as of one that comes to hold an eighth, or an equal part if there are more. With as many stripes as for an
+            // eighth, what is open and half drained in them was a third of a cache of a hundred namespaces.
+            max_bytes: bound.min(budget / (parent.family.len() as u64 + 1).max(8)),
             max_entries: options.max_entries,
             default_ttl: options.default_ttl,
             policy: if options.policy == Kind::Default { parent.policy } else { options.policy },
@@ -107,11 +109,12 @@ impl Shared {
                 "a namespace's max_bytes has room for less than 2 * stripes + 6 segments",
             ));
         }
-        let stripes = parent.env.space.stripes.load(Ordering::Relaxed) + count as u64;
-        if budget < least_segments(stripes) * segment {
-            return Err(Error::InvalidOptions("max_bytes is too small for one more namespace"));
+        let fixed = Parts::of(&options, count).for_good();
+        if bound < fixed + (count as u64 + parent.env.space.spare() + 1) * segment {
+            return Err(Error::InvalidOptions("a namespace's max_bytes is too small for its own tables and stripes"));
         }
-        let share = parent.env.space.beside(count, bound);
+        let share = parent.env.space.beside(count, fixed, bound);
+        let share = share.ok_or(Error::InvalidOptions("max_bytes is too small for one more namespace"))?;
         Shared::build(&options, share, count, parent.env.hasher.clone(), parent.family.clone(), true)
     }
 
@@ -131,8 +134,7 @@ impl Shared {
         if !(0.0..=1.0).contains(&options.ttl_jitter) {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
-        let few = (1..FAR_FROM_ENTRIES).contains(&options.max_entries);
-        let far = options.max_bytes >= FAR_FROM && !few;
+        let far = is_far(options);
         let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
         // Nor for a namespace: a huge page for each of many small tables would be more than is counted.
         let index_huge = !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
@@ -141,24 +143,12 @@ impl Shared {
         if options.event_bytes > options.max_bytes / 8 {
             return Err(Error::InvalidOptions("event_bytes must be at most an eighth of max_bytes"));
         }
-        let event_bytes = events::ring_bytes(options.event_bytes, count);
-        // Whoever listens to events is to hear of a set when it has returned.
-        let waits = far && options.event_bytes == 0;
-        let leaves = !far && options.event_bytes == 0;
-        let pending_bytes = match (waits, leaves) {
-            (true, _) => size_of::<Pending>() as u64,
-            (_, true) => Mailbox::bytes(options.max_bytes),
-            _ => 0,
-        };
-        let fixed = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
-            + count as u64 * event_bytes
-            + count as u64 * pending_bytes
-            + Sequences::bytes_for(options.max_bytes);
-        if !space.reserve_bookkeeping(fixed) {
+        let Parts { event_bytes, waits, leaves, own, .. } = Parts::of(options, count);
+        if !space.reserve_bookkeeping(own) {
             return Err(TOO_MANY_STRIPES);
         }
         for s in 0..count {
-            let policy = AnyPolicy::new(options.policy, 16);
+            let policy = AnyPolicy::new(options.policy, policy::LEAST);
             hit_max = policy.hit_max();
             let (index, state) = index_space.table(s, &space).ok_or(TOO_MANY_STRIPES)?;
             let events = Queue::new(event_bytes, options.events).ok_or(Error::OutOfMemory)?;
@@ -235,8 +225,8 @@ impl Shared {
             Some(line) => line,
             None => self.env.counters.line_or_make(
                 guard,
-                |bytes| self.env.space.reserve_bookkeeping(bytes),
-                |bytes| self.env.space.unreserve_bookkeeping(bytes),
+                |bytes| self.env.space.reserve_for_good(bytes),
+                |bytes| self.env.space.unreserve_for_good(bytes),
             ),
         }
     }
@@ -292,9 +282,48 @@ impl Shared {
     }
 }
 
-/// Segments without which hardly an entry stays: two open ones to a stripe, and some to move.
-pub(crate) fn least_segments(stripes: u64) -> u64 {
-    2 * stripes + 6
+/// Whether a cache is larger than what is near.
+fn is_far(options: &Options) -> bool {
+    let few = (1..FAR_FROM_ENTRIES).contains(&options.max_entries);
+    options.max_bytes >= FAR_FROM && !few
+}
+
+/// What a cache is made of beside segments, index and policy.
+struct Parts {
+    /// Of a stripe's queue.
+    event_bytes: u64,
+    /// Sets wait in the stripe's hands.
+    waits: bool,
+    /// Sets are left for who has the lock.
+    leaves: bool,
+    /// Bytes of all that.
+    own: u64,
+    /// The least that its indexes and policies take.
+    least: u64,
+}
+
+impl Parts {
+    fn of(options: &Options, count: usize) -> Parts {
+        let far = is_far(options);
+        let event_bytes = events::ring_bytes(options.event_bytes.min(options.max_bytes), count);
+        // Whoever listens to events is to hear of a set when it has returned.
+        let (waits, leaves) = (far && options.event_bytes == 0, !far && options.event_bytes == 0);
+        let pending_bytes = match (waits, leaves) {
+            (true, _) => size_of::<Pending>() as u64,
+            (_, true) => Mailbox::bytes(options.max_bytes),
+            _ => 0,
+        };
+        let own = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
+            + count as u64 * (event_bytes + pending_bytes)
+            + Sequences::bytes_for(options.max_bytes);
+        let least = count as u64 * (LEAST_BYTES + AnyPolicy::least_bytes(options.policy));
+        Parts { event_bytes, waits, leaves, own, least }
+    }
+
+    /// Bytes that go only with the cache.
+    fn for_good(&self) -> u64 {
+        self.own + self.least
+    }
 }
 
 /// Why the fast door gave up.

@@ -221,7 +221,7 @@ impl Cache {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            writer.finish_key(policy, hash, drops).then(|| writer.delete(hash, key))
+            writer.finish_key(policy, hash, drops).then(|| writer.delete(policy, hash, key))
         })
     }
 }

@@ -265,7 +265,7 @@ pub unsafe extern "C" fn larder_clear(cache: *const LarderCache) -> Status {
 /// Changes the budget while in use; when it shrinks, entries are evicted until the rest fits.
 ///
 /// Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 64th of the
-/// first budget, more with more than 8 stripes or with event_bytes, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
+/// first budget, more with more than 8 stripes, with event_bytes or with namespaces, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
 /// and following sets shrink further), LARDER_CLOSED.
 ///
 /// # Safety

@@ -31,4 +31,4 @@ mod table;
 
 pub use bucket::{Slot, TAG_END, candidate, tag_of};
 pub use space::IndexSpace;
-pub use table::{Glance, Index, IndexState, Moving, Place};
+pub use table::{Glance, Index, IndexState, LEAST_BYTES, Moving, Place};

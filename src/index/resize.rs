@@ -213,6 +213,13 @@ impl Index {
         }
     }
 
+    /// As [`Index::settle`], a bounded amount of it.
+    pub fn shrink_on(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+        if self.resizing() || self.wants_shrink(state) {
+            self.steps(state, space, memory);
+        }
+    }
+
     /// Buckets after the next growth: an eighth more, or less, down to a sixteenth, if an extent ends there. (One that is begun
     /// takes a whole huge page, of which this stripe's part may be hardly used.)
     fn larger(&self) -> u32 {
@@ -496,7 +503,7 @@ mod tests {
         let (space, mut memory) = setup(64);
         memory.huge = AtomicBool::new(true);
         while space.take_segment(true).is_some() {}
-        let (index, mut state) = memory.table(0, &Share::whole(Space::new(1 << 20, 1).unwrap(), 1)).unwrap();
+        let (index, mut state) = memory.table(0, &Share::whole(Space::new(1 << 20, 1).unwrap(), 1, 0)).unwrap();
         let mut i = 0;
         while !index.wants_growth(&state) {
             index.say(&mut state, &space, &memory);
@@ -538,7 +545,7 @@ mod tests {
     #[test]
     fn a_full_budget_refuses_growth_but_keeps_working() {
         let (_, memory) = setup(1);
-        let space = Share::whole(Space::new(256 << 10, 1).unwrap(), 1);
+        let space = Share::whole(Space::new(256 << 10, 1).unwrap(), 1, 0);
         let (index, mut state) = memory.table(0, &space).unwrap();
         let (mut i, mut refused) = (0, false);
         while !refused {

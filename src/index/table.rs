@@ -16,6 +16,9 @@ pub(super) const REACH: usize = 2 * BUCKETS_PER_PAGE;
 /// The smallest table.
 pub(super) const MIN_BUCKETS: u32 = 16;
 
+/// Bytes of the smallest table.
+pub const LEAST_BYTES: u64 = (Index::pages_for(MIN_BUCKETS) * PAGE) as u64;
+
 /// No tag: see [`IndexState`].
 pub(super) const NO_VACANCY: (u32, usize) = (TAG_END, 0);
 
@@ -399,7 +402,7 @@ impl Index {
         self.version.store(version + 1, Ordering::Release);
     }
 
-    pub(super) fn pages_for(buckets: u32) -> usize {
+    pub(super) const fn pages_for(buckets: u32) -> usize {
         (buckets as usize + REACH).div_ceil(BUCKETS_PER_PAGE)
     }
 
@@ -481,7 +484,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     pub(in crate::index) fn setup(stripes: usize) -> (Share, IndexSpace) {
-        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes);
+        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
         let memory = IndexSpace::new(space.limit(), stripes).unwrap();
         (space, memory)
     }

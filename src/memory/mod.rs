@@ -11,12 +11,14 @@
 //! here first. When it is used up, free segments go back to the system for what isn't a segment, and stripes are told to
 //! drain.
 //!
-//! `space` is what there is, `budget` what is reserved, `pool` who gets segments, `quota` what one cache has of it all. Beside them:
+//! `space` is what there is, `budget` what is reserved, `pool` who gets segments, `quota` what one cache has of it all, `admission` whether one more
+//! can live on it. Beside them:
 //! where a segment is and what is known of it (`segment`), and of its parts (`deadlines`); what becomes of a piece that a stripe
 //! gives up, until nobody can be looking at it (`limbo`), with the rows in which it waits (`list`); the large entries' `runs`, and
 //! the `address_space` between them; and how large caches commit memory 2 MiB at a time, before it is asked for (`prefault`).
 
 mod address_space;
+mod admission;
 mod budget;
 mod deadlines;
 mod limbo;
@@ -28,6 +30,7 @@ mod runs;
 mod segment;
 mod space;
 
+pub use admission::least_segments;
 pub use deadlines::{PART, first_due};
 pub use segment::NONE;
 pub use space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};

@@ -28,6 +28,8 @@ pub struct Share {
     geometry: Geometry,
     space: Arc<Space>,
     stripes: u64,
+    /// Bytes that go only with it.
+    fixed: AtomicU64,
     /// The bound, or [`UNBOUNDED`].
     max: AtomicU64,
     /// From here on stripes drain as much as they append.
@@ -54,23 +56,27 @@ impl Deref for Share {
 }
 
 impl Share {
-    /// The share of the cache that a space was made for, with so many stripes.
-    pub fn whole(space: Space, stripes: usize) -> Share {
-        Share::new(Arc::new(space), stripes, UNBOUNDED)
+    /// The share of the cache that a space was made for, with so many stripes, which will hold `fixed` bytes for good.
+    pub fn whole(space: Space, stripes: usize, fixed: u64) -> Share {
+        space.keep_for_good(fixed);
+        Share::new(Arc::new(space), stripes, fixed, UNBOUNDED)
     }
 
-    /// The share of one more cache, which may hold `max` bytes.
-    pub fn beside(&self, stripes: usize, max: u64) -> Share {
-        self.space.stripes.fetch_add(stripes as u64, Ordering::Relaxed);
+    /// The share of one more cache, which may hold `max` bytes. None if the budget is too small for one more.
+    pub fn beside(&self, stripes: usize, fixed: u64, max: u64) -> Option<Share> {
+        if !self.space.admit(stripes as u64, fixed) {
+            return None;
+        }
         self.space.share();
-        Share::new(self.space.clone(), stripes, max)
+        Some(Share::new(self.space.clone(), stripes, fixed, max))
     }
 
-    fn new(space: Arc<Space>, stripes: usize, max: u64) -> Share {
+    fn new(space: Arc<Space>, stripes: usize, fixed: u64, max: u64) -> Share {
         let share = Share {
             geometry: space.geometry(),
             space,
             stripes: stripes as u64,
+            fixed: AtomicU64::new(fixed),
             max: AtomicU64::new(max),
             press_at: AtomicU64::new(UNBOUNDED),
             account: Account {
@@ -281,6 +287,24 @@ impl Share {
         ok
     }
 
+    /// As [`Share::reserve_bookkeeping`], for what goes only when the cache is closed.
+    #[must_use]
+    pub fn reserve_for_good(&self, bytes: u64) -> bool {
+        let ok = self.reserve_bookkeeping(bytes);
+        if ok {
+            self.fixed.fetch_add(bytes, Ordering::Relaxed);
+            self.space.keep_for_good(bytes);
+        }
+        ok
+    }
+
+    /// Gives back what [`Share::reserve_for_good`] has just taken.
+    pub fn unreserve_for_good(&self, bytes: u64) {
+        self.fixed.fetch_sub(bytes, Ordering::Relaxed);
+        self.space.dismiss(0, bytes);
+        self.unreserve_bookkeeping(bytes);
+    }
+
     /// As [`Space::unreserve_bookkeeping`].
     pub fn unreserve_bookkeeping(&self, bytes: u64) {
         self.account.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
@@ -331,6 +355,6 @@ impl Drop for Share {
         let (index, bookkeeping) = self.held_beside();
         self.space.unreserve_index(index);
         self.space.unreserve_bookkeeping(bookkeeping);
-        self.space.stripes.fetch_sub(self.stripes, Ordering::Relaxed);
+        self.space.dismiss(self.stripes, self.fixed.load(Ordering::Relaxed));
     }
 }

@@ -82,6 +82,10 @@ pub struct Space {
     pub in_use: AtomicU64,
     /// Caches that hold any. Signed, since the counting lags behind.
     pub sharers: AtomicI64,
+    /// See `admission`.
+    pub(super) admission: Mutex<()>,
+    /// Bytes that only go when their cache is closed, of all caches.
+    pub(super) fixed: AtomicU64,
     pub(super) limit: u64,
     pub(super) committed: AtomicU64,
     /// The largest budget so far.
@@ -155,6 +159,8 @@ impl Space {
             stripes: AtomicU64::new(stripes as u64),
             in_use: AtomicU64::new(0),
             sharers: AtomicI64::new(0),
+            admission: Mutex::new(()),
+            fixed: AtomicU64::new(0),
             limit,
             committed: AtomicU64::new(0),
             largest: AtomicU64::new(max),

@@ -1,9 +1,12 @@
 //! The policies by name, and one of them behind one type.
 
-use super::cellar::Cellar;
+use super::cellar::{self, Cellar};
 use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
 use super::lru::Lru;
-use super::s3fifo::S3Fifo;
+use super::s3fifo::{self, S3Fifo};
+
+/// Entries that a policy is told of at least.
+pub const LEAST: u64 = 16;
 
 /// The policies, by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -50,6 +53,15 @@ impl AnyPolicy {
             Kind::Lru => AnyPolicy::Lru(Lru),
             Kind::S3Fifo => AnyPolicy::S3Fifo(S3Fifo::new(entries)),
             Kind::Default | Kind::Cellar => AnyPolicy::Cellar(Cellar::new(entries)),
+        }
+    }
+
+    /// The least bytes that a policy of this kind takes.
+    pub fn least_bytes(kind: Kind) -> u64 {
+        match kind {
+            Kind::Lru => 0,
+            Kind::S3Fifo => s3fifo::bytes_for(LEAST),
+            Kind::Default | Kind::Cellar => cellar::bytes_for(LEAST),
         }
     }
 }

@@ -335,9 +335,14 @@ impl Policy for Cellar {
     }
 
     fn bytes_for(&self, entries: u64) -> u64 {
-        let entries = entries.max(1);
-        AgedGhost::bytes_for(part(entries, COLD_GHOST)) + AgedGhost::bytes_for(part(entries, HOT_GHOST))
+        bytes_for(entries)
     }
+}
+
+/// Bytes for so many entries.
+pub fn bytes_for(entries: u64) -> u64 {
+    let entries = entries.max(1);
+    AgedGhost::bytes_for(part(entries, COLD_GHOST)) + AgedGhost::bytes_for(part(entries, HOT_GHOST))
 }
 
 fn part(entries: u64, caches: f64) -> u64 {

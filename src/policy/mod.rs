@@ -18,5 +18,5 @@ mod stagnation;
 
 #[allow(unused_imports, reason = "bench/policysim has the policies without the cache")]
 pub(crate) use any::each;
-pub use any::{AnyPolicy, Kind};
+pub use any::{AnyPolicy, Kind, LEAST};
 pub use contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};

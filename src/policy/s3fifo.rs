@@ -72,6 +72,11 @@ impl Policy for S3Fifo {
     }
 
     fn bytes_for(&self, entries: u64) -> u64 {
-        Ghost::bytes_for(entries * 9 / 10)
+        bytes_for(entries)
     }
+}
+
+/// Bytes for so many entries.
+pub fn bytes_for(entries: u64) -> u64 {
+    Ghost::bytes_for(entries * 9 / 10)
 }

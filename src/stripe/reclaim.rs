@@ -132,7 +132,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         for _ in 0..MAX_HOLD {
             match self.make_some_room(policy, if *keeps > most_keeps { Need::Drop } else { Need::Now }) {
                 Drained::Kept => *keeps += 1,
-                Drained::Dropped => {}
+                Drained::Dropped => self.follow(policy),
                 Drained::Waits => return Given::Waits,
                 Drained::Nothing => {
                     // Only open segments are left, drained to their ends.

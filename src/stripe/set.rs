@@ -128,7 +128,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return None;
         }
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
-        if self.is_last(offset, entry, header) || self.expired(entry, header) {
+        if self.is_last(offset, entry, header) || self.expired(entry, header) || self.remembers_too_much() {
             return None;
         }
         self.stripe.index.remove(&mut self.core.index, place);
@@ -301,7 +301,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Removes a key. False if it wasn't there.
-    pub fn delete(&mut self, hash: u64, key: &[u8]) -> bool {
+    pub fn delete<P: Policy>(&mut self, policy: &mut P, hash: u64, key: &[u8]) -> bool {
         self.supersede(hash);
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return false };
         let gone = if self.expired(entry, header) { self.take_gone(hash, offset, entry) } else { None };
@@ -311,6 +311,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.kill(offset, entry, header, gone.unwrap_or(Cause::Deleted));
         if self.stripe.index.wants_steps(&self.core.index) {
             self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space);
+        }
+        if self.remembers_too_much() {
+            self.inform_now(policy);
         }
         // A negative entry says that there was nothing to delete.
         gone.is_none() && header.extra() & extension::ABSENT == 0

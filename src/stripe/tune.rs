@@ -1,10 +1,20 @@
 //! What a stripe may hold: the policy is told when that has changed; and everything is forgotten at once.
+//!
+//! What index and policy hold follows the entries: of a cache that nobody writes to as well. A stripe that is written to looks after
+//! itself: its table shrinks a few buckets with each removal, and every so many sets the policy is told what the stripe may hold. Of
+//! one that is idle entries go all the same: others take its segments (`memory::quota`), they expire, or the budget shrinks. Whoever
+//! took them gives back what was kept for them ([`Writer::follow`]); else a family of idle namespaces would fill its budget with
+//! ghosts.
 
 use crate::policy::Policy;
 use crate::stripe::log::Log;
 use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 
+/// A policy that was told of more than so many times the entries that are left is told anew.
+const TOO_MANY: u64 = 4;
+/// Entries for which nobody bothers.
+const FEW: u64 = 256;
 /// Bytes of index for an entry, about.
 const INDEX_BYTES: f64 = 10.6;
 
@@ -34,6 +44,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
             0 => fit,
             _ => self.sizes().capacity.min(fit),
         };
+        let entries = entries.min(self.most_told());
         let told = self.core.told_entries;
         self.core.inform_at = self.core.tally.sets + 16 + told / 8;
         // Before the first eviction the ghosts are empty, and the policy loses nothing by another size.
@@ -86,5 +97,30 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.core.ruled = None;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();
+    }
+
+    /// Entries of the stripe.
+    fn count(&self) -> u64 {
+        self.core.logs.iter().map(|log| log.entries).sum()
+    }
+
+    /// The most entries that ghosts are kept for where others share the budget: some more than there are. By what is free, each of a hundred
+    /// namespaces would take ghosts for all of it while it is; and before the first eviction they are of no use.
+    pub fn most_told(&self) -> u64 {
+        if self.env.space.is_shared() { self.count() + self.count() / 4 + 16 } else { u64::MAX }
+    }
+
+    /// Whether the policy remembers for many more entries than there are.
+    #[inline]
+    pub fn remembers_too_much(&self) -> bool {
+        self.env.space.is_shared() && self.core.told_entries > TOO_MANY * self.count() + FEW
+    }
+
+    /// Goes on shrinking the index, and tells the policy if it remembers too much, after entries have gone without a set.
+    pub fn follow<P: Policy>(&mut self, policy: &mut P) {
+        self.stripe.index.shrink_on(&mut self.core.index, &self.env.space, &self.env.index_space);
+        if self.remembers_too_much() {
+            self.inform_now(policy);
+        }
     }
 }
