@@ -40,9 +40,10 @@ help: ## List the targets
 run: $(TARGET)/gateway ## Build everything and start the gateway example (ARGS= for its flags)
 	@exec $(TARGET)/gateway $(ARGS)
 
-TEST_PARTS := lint header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
-test: ## Run every test, part by part, with a summary at the end
-	@MAKE="$(MAKE)" scripts/parts.sh $(TEST_PARTS)
+# Long ones first, so that the last to end are short.
+TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-c header-check test-stackdepth stack-depth
+test: ## Run every test, some parts side by side (JOBS=1: one after the other), with a summary at the end
+	@MAKE="$(MAKE)" scripts/parts.sh lib -- $(TEST_PARTS)
 
 ## Building
 .PHONY: build lib header
@@ -54,6 +55,13 @@ HEADERS := larder.h larder_go.h
 # Go's build sees only files below its own module, so it has copies.
 COPY_HEADERS = for header in $(HEADERS); do cmp -s include/$$header go/$$header || cp include/$$header go/$$header; done
 
+# PREBUILT=1: the libraries are there and what they are made of doesn't change, so nothing is to be asked. It lets parts of
+# `make test` run side by side (scripts/parts.sh): the archive isn't written by one while another links it.
+ifdef PREBUILT
+$(STATIC) $(SHARED) $(ARCHIVE): ;
+lib: ;
+else
+
 # Cargo decides whether anything is to be done. Only these two crate types, and optimised at link time: cargo leaves that
 # out, or puts bitcode into the archive, where a Rust library is made at the same time.
 .PHONY: cargo-build
@@ -64,14 +72,15 @@ cargo-build:
 
 $(STATIC) $(SHARED): cargo-build ;
 
+lib: $(ARCHIVE) ## Build the archive that the Go package links
+$(ARCHIVE): $(STATIC) scripts/relocatable.sh
+	@scripts/relocatable.sh $(STATIC) $@
+endif
+
 # In release, where `make lib` needs the generator too. Cargo decides whether anything is to be done.
 header: ## Write include/larder.h and larder_go.h anew from src/ffi
 	@$(CARGO) check --quiet --release --lib --features header
 	@$(COPY_HEADERS)
-
-lib: $(ARCHIVE) ## Build the archive that the Go package links
-$(ARCHIVE): $(STATIC) scripts/relocatable.sh
-	@scripts/relocatable.sh $(STATIC) $@
 
 # go does not relink a program when only the archive has changed.
 .PHONY: $(TARGET)/gateway
