@@ -130,6 +130,9 @@ func (c *Cache) insist(a call, dst []byte, st status) ([]byte, State, bool) {
 		switch st {
 		case statusOK:
 			return dst[:len(dst)+int(a.outLen)], State(a.state), true
+		case statusNoRoom:
+			st = a.deepGet()
+			runtime.KeepAlive(c)
 		case statusBusy:
 			a.cache = c.through()
 			st = a.slowGet()
@@ -148,7 +151,11 @@ func (c *Cache) insist(a call, dst []byte, st status) ([]byte, State, bool) {
 
 func (a *call) set(c *Cache) status {
 	if fastDoor && a.cache.p != nil {
-		if st := a.fastSet(); st != statusBusy {
+		st := a.fastSet()
+		if st == statusNoRoom {
+			st = a.deepSet()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
@@ -158,7 +165,11 @@ func (a *call) set(c *Cache) status {
 
 func (a *call) delete(c *Cache) status {
 	if fastDoor && a.cache.p != nil {
-		if st := a.fastDelete(); st != statusBusy {
+		st := a.fastDelete()
+		if st == statusNoRoom {
+			st = a.deepDelete()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
@@ -168,7 +179,11 @@ func (a *call) delete(c *Cache) status {
 
 func (m *manyCall) get(c *Cache) status {
 	if fastDoor && m.cache.p != nil {
-		if st := m.fastGet(); st != statusBusy {
+		st := m.fastGet()
+		if st == statusNoRoom {
+			st = m.deepGet()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
@@ -180,7 +195,11 @@ func (m *manyCall) get(c *Cache) status {
 
 func (m *manyCall) set(c *Cache) status {
 	if fastDoor && m.cache.p != nil {
-		if st := m.fastSet(); st != statusBusy {
+		st := m.fastSet()
+		if st == statusNoRoom {
+			st = m.deepSet()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
@@ -192,7 +211,11 @@ func (m *manyCall) set(c *Cache) status {
 
 func (m *manyCall) delete(c *Cache) status {
 	if fastDoor && m.cache.p != nil {
-		if st := m.fastDelete(); st != statusBusy {
+		st := m.fastDelete()
+		if st == statusNoRoom {
+			st = m.deepDelete()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
