@@ -344,6 +344,27 @@ pub fn membarrier() -> bool {
     unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
+/// Makes every running thread of the process pass a barrier where [`membarrier`] may not be called: by taking a right away from a
+/// page that was just written to. Whichever processor runs a thread of the process is interrupted, to forget what it knew of the
+/// page, and an interrupt is a barrier. (As liburcu and folly do it.) Processors that are told so without an interrupt pass none; for
+/// them, and where that is forbidden too, it then sleeps for a thousand times as long as a store waits to become visible.
+pub fn interrupt_all() {
+    // SAFETY: a fresh mapping, used by nobody else, and gone again at the end.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(std::ptr::null_mut(), PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        if page != libc::MAP_FAILED {
+            libc::mlock(page, PAGE);
+            AtomicU64::from_ptr(page.cast()).store(1, Ordering::SeqCst);
+            libc::mprotect(page, PAGE, libc::PROT_READ);
+            libc::munmap(page, PAGE);
+        }
+    }
+    std::sync::atomic::fence(Ordering::SeqCst);
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// Blocks all signals on this thread while it lives: threads started meanwhile inherit that.
 pub struct BlockSignals(libc::sigset_t);
 
