@@ -459,6 +459,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     pub fn supersede(&mut self, hash: u64) {
         self.core.loads.supersede(hash, &self.stripe.loading);
+        let bytes = self.core.loads.release();
+        if bytes > 0 {
+            self.shared.space.unreserve_bookkeeping(bytes);
+        }
     }
 
     /// Takes an entry that must not be served any more out of the index, to be [killed](Writer::kill) for that cause. None if it
@@ -648,6 +652,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.core.debt = 0;
         self.core.loads.clear(&self.stripe.loading);
+        self.shared.space.unreserve_bookkeeping(self.core.loads.release());
         self.core.ruled = None;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();
