@@ -89,7 +89,7 @@ $(TARGET)/gateway: lib
 	@cd examples/gateway && $(GO) build -o $@ .
 
 ## The parts of `make test`
-.PHONY: lint header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
+.PHONY: lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
 lint: ## Formatting, clippy, go vet: no warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check $(RUST_APART)
@@ -98,6 +98,15 @@ lint: ## Formatting, clippy, go vet: no warnings
 	@unformatted=$$(gofmt -l $(GO_MODULES)); if [ -n "$$unformatted" ]; then echo "gofmt -l: $$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory lib
 	@for module in $(GO_MODULES); do echo "go vet: $$module"; (cd $$module && $(GO) vet ./...) || exit 1; done
+	@$(MAKE) --no-print-directory layers
+
+# One file, compiled by rustc: the check needs no project of its own.
+RUSTC ?= rustc
+$(TARGET)/layers: scripts/layers.rs
+	@mkdir -p $(@D)
+	@$(RUSTC) --edition 2024 -O $< -o $@
+layers: $(TARGET)/layers ## Fail on an import between folders of src/ that goes upwards, and on any circle of files
+	@$(TARGET)/layers src
 
 # The build has just written the header. If it now differs from the one in the index although nothing that it is made of
 # does, a stale or hand-edited one was committed.

@@ -1,5 +1,5 @@
 ## Benchmarks (JSON=FILE also writes the numbers; ARGS= for flags, see bench/README.md)
-.PHONY: bench bench-full bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
+.PHONY: bench instructions bench-full bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
 .PHONY: bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases hitratio-bytes policysim traces
 
 BENCH    := $(TARGET)/larder-bench
@@ -27,6 +27,9 @@ $(GATEWAYLOAD): lib
 bench: $(BENCH) ## Get and set beside some peers, and bytes per entry: 3 minutes
 	@$(BENCH) speed $(JSON_FLAG) $(ARGS)
 	@$(BENCH) memory
+instructions: $(STATIC) ## Instructions of a get, an overwriting and an evicting set, by callgrind: for a busy machine too (needs valgrind)
+	@$(CC) -O2 -g -std=c99 -Iinclude bench/c/instructions.c -o $(TARGET)/instructions $(STATIC) $(NATIVE_LIBS)
+	@bench/c/instructions.sh $(TARGET)/instructions
 bench-full: $(BENCH) ## The same with every peer, size and case: some 30 minutes
 	@$(BENCH) speed -full $(JSON_FLAG) $(ARGS)
 	@$(BENCH) memory -full

@@ -181,7 +181,7 @@ impl Cache {
             Reached::Left => return Ok(()),
             Reached::Nothing => return Err(TryError::Busy),
         };
-        if shared.env.far && shared.env.must_drain() {
+        if shared.env.far && shared.env.space.pressure().drains() {
             // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
             state.policy.prefetch(hash);
         }

@@ -4,7 +4,7 @@
 use crate::memory::deadlines::{PART, Part};
 use crate::memory::segment::Segment;
 use crate::memory::space::{Pool, Space, slack};
-use crate::sys::atomic::{AtomicBool, Ordering};
+use crate::sys::atomic::Ordering;
 use crate::sys::os::{self, HUGE, PAGE};
 
 /// By how many bytes, all together, stripes get ahead for each byte that is wanting in free segments. They are out of step by
@@ -12,14 +12,14 @@ use crate::sys::os::{self, HUGE, PAGE};
 /// wander below what compactions need, and entries be evicted for want of it.
 const LEAD: u64 = 4;
 
-/// Sets a flag that others read, if it isn't set so.
-fn say(flag: &AtomicBool, said: bool) {
-    if flag.load(Ordering::Relaxed) != said {
-        flag.store(said, Ordering::Relaxed);
-    }
-}
-
 impl Space {
+    /// Changes the budget. Bytes above it must be freed by the caller.
+    pub fn set_max(&self, max: u64) {
+        self.signals.max.store(max, Ordering::SeqCst);
+        self.largest.fetch_max(max, Ordering::Relaxed);
+        self.relieve();
+    }
+
     /// Takes bytes from the budget. False if they don't fit.
     pub(super) fn reserve(&self, bytes: u64) -> bool {
         if os::refused(os::Ask::Budget) {
@@ -48,7 +48,7 @@ impl Space {
         if ok {
             self.signals.index.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.signals.pressure.store(true, Ordering::Relaxed);
+            self.press();
         }
         ok
     }
@@ -66,7 +66,7 @@ impl Space {
         if ok {
             self.signals.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.signals.pressure.store(true, Ordering::Relaxed);
+            self.press();
         }
         ok
     }
@@ -111,12 +111,8 @@ impl Space {
         let soon = self.available(pool) + pool.limbo.len() as u64;
         let stripes = self.stripes.load(Ordering::Relaxed);
         let wanted = self.spare + slack(stripes);
-        say(&self.signals.pressure, soon <= wanted);
-        say(&self.signals.nearly_full, soon <= wanted + 3 * stripes);
-        let ahead = (LEAD * (wanted.saturating_sub(soon) << self.segment_shift) / stripes.max(1)) as i64;
-        if self.signals.lead.load(Ordering::Relaxed) != ahead {
-            self.signals.lead.store(ahead, Ordering::Relaxed);
-        }
+        let lead = LEAD * (wanted.saturating_sub(soon) << self.segment_shift) / stripes.max(1);
+        self.say(soon <= wanted, soon <= wanted + 3 * stripes, lead);
     }
 
     /// Segments that are free or could be committed.

@@ -25,6 +25,7 @@ mod limbo;
 mod list;
 mod pool;
 mod prefault;
+mod pressure;
 pub mod quota;
 mod reservation;
 mod runs;
@@ -33,6 +34,7 @@ mod space;
 
 pub use admission::least_segments;
 pub use deadlines::{PART, first_due};
+pub use pressure::Pressure;
 pub use reservation::{MAX_BUDGET, MIN_BUDGET, segment_bytes};
 pub use segment::NONE;
 pub use space::Space;

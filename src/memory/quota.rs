@@ -14,6 +14,7 @@
 //! which is never below its part; a new one comes to its part at the cost of the largest; and what nobody else asks
 //! for may be held by one alone. Without namespaces there is one cache, whose part is all.
 
+use crate::memory::pressure::Pressure;
 use crate::memory::segment::{Geometry, Segment};
 use crate::memory::space::{Space, slack};
 use crate::sys::atomic::{AtomicU64, Ordering};
@@ -159,11 +160,19 @@ impl Share {
         own < self.space.in_use.load(Ordering::Relaxed) && own < self.equal_part(budget())
     }
 
-    /// Whether the bound is near.
+    /// How short memory is for this cache.
     #[inline]
-    pub fn is_pressed(&self) -> bool {
+    pub fn pressure(&self) -> Pressure {
+        let pressure = self.space.pressure();
+        if pressure.is_shared() { self.pressure_beside_others(pressure) } else { pressure }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pressure_beside_others(&self, pressure: Pressure) -> Pressure {
         let at = self.press_at.load(Ordering::Relaxed);
-        at != UNBOUNDED && self.held() >= at
+        let near_bound = at != UNBOUNDED && self.held() >= at;
+        pressure.of_member(near_bound, !pressure.is_none() && self.may_take(|| self.space.segment_budget()))
     }
 
     fn hold(&self, bytes: u64, max: u64) -> bool {

@@ -25,7 +25,7 @@ impl Space {
         });
         let Some(start) = start else {
             pool.run_ids.push(id);
-            self.signals.pressure.store(true, Ordering::Relaxed);
+            self.press();
             return None;
         };
         self.signals.bookkeeping.fetch_add(RUN_BOOKKEEPING, Ordering::Relaxed);

@@ -41,14 +41,8 @@ pub struct Signals {
     pub(super) max: AtomicU64,
     pub(super) index: AtomicU64,
     pub(super) bookkeeping: AtomicU64,
-    /// See [`Space::lead`].
-    pub(super) lead: AtomicI64,
-    /// Set when the last attempt to take memory failed: stripes begin to drain.
-    pub(super) pressure: AtomicBool,
-    /// Set when there are three segments a stripe left beyond that.
-    pub(super) nearly_full: AtomicBool,
-    /// See [`Space::is_shared`].
-    pub(super) shared: AtomicBool,
+    /// What is said of how short memory is: see [`Pressure`].
+    pub(super) pressure: AtomicU64,
 }
 
 /// The memory of a cache and its namespaces.
@@ -116,10 +110,7 @@ impl Space {
                 max: AtomicU64::new(max),
                 index: AtomicU64::new(0),
                 bookkeeping: AtomicU64::new(0),
-                lead: AtomicI64::new(0),
-                pressure: AtomicBool::new(false),
-                nearly_full: AtomicBool::new(false),
-                shared: AtomicBool::new(false),
+                pressure: AtomicU64::new(0),
             },
             geometry: Geometry {
                 base: region.start(),
@@ -189,29 +180,11 @@ impl Space {
         self.limit
     }
 
-    /// Changes the budget. Bytes above it must be freed by the caller.
-    pub fn set_max(&self, max: u64) {
-        self.signals.max.store(max, Ordering::SeqCst);
-        self.largest.fetch_max(max, Ordering::Relaxed);
-        self.signals.pressure.store(false, Ordering::Relaxed);
-    }
-
     /// Bytes of the budget that segments may have.
     #[inline]
     pub fn segment_budget(&self) -> u64 {
         let beside = self.signals.index.load(Ordering::Relaxed) + self.signals.bookkeeping.load(Ordering::Relaxed);
         self.max().saturating_sub(beside)
-    }
-
-    /// Whether there are several caches here, or were: a cache that has always been alone needn't ask what others hold.
-    #[inline]
-    pub fn is_shared(&self) -> bool {
-        self.signals.shared.load(Ordering::Relaxed)
-    }
-
-    /// Says that there are several.
-    pub fn share(&self) {
-        self.signals.shared.store(true, Ordering::Relaxed);
     }
 
     /// Index, bookkeeping, segments (free ones too) and runs.
@@ -224,23 +197,6 @@ impl Space {
         let free = self.free_len.load(Ordering::Relaxed) as u64 * self.segment_size();
         let used = self.committed().saturating_sub(free);
         self.max() as f64 / used.max(1) as f64
-    }
-
-    /// Whether memory was short when it was last asked for.
-    #[inline]
-    pub fn under_pressure(&self) -> bool {
-        self.signals.pressure.load(Ordering::Relaxed)
-    }
-
-    /// Whether it soon will be, if the cache goes on filling.
-    #[inline]
-    pub fn is_nearly_full(&self) -> bool {
-        self.signals.nearly_full.load(Ordering::Relaxed)
-    }
-
-    /// Bytes that each stripe should have drained beyond what it appended, to bring the free segments back to what is wanted.
-    pub fn lead(&self) -> i64 {
-        self.signals.lead.load(Ordering::Relaxed)
     }
 
     /// Where things are.

@@ -2,7 +2,7 @@
 
 use crate::entry::{self, Entry, Header};
 use crate::memory::NONE;
-use crate::policy::{Clock, Placement, Policy};
+use crate::policy::{Clock, Placement};
 use crate::stripe::DEFERRED;
 use crate::stripe::request::{Cause, Store};
 use crate::stripe::writer::Writer;
@@ -17,8 +17,7 @@ const RENEWED: u64 = 16 << 10;
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Writes an entry at the young end of a log. None if there is no room. (Not inlined: it would grow the frame of every insert.)
     #[inline(never)]
-    pub fn append<P: Policy>(&mut self, policy: &P, to: Placement, store: &Store<'_>) -> Option<u64> {
-        let clock = policy.clock();
+    pub fn append(&mut self, clock: Clock, to: Placement, store: &Store<'_>) -> Option<u64> {
         let mut shape = store.shape();
         let size = shape.size() as u64;
         let id = if self.env.space.wants_run(size) {
@@ -84,8 +83,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     pub fn prepare(&mut self, clock: Clock, size: u64) {
         let wanted = if self.core.in_order { size } else { PREPARED * size };
         for log in 0..2 {
-            let open = self.core.logs[log].young.open;
-            if open != NONE && self.left(open) < wanted {
+            let young = &self.core.logs[log].young;
+            if young.room < wanted && young.open != NONE {
                 self.open(clock, log, false);
             }
         }
@@ -98,13 +97,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let space = &self.env.space;
         let fresh = if FAST { space.try_take_segment(for_keep) } else { space.take_segment(for_keep) }?;
         self.adopt(fresh, log, clock.time);
+        let room = self.left(fresh);
         let (open, rest) = (self.core.logs[log & 1].young.open, self.core.logs[log & 1].young.rest);
         if rest != NONE && !self.is_young(rest, clock) {
             self.core.logs[log & 1].young.left = 0;
         }
         let keeps = open != NONE && !self.core.in_order && self.is_young(open, clock);
         let left = if keeps { self.left(open) } else { 0 };
-        let done = self.core.logs[log & 1].young.go_on(fresh, left);
+        let done = self.core.logs[log & 1].young.go_on(fresh, room, left);
         self.closed(done);
         Some(fresh)
     }
@@ -117,7 +117,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if size <= young.left && self.is_young(young.rest, clock) {
             return Some(young.rest);
         }
-        (self.fits(young.open, size) && self.is_young(young.open, clock)).then_some(young.open)
+        (size <= young.room && young.open != NONE && self.is_young(young.open, clock)).then_some(young.open)
     }
 
     /// The open segment of a log, if it has grown too old to say when entries come, while much of it is still empty: it is made
@@ -219,6 +219,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.env.space.set_base(id, self.env.clock.now());
         self.core.logs[log & 1].push(&self.env.space, id);
         self.stripe.footprint.fetch_add(segment.capacity(), Ordering::Relaxed);
+        self.pressure = self.env.space.pressure();
     }
 
     /// Closes a segment, if it is one of a log's that take entries.
@@ -244,8 +245,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Accounts for an entry that the index no longer points at (or never will again).
     #[inline]
     pub fn kill(&mut self, offset: u64, entry: Entry<'_>, header: Header, cause: Cause) {
-        let size = header.size() as u64;
         let id = self.segment_of(offset, entry, header);
+        self.kill_in(id, entry, header, cause);
+    }
+
+    /// As [`Writer::kill`], for who knows the segment.
+    #[inline]
+    pub fn kill_in(&mut self, id: u32, entry: Entry<'_>, header: Header, cause: Cause) {
+        let size = header.size() as u64;
         entry.mark_dead();
         let segment = self.env.space.segment(id);
         let live = segment.live.load(Ordering::Relaxed) - size;
@@ -253,7 +260,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let log = &mut self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1];
         log.live -= size;
         log.entries -= 1;
-        let open = log.is_open(id);
         if id != log.tail {
             self.core.died += size;
         }
@@ -271,7 +277,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.events.wants(cause as u8) {
             self.tell(entry, header, cause);
         }
-        if live == 0 && !open {
+        if live == 0 && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1].is_open(id) {
             self.emptied(id);
         }
     }
@@ -330,6 +336,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             space.retire(id);
         }
         self.stripe.footprint.fetch_sub(capacity, Ordering::Relaxed);
+        self.pressure = self.env.space.pressure();
         true
     }
 

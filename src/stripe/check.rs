@@ -55,9 +55,10 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 live_bytes += live;
             }
             assert_eq!((live_entries, live_bytes, log_footprint), (log.entries, log.live, log.footprint));
-            for Frontier { open, rest, left } in [&log.young, &log.filling] {
+            for Frontier { open, rest, left, room } in [&log.young, &log.filling] {
                 assert!([*open, *rest].iter().all(|id| *id == NONE || log.segments(space).any(|other| other == *id)));
                 assert!(*left == 0 || *left == self.left(*rest), "what is left of the rest");
+                assert_eq!(*room, if *open == NONE { 0 } else { self.left(*open) }, "what is left of the open one");
             }
             entries += live_entries;
             footprint += log_footprint;

@@ -96,7 +96,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 self.core.logs[number & 1].insert_after(space, fresh, id);
                 self.stripe.footprint.fetch_add(opened.capacity(), Ordering::Relaxed);
                 let left = if target == NONE { 0 } else { self.left(target) };
-                let done = self.core.logs[number & 1].filling.go_on(fresh, left);
+                let done = self.core.logs[number & 1].filling.go_on(fresh, opened.capacity() - opened.first(), left);
                 self.closed(done);
                 target = fresh;
             }

@@ -145,12 +145,11 @@ impl<const FAST: bool> Writer<'_, FAST> {
 
     #[inline]
     fn complete_one(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        if FAST {
-            return self.try_set_now(policy, store);
-        }
         match self.set(policy, store, None) {
             Stored::NoRoom(said) => {
-                self.core.said = said.map(|to| (store.hash, to));
+                if let Some(to) = said {
+                    self.core.said = Some((store.hash, to));
+                }
                 false
             }
             Stored::Done | Stored::Refused(_) => true,
@@ -177,11 +176,19 @@ impl<const FAST: bool> Writer<'_, FAST> {
         } else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) {
             return false;
         }
-        let done = self.try_set_now(policy, store);
+        let done = self.complete_one(policy, store);
         if done && self.stripe.mailbox.is_some() {
             // What isn't done now is done by the next who comes.
             let _ = self.complete_all(policy);
         }
         done
+    }
+
+    /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
+    pub fn try_delete(&mut self, policy: &mut AnyPolicy, hash: u64, key: &[u8]) -> Option<bool> {
+        if self.core.loads.has(hash) || self.stripe.marks.has(hash) && !self.complete_all(policy) {
+            return None;
+        }
+        self.try_delete_now(hash, key)
     }
 }

@@ -52,18 +52,6 @@ impl Env {
         self.space.allowance(self.space.segment_budget())
     }
 
-    /// Whether stripes must drain as much as they append. One that may take from others need not.
-    #[inline]
-    pub fn must_drain(&self) -> bool {
-        self.space.is_pressed() || self.space.under_pressure() && !self.space.may_take(|| self.space.segment_budget())
-    }
-
-    /// Whether stripes that have had room so far should begin to drain.
-    #[inline]
-    pub fn is_nearly_full(&self) -> bool {
-        self.space.is_nearly_full() && !self.space.may_take(|| self.space.segment_budget())
-    }
-
     /// Whether an entry with an extension has a tag that was invalidated after it got it. Under the stripe's lock.
     pub(crate) fn is_invalidated(&self, entry: Entry<'_>, header: Header) -> bool {
         // Whoever holds a stripe's lock and asks is pinned already, so this never fails; on the fast door it must not register.

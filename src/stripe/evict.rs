@@ -170,7 +170,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.pass(log, tail.header, tail.entry);
         self.unindex(tail.hash, tail.offset);
-        self.kill(tail.offset, tail.entry, tail.header, Cause::Evicted);
+        self.kill_in(tail.id, tail.entry, tail.header, Cause::Evicted);
         Drained::Dropped
     }
 
@@ -223,7 +223,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
         self.pass(log, header, entry);
         self.core.tally.copied += header.size() as u64;
-        self.kill(offset, entry, header, Cause::Moved);
+        self.kill_in(id, entry, header, Cause::Moved);
         Kept::Yes
     }
 

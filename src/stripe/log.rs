@@ -13,10 +13,12 @@ pub struct Frontier {
     pub rest: u32,
     /// Bytes that entries may still take of the rest. Known here, so that its line in the table is touched by those only that fit.
     pub left: u64,
+    /// Bytes behind what the open one holds: known here for the same reason. 0 if there is none.
+    pub room: u64,
 }
 
 impl Frontier {
-    const NONE: Frontier = Frontier { open: NONE, rest: NONE, left: 0 };
+    const NONE: Frontier = Frontier { open: NONE, rest: NONE, left: 0, room: 0 };
 
     /// Whether a segment still takes entries.
     #[inline]
@@ -29,12 +31,15 @@ impl Frontier {
     pub fn take(&mut self, id: u32, size: u64) {
         if id == self.rest {
             self.left -= size;
+        } else {
+            self.room -= size;
         }
     }
 
-    /// Goes on with a fresh segment. The open one, with so many bytes left for others, or the rest, whichever has more, is the rest
-    /// from now on; the other is returned, to be closed.
-    pub fn go_on(&mut self, fresh: u32, left: u64) -> u32 {
+    /// Goes on with a fresh segment that has so much room. The open one, with so many bytes left for others, or the rest, whichever
+    /// has more, is the rest from now on; the other is returned, to be closed.
+    pub fn go_on(&mut self, fresh: u32, room: u64, left: u64) -> u32 {
+        self.room = room;
         let old = std::mem::replace(&mut self.open, fresh);
         if left <= self.left {
             return old;
@@ -46,7 +51,7 @@ impl Frontier {
     /// Forgets a segment. False if it was none of them.
     pub fn forget(&mut self, id: u32) -> bool {
         if self.open == id {
-            self.open = NONE;
+            (self.open, self.room) = (NONE, 0);
         } else if self.rest == id {
             (self.rest, self.left) = (NONE, 0);
         } else {
@@ -219,16 +224,16 @@ mod tests {
     #[test]
     fn of_the_two_segments_before_the_one_with_more_room_is_the_rest() {
         let mut young = Frontier::NONE;
-        assert_eq!(young.go_on(1, 0), NONE);
+        assert_eq!(young.go_on(1, 1000, 0), NONE);
         assert_eq!((young.open, young.rest), (1, NONE));
-        assert_eq!(young.go_on(2, 300), NONE);
+        assert_eq!(young.go_on(2, 1000, 300), NONE);
         assert_eq!((young.open, young.rest, young.left), (2, 1, 300));
         young.take(2, 100);
         young.take(1, 100);
-        assert_eq!(young.left, 200);
-        assert_eq!(young.go_on(3, 200), 2);
+        assert_eq!((young.left, young.room), (200, 900));
+        assert_eq!(young.go_on(3, 1000, 200), 2);
         assert_eq!((young.open, young.rest, young.left), (3, 1, 200));
-        assert_eq!(young.go_on(4, 208), 1);
+        assert_eq!(young.go_on(4, 1000, 208), 1);
         assert_eq!((young.open, young.rest, young.left), (4, 3, 208));
         assert!(young.has(3) && young.has(4) && !young.has(1));
         assert!(!young.forget(1) && young.forget(3));

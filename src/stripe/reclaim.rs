@@ -4,7 +4,7 @@
 //! is free. Each step either compacts (`compact`), where enough is dead, or evicts (`evict`).
 
 use crate::memory::NONE;
-use crate::policy::Policy;
+use crate::policy::{AnyPolicy, Policy, each};
 use crate::stripe::compact::Compacted;
 use crate::stripe::evict::{Drained, MAX_FAST_DRAIN};
 use crate::stripe::log::Log;
@@ -51,7 +51,17 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     pub fn owes(&self) -> bool {
         let batch = if self.env.far { 0 } else { BATCH };
-        self.core.debt > batch - self.env.space.lead() && (self.core.entering || self.env.must_drain())
+        self.core.debt > batch - self.pressure.lead() && (self.core.entering || self.pressure.drains())
+    }
+
+    /// The second station of a set: pays what the stripe owes. False if only the slow door can go on.
+    #[inline(always)]
+    pub fn pay_owed(&mut self, policy: &mut AnyPolicy) -> bool {
+        if self.owes() && (FAST && self.must_choose() || !each!(policy, policy => self.pay(policy))) {
+            return false;
+        }
+        // What is left to be given up or kept comes first, and the slow door can do it always.
+        !FAST || self.flush() && self.core.ruled.is_none()
     }
 
     /// Drains what is owed, a bounded number of entries. False if only the slow door can go on.
@@ -66,8 +76,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             if self.core.debt <= 0 {
                 // A run at an old end gives no segment, and may be a quarter of the cache.
                 let gives_segments = |log: &Log| log.tail == NONE || !self.env.space.is_run(log.tail);
-                if extra == 0 || self.core.debt <= -self.env.space.lead() || !self.core.logs.iter().all(gives_segments)
-                {
+                if extra == 0 || self.core.debt <= -self.pressure.lead() || !self.core.logs.iter().all(gives_segments) {
                     break;
                 }
                 extra -= 1;

@@ -31,87 +31,123 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             && !self.core.logs[segment.log.load(Ordering::Relaxed) as usize & 1].is_open(id)
     }
 
-    /// As [`Writer::try_set`], at once.
+    /// Stores a value, station by station: the same for both doors, but that the fast one gives up where it would have to wait,
+    /// allocate or call the system: [`Stored::NoRoom`], with nothing changed that it couldn't do again.
     ///
-    /// The policy is told apart only where it is asked: code for each policy is then small, and an overwrite in place meets none
-    /// of it.
-    pub fn try_set_now(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
-        let hash = store.hash;
-        if self.core.loads.has(hash) {
-            return false;
+    /// `placed` is the policy's word of an earlier attempt. The policy is told apart only where it is asked: code for each policy is
+    /// then small, and an overwrite in place meets none of it.
+    pub fn set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>, placed: Option<Placement>) -> Stored {
+        debug_assert!(!FAST || store.condition == Condition::Always);
+        let placed = if FAST { None } else { placed.or_else(|| self.said_of(store.hash)) };
+        if !self.may_begin(store.hash) || !self.pay_owed(policy) {
+            return Stored::NoRoom(placed);
         }
-        if self.owes() && (self.must_choose() || !each!(policy, policy => self.pay(policy))) {
-            return false;
-        }
-        if !self.flush() || self.core.ruled.is_some() {
-            // That comes first, and only the slow door can do it.
-            return false;
-        }
-        let Some(found) = self.find(hash, store.key) else {
-            if self.core.tally.sets >= self.core.inform_at {
-                // It is time to tell the policy what it may hold, which may take memory.
-                return false;
+        let mut found = self.find(store.hash, store.key);
+        if let Some((_, offset, entry, header)) = found
+            && self.expired(entry, header)
+        {
+            if FAST {
+                return Stored::NoRoom(None);
             }
-            self.prepare(policy.clock(), store.shape().size() as u64);
-            // One after the other, not one in the other: the frames of both together are more than the fast door's stack has.
-            return each!(policy, policy => self.make_place(policy) && self.try_insert(policy, store));
-        };
-        let (place, offset, entry, header) = found;
-        if self.expired(entry, header) {
-            return false;
+            if let Some(cause) = self.take_gone(store.hash, offset, entry) {
+                self.kill(offset, entry, header, cause);
+                found = None;
+            }
         }
-        if self.overwrite(store, offset, entry, header) {
-            return true;
+        if !FAST && !self.meets(store, found.map(|(_, _, entry, header)| (entry, header))) {
+            return Stored::Refused(found.is_some());
         }
-        self.prepare(policy.clock(), store.shape().size() as u64);
-        each!(policy, policy => self.try_replace(policy, store, (place, entry)))
+        match found {
+            Some((_, offset, entry, header)) if self.overwrite(store, offset, entry, header) => Stored::Done,
+            Some((place, _, entry, _)) => self.replace(policy, store, (place, entry), placed),
+            None => self.insert(policy, store, placed),
+        }
+    }
+
+    /// The first station of a set. The fast door leaves keys that are being loaded to the slow one, and has moved the index on
+    /// before ([`State::admits_fast`](crate::stripe::State::admits_fast)).
+    #[inline(always)]
+    fn may_begin(&mut self, hash: u64) -> bool {
+        if FAST {
+            return !self.core.loads.has(hash);
+        }
+        !self.stripe.index.wants_steps(&self.core.index)
+            || self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space)
+    }
+
+    /// What the policy said of a hash, when there was no room. Once.
+    #[inline]
+    fn said_of(&mut self, hash: u64) -> Option<Placement> {
+        self.core.said.take().and_then(|(said_of, to)| (said_of == hash).then_some(to))
     }
 
     /// Appends a new value of a key that was found.
-    #[inline(never)]
-    fn try_replace<P: Policy>(
+    #[inline]
+    fn replace(
         &mut self,
-        policy: &mut P,
+        policy: &mut AnyPolicy,
         store: &Store<'_>,
-        (place, entry): (Place, Entry<'a>),
-    ) -> bool {
+        found: (Place, Entry<'a>),
+        placed: Option<Placement>,
+    ) -> Stored {
+        if FAST {
+            self.prepare(policy.clock(), store.shape().size() as u64);
+        }
+        if each!(policy, policy => self.replace_by(policy, store, found)) {
+            Stored::Done
+        } else {
+            Stored::NoRoom(placed)
+        }
+    }
+
+    #[inline(never)]
+    fn replace_by<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>, (place, entry): (Place, Entry<'a>)) -> bool {
         let (offset, header) = (self.offset(entry), entry.header());
-        let size = store.shape().size() as u64;
-        if self.is_last(offset, entry, header) {
+        if FAST && self.is_last(offset, entry, header) {
             return false;
         }
         let to = self.placed_again(policy, offset, entry, header);
-        if !self.has_room(to.log, size, policy.clock()) {
-            return false;
-        }
-        let Some(new) = self.append(policy, to, store) else { return false };
+        let Some(new) = self.append(policy.clock(), to, store) else { return false };
         self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(store.hash), new));
-        self.kill(offset, entry, header, Cause::Overwritten);
-        self.stored(policy, new, size);
+        // What is written again as it is has not been replaced.
+        let again = !FAST && store.condition == Condition::Again;
+        self.kill(offset, entry, header, if again { Cause::Moved } else { Cause::Overwritten });
+        self.stored(policy, new, store);
         true
     }
 
-    /// Stores the value of a key that wasn't found, for which a place was made.
-    #[inline(never)]
-    fn try_insert<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>) -> bool {
-        let hash = store.hash;
-        let size = store.shape().size() as u64;
-        let to = match self.core.said.take() {
-            Some((said_of, to)) if said_of == hash => to,
-            _ => {
-                let (sizes, clock) = (self.sizes(), policy.clock());
-                policy.insert(hash, self.weight(size as usize), &sizes, &mut PolicyTails { writer: self, clock })
+    /// Stores the value of a key that wasn't found.
+    #[inline]
+    fn insert(&mut self, policy: &mut AnyPolicy, store: &Store<'_>, placed: Option<Placement>) -> Stored {
+        if FAST {
+            if self.core.tally.sets >= self.core.inform_at {
+                // It is time to tell the policy what it may hold, which may take memory.
+                return Stored::NoRoom(None);
             }
-        };
-        let new = if self.has_room(to.log, size, policy.clock()) { self.append(policy, to, store) } else { None };
-        let Some(new) = new else {
+            self.prepare(policy.clock(), store.shape().size() as u64);
+        }
+        // One after the other, not one in the other: the frames of both together are more than the fast door's stack has.
+        if self.env.max_entries > 0 && !each!(policy, policy => self.make_place(policy)) {
+            return Stored::NoRoom(placed);
+        }
+        each!(policy, policy => self.insert_by(policy, store, placed))
+    }
+
+    #[inline(never)]
+    fn insert_by<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>, placed: Option<Placement>) -> Stored {
+        let placed = if FAST { self.said_of(store.hash) } else { placed };
+        let to = placed.unwrap_or_else(|| {
+            let (sizes, clock) = (self.sizes(), policy.clock());
+            let weight = self.weight(store.shape().size());
+            policy.insert(store.hash, weight, &sizes, &mut PolicyTails { writer: self, clock })
+        });
+        let Some(new) = self.append(policy.clock(), to, store) else {
             self.give_place_back();
-            self.core.said = Some((hash, to));
-            return false;
+            return Stored::NoRoom(Some(to));
         };
-        self.publish(hash, new);
-        self.stored(policy, new, size);
-        true
+        self.publish(store.hash, new);
+        self.stored(policy, new, store);
+        Stored::Done
     }
 
     /// Where the policy wants an entry that is written again.
@@ -123,10 +159,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
-    pub fn try_delete(&mut self, policy: &mut AnyPolicy, hash: u64, key: &[u8]) -> Option<bool> {
-        if self.core.loads.has(hash) || self.stripe.marks.has(hash) && !self.complete_all(policy) {
-            return None;
-        }
+    pub fn try_delete_now(&mut self, hash: u64, key: &[u8]) -> Option<bool> {
         let Some((place, offset, entry, header)) = self.find(hash, key) else { return Some(false) };
         if self.is_last(offset, entry, header) || self.expired(entry, header) || self.remembers_too_much() {
             return None;
@@ -147,63 +180,6 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Stores a value. `placed` is the policy's word of an earlier attempt.
-    pub fn set<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>, placed: Option<Placement>) -> Stored {
-        let hash = store.hash;
-        let placed = placed.or(match self.core.said.take() {
-            Some((said_of, to)) if said_of == hash => Some(to),
-            _ => None,
-        });
-        if self.stripe.index.wants_steps(&self.core.index)
-            && !self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space)
-        {
-            return Stored::NoRoom(placed);
-        }
-        if self.owes() {
-            self.pay(policy);
-        }
-        let mut found = self.find(hash, store.key);
-        if let Some((_, offset, entry, header)) = found
-            && self.expired(entry, header)
-            && let Some(cause) = self.take_gone(hash, offset, entry)
-        {
-            self.kill(offset, entry, header, cause);
-            found = None;
-        }
-        if !self.meets(store, found.map(|(_, _, entry, header)| (entry, header))) {
-            return Stored::Refused(found.is_some());
-        }
-        let again = store.condition == Condition::Again;
-        let size = store.shape().size() as u64;
-        if let Some((place, offset, entry, header)) = found {
-            if !again && self.overwrite(store, offset, entry, header) {
-                self.supersede(hash);
-                return Stored::Done;
-            }
-            let to = self.placed_again(policy, offset, entry, header);
-            let Some(new) = self.append(policy, to, store) else { return Stored::NoRoom(placed) };
-            self.stripe.index.replace(&mut self.core.index, place, Slot::new(tag_of(hash), new));
-            // What is written again as it is has not been replaced.
-            self.kill(offset, entry, header, if again { Cause::Moved } else { Cause::Overwritten });
-            self.done(policy, hash, new, size, again);
-            return Stored::Done;
-        }
-        if !self.make_place(policy) {
-            return Stored::NoRoom(placed);
-        }
-        let to = placed.unwrap_or_else(|| {
-            let (sizes, clock) = (self.sizes(), policy.clock());
-            policy.insert(hash, self.weight(size as usize), &sizes, &mut PolicyTails { writer: self, clock })
-        });
-        let Some(new) = self.append(policy, to, store) else {
-            self.give_place_back();
-            return Stored::NoRoom(Some(to));
-        };
-        self.publish(hash, new);
-        self.done(policy, hash, new, size, again);
-        Stored::Done
-    }
-
     /// Whether the condition of a store is met by what was found.
     fn meets(&self, store: &Store<'_>, found: Option<(Entry<'_>, Header)>) -> bool {
         match store.condition {
@@ -216,22 +192,12 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    fn done<P: Policy>(&mut self, policy: &mut P, hash: u64, offset: u64, size: u64, again: bool) {
-        if again {
-            // `stored` counts a set.
-            self.core.tally.sets = self.core.tally.sets.wrapping_sub(1);
-        } else {
-            self.supersede(hash);
-        }
-        self.stored(policy, offset, size);
-    }
-
     /// Puts a value in the place of an older one of the same key, if it fits there and nobody has a view of the segment.
     /// The entry stays where it is in its log; that it was written counts as a hit does.
     #[inline]
     fn overwrite(&mut self, store: &Store<'_>, offset: u64, entry: Entry<'_>, header: Header) -> bool {
         let shape = store.shape();
-        if !shape.fits_over(header) {
+        if !shape.fits_over(header) || !FAST && store.condition == Condition::Again {
             return false;
         }
         let segment = self.env.space.segment(self.env.space.segment_at(offset));
@@ -259,19 +225,29 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         if self.core.events.wants(Cause::Overwritten as u8) {
             self.tell(entry, header, Cause::Overwritten);
         }
+        if !FAST {
+            self.supersede(store.hash);
+        }
         true
     }
 
-    fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, size: u64) {
-        self.core.tally.sets += 1;
-        self.core.tally.appended += size;
+    /// The last station of a set that has appended.
+    fn stored<P: Policy>(&mut self, policy: &mut P, offset: u64, store: &Store<'_>) {
+        if FAST || store.condition != Condition::Again {
+            self.core.tally.sets += 1;
+        }
+        if !FAST && store.condition != Condition::Again {
+            // The fast door has found no load of the key.
+            self.supersede(store.hash);
+        }
+        self.core.tally.appended += store.shape().size() as u64;
         if self.core.tally.sets >= self.core.served_at {
             // A policy that must notice when nothing hits any more has to hear of it well within a cache of misses.
             self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
             policy.served(self.env.hits() >> self.env.stripe_bits);
         }
-        let pressed = self.env.must_drain();
-        if pressed || self.env.is_nearly_full() {
+        let pressed = self.pressure.drains();
+        if pressed || self.pressure.is_nearly_full() {
             let segment = self.env.space.segment_size();
             if self.core.tally.appended.wrapping_sub(self.core.pressed_at) > CALM * segment {
                 self.core.entering = true;

@@ -3,6 +3,7 @@
 
 use crate::entry::{Entry, Header, extension};
 use crate::index::Place;
+use crate::memory::Pressure;
 use crate::policy::Sizes;
 use crate::stripe::deferred::write_buffer::Pending;
 use crate::stripe::env::Env;
@@ -19,6 +20,8 @@ pub struct Writer<'a, const FAST: bool> {
     pub core: &'a mut Core,
     /// Sets that wait. None also while one is completed.
     pub pending: Option<&'a mut Pending>,
+    /// How short memory was when the stripe was taken in hand, or when this call last took or gave up a segment.
+    pub pressure: Pressure,
     /// The time when the stripe was taken in hand, if anything in it has a deadline.
     pub now: u64,
 }
@@ -33,7 +36,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     ) -> Writer<'a, FAST> {
         let timeless = stripe.next_deadline.load(Ordering::Relaxed) == u64::MAX;
         let now = if timeless { 0 } else { env.clock.now() };
-        Writer { env, stripe, core, pending: pending.as_deref_mut(), now }
+        Writer { env, stripe, core, pending: pending.as_deref_mut(), pressure: env.space.pressure(), now }
     }
 
     /// The entry at an offset.
