@@ -99,9 +99,15 @@ type manyCall struct {
 type handle struct{ p unsafe.Pointer }
 
 // FastDoor reports whether Get, Set, Delete and their Many forms take the fast way into
-// the core. They do on Linux on x86-64, unless the program was built with the tag
-// larder_nofast, with -msan or -asan, or as a library for C; or was started with
-// LARDER_FASTDOOR=off in its environment.
+// the core. They do on Linux on x86-64 in a program that was linked with this package; not in
+// plugins and in libraries for C, nor if it was built with the tag larder_nofast, with
+// -msan or -asan, or started with LARDER_FASTDOOR=off in its environment.
+//
+// Two things are to be known of it. A goroutine with less than 2.5 KiB of its stack left goes by
+// cgo, until it has called some dozens of times; then its stack grows. And the runtime can't see
+// through it: profiles show such calls as runtime._ExternalCode, without their callers, and a
+// traceback of a goroutine that is in one shows its stack as a dump. With LARDER_FASTDOOR=off
+// both are as with any call through cgo.
 func FastDoor() bool { return fastDoor }
 
 // Each operation knocks at the fast door first, where the functions do no more than they may

@@ -3,6 +3,8 @@ package larder
 // The slow door, and the only file of this package that calls C.
 
 /*
+#define _GNU_SOURCE
+#include <link.h>
 #include <string.h>
 #include "larder.h"
 
@@ -102,6 +104,42 @@ static inline larder_status go_larder_namespace(const larder_cache *cache, const
 }
 static inline larder_status go_larder_resize(const larder_cache *cache, uint64_t max_bytes, char why[128]) {
 	return go_larder_why(larder_resize(cache, max_bytes), why);
+}
+
+// go_larder_in_program reports whether the core's code lies in the main program, and all that
+// is to be bound of it was bound when it was loaded.
+typedef struct go_larder_place {
+	uintptr_t code;
+	bool in_program;
+} go_larder_place;
+
+static inline bool go_larder_bound(const struct dl_phdr_info *object, const ElfW(Phdr) *dynamic) {
+	if (dynamic == NULL) return true; // linked statically
+	for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(object->dlpi_addr + dynamic->p_vaddr); d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_BIND_NOW) return true;
+		if (d->d_tag == DT_FLAGS && d->d_un.d_val & DF_BIND_NOW) return true;
+		if (d->d_tag == DT_FLAGS_1 && d->d_un.d_val & DF_1_NOW) return true;
+	}
+	return false;
+}
+static int go_larder_look(struct dl_phdr_info *object, size_t size, void *data) {
+	go_larder_place *place = data;
+	const ElfW(Phdr) *dynamic = NULL;
+	bool within = false;
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+		if (p->p_type == PT_DYNAMIC) dynamic = p;
+		uintptr_t start = object->dlpi_addr + p->p_vaddr;
+		within |= p->p_type == PT_LOAD && place->code - start < p->p_memsz;
+	}
+	place->in_program = within && go_larder_bound(object, dynamic);
+	(void)size;
+	return 1; // the first is the program; no other is asked for
+}
+static inline bool go_larder_in_program(void) {
+	go_larder_place place = { .code = (uintptr_t)larder_fast_get };
+	dl_iterate_phdr(go_larder_look, &place);
+	return place.in_program;
 }
 
 // The core neither keeps what it is passed nor calls back.
@@ -630,6 +668,10 @@ func (h handle) borrow(key *byte, keyLen int) (borrowed, status) {
 func (b *borrowed) giveBack() { C.larder_view_release(&b.view) }
 
 func (b *borrowed) bytes() []byte { return unsafe.Slice((*byte)(b.view.data), b.view.len) }
+
+// inProgram reports whether the core is part of the program, rather than of a library that is
+// loaded by one.
+func inProgram() bool { return bool(C.go_larder_in_program()) }
 
 // A mockClock is a larder_mock_clock of the core's.
 type mockClock = *C.larder_mock_clock

@@ -5,31 +5,16 @@ package larder
 import (
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"unsafe"
 
 	"github.com/larder-cache/larder/go/internal/fastcall"
 )
 
-var fastDoor = os.Getenv("LARDER_FASTDOOR") != "off" && boundAtLoad()
-
-// boundAtLoad reports whether all symbols of the core were resolved when the program
-// was loaded, which the linker flags of lib/ see to in a Go program. What is linked
-// into or loaded by a program in C may be bound at the first call, on the stack of the
-// goroutine that makes it, and its thread-local storage may be allocated then: there is
-// no room for that.
-func boundAtLoad() bool {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return true
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-buildmode" {
-			return s.Value == "exe" || s.Value == "pie"
-		}
-	}
-	return true
-}
+// The fast door is open where the core is part of the program itself, and bound when that is
+// loaded. In a library that is loaded later, a plugin or one for C, its thread-local storage
+// may be allocated, and its symbols bound, at the first call: there is no room for that on
+// the stack of a goroutine. What can't be found out is no.
+var fastDoor = os.Getenv("LARDER_FASTDOOR") != "off" && inProgram()
 
 // deepEvery is how many calls without room for them, on the mean, one is that grows the
 // stack. A goroutine with a call or two had better go by cgo: to grow the stack costs about
