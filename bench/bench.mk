@@ -60,6 +60,6 @@ hitratio-phases: $(HITRATIO) ## Traces one after the other, and shifting popular
 hitratio-bytes: $(HITRATIO) ## A trace with sizes at equal resident memory, every peer: 10 minutes (ARGS="-resident settled -fixed-sizes")
 	@$(HITRATIO) $(TRACES_FLAG) -only cdn-request -policies default -resident after $(JSON_FLAG) $(ARGS)
 policysim: ## Traces through the policy's own source, without a cache: ARGS="[-seeds N] TRACES SIZES ..."
-	@$(CARGO) run --quiet --release --manifest-path bench/policysim/Cargo.toml --target-dir $(TARGET)/tools -- $(ARGS)
+	@$(CARGO) run --quiet --release -p larder-policysim -- $(ARGS)
 traces: ## Fetch public cache traces into traces/ (needs mvn and unzip)
 	@bench/scripts/fetch-traces.sh traces

@@ -7,7 +7,7 @@ import (
 )
 
 // A call is what Get, Set and Delete hand to the core: one pointer to one struct,
-// through either door. Its layout is that of larder_call in larder.h, which
+// through either door. Its layout is that of larder_call in larder_go.h, which
 // door_cgo.go checks when it is compiled.
 //
 // It lives on the stack of the goroutine that calls, and so may the key, the value

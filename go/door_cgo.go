@@ -6,7 +6,7 @@ package larder
 #define _GNU_SOURCE
 #include <link.h>
 #include <string.h>
-#include "larder.h"
+#include "larder_go.h"
 
 // Untyped parameters: see rule 5 of the type call.
 static inline size_t go_larder_get(void *call) { return larder_call_get(call); }

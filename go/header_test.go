@@ -8,21 +8,23 @@ import (
 	"testing"
 )
 
-// larder.h is a copy, so that the package is whole when it is vendored; in the
-// repository the original is next door.
-func TestHeaderIsCurrent(t *testing.T) {
-	original, err := os.ReadFile("../include/larder.h")
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("not in the repository")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	copied, err := os.ReadFile("larder.h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(copied, original) {
-		t.Error("go/larder.h differs from include/larder.h: copy it again (make header)")
+// The headers are copies, so that the package is whole when it is vendored; in
+// the repository the originals are next door.
+func TestHeadersAreCurrent(t *testing.T) {
+	for _, name := range []string{"larder.h", "larder_go.h"} {
+		original, err := os.ReadFile("../include/" + name)
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Skip("not in the repository")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(copied, original) {
+			t.Errorf("go/%[1]s differs from include/%[1]s: copy it again (make header)", name)
+		}
 	}
 }

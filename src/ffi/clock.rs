@@ -1,6 +1,6 @@
 //! Clocks for tests.
 
-use crate::clock::MockClock;
+use crate::sys::clock::MockClock;
 
 /// A clock that stands still until it is told to move; see `clock` of larder_options. Of any number of caches at once. Its
 /// functions may be called by any thread.

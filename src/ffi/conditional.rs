@@ -1,18 +1,19 @@
 //! Reads that say more, sets of which more is said, and changes that depend on what is there.
 
-use super::basic::ttl_from;
+use super::cache::ttl_from;
 use super::{
     LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_QUIET, LARDER_GET_VERSION, LARDER_REFRESH,
     LARDER_SET_ABSENT, LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache,
     LarderEntryInfo, LarderSetOptions, Out, Status, boundary, handle, key_bytes, value_bytes,
 };
-use crate::conditional::Ask;
+use crate::cache::batch::Keys;
+use crate::cache::conditional::Ask;
+use crate::cache::ttl::Ttl;
+use crate::cache::write::SetOptions;
 use crate::entry::Value;
-use crate::extra::MAX_TAGS;
-use crate::freshness::State;
-use crate::many::Keys;
-use crate::store::SetOptions;
-use crate::ttl::Ttl;
+use crate::entry::extension::MAX_TAGS;
+use crate::entry::freshness::State;
+use crate::error::CasError;
 use std::mem::size_of;
 use std::time::Duration;
 
@@ -214,15 +215,16 @@ pub unsafe extern "C" fn larder_compare_and_swap(
         // SAFETY: passed on to the caller.
         unsafe {
             let (key, value) = (key_bytes(key, key_len)?, value_bytes(value, value_len)?);
-            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options)? {
+            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options) {
                 Ok(version) => {
                     if !new_version.is_null() {
                         new_version.write(version);
                     }
                     Ok(())
                 }
-                Err(true) => Err(Status::LARDER_CONFLICT),
-                Err(false) => Err(Status::LARDER_NOT_FOUND),
+                Err(CasError::Conflict) => Err(Status::LARDER_CONFLICT),
+                Err(CasError::NotFound) => Err(Status::LARDER_NOT_FOUND),
+                Err(CasError::Set(error)) => Err(error.into()),
             })
         }
     })

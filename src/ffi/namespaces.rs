@@ -3,8 +3,9 @@
 //! A handle is a count of the cache behind it, so that handles of one namespace, and of the cache it was made from, can be
 //! freed in any order.
 
-use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle, note};
-use crate::family::NamespaceOptions;
+use super::invalid_option::note;
+use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle};
+use crate::cache::options::NamespaceOptions;
 use std::ptr;
 
 /// Stores in *out a handle of the namespace with this name, of 1 to 255 bytes: a cache with entries, statistics and a policy of

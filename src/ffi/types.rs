@@ -1,15 +1,20 @@
 //! What crosses the boundary: statuses and structs.
 
-use super::{LarderCache, LarderMockClock};
-use crate::cache::TryError;
-use crate::clock::Clock;
+use super::clock::LarderMockClock;
+use crate::cache::handle::Cache;
+use crate::cache::options::NamespaceOptions;
+use crate::cache::options::Options;
+use crate::cache::shared::TryError;
+use crate::cache::stats::Stats;
 use crate::error::Error;
-use crate::events::{Reason, Reasons};
-use crate::family::NamespaceOptions;
-use crate::options::Options;
 use crate::policy::Kind;
-use crate::stats::Stats;
+use crate::stripe::events::{Reason, Reasons};
+use crate::sys::clock::Clock;
 use std::time::Duration;
+
+/// What the handle that C holds points at: inside an `Arc`, of which it is one count.
+#[repr(transparent)]
+pub struct LarderCache(pub(crate) Cache);
 
 /// What came of a call.
 #[repr(i32)]
@@ -22,7 +27,7 @@ pub enum Status {
     LARDER_NOT_FOUND = 1,
     /// The buffer is too small; the length needed was stored, and nothing else written.
     LARDER_BUFFER_TOO_SMALL = 2,
-    /// Only from larder_fast_*: repeat the call by its larder_call_* twin.
+    /// Only for larder's Go package (larder_fast_*: repeat the call by its larder_call_* twin).
     LARDER_BUSY = 3,
     /// larder_add: the key has a value.
     LARDER_EXISTS = 4,
@@ -42,20 +47,20 @@ pub enum Status {
     LARDER_OUT_OF_MEMORY = 20,
     /// Everything that could be evicted is being read or held by views.
     LARDER_FULL = 21,
-    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
-    LARDER_NOT_A_NUMBER = 24,
     /// A defect in larder was caught. The cache has closed itself.
     LARDER_PANIC = 22,
     /// Not supported on this system.
     #[allow(dead_code, reason = "for systems to come; the number is part of the ABI")]
     LARDER_UNSUPPORTED = 23,
+    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
+    LARDER_NOT_A_NUMBER = 24,
 }
 
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {
             Error::InvalidOptions(why) => {
-                super::note(why);
+                super::invalid_option::note(why);
                 Status::LARDER_INVALID_ARGUMENT
             }
             Error::KeyTooLarge => Status::LARDER_KEY_TOO_LARGE,
@@ -366,7 +371,7 @@ pub const LARDER_GET_QUIET: u64 = 4;
 pub const LARDER_FRESH: u64 = 0;
 /// State: stale, and somebody else refreshes it (or LARDER_GET_LEASE was not asked for).
 pub const LARDER_STALE: u64 = 1;
-/// State: stale, and the caller has the lease, for 10 seconds: he should refresh it.
+/// State: stale, and the caller has the lease, for 10 seconds: the caller should refresh it.
 pub const LARDER_REFRESH: u64 = 2;
 /// State: a negative entry.
 pub const LARDER_ABSENT: u64 = 3;

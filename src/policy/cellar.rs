@@ -22,9 +22,9 @@
 //!
 //! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
 
-use super::dated_ghost::DatedGhost;
-use super::watch::Watch;
-use super::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::aged_ghost::AgedGhost;
+use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::stagnation::Watch;
 
 const COLD: usize = 0;
 const HOT: usize = 1;
@@ -52,8 +52,8 @@ const HOT_GHOST: f64 = 0.1;
 
 /// The policy of one stripe.
 pub struct Cellar {
-    cold_ghost: DatedGhost,
-    hot_ghost: DatedGhost,
+    cold_ghost: AgedGhost,
+    hot_ghost: AgedGhost,
     /// What the stripe may hold, about.
     entries: u64,
     /// Ticks at each insert, move and hot eviction.
@@ -86,12 +86,17 @@ pub struct Cellar {
 }
 
 impl Cellar {
-    /// For a stripe of about so many entries.
+    /// For a stripe of about so many entries; without ghosts where the system refuses memory.
     pub fn new(entries: u64) -> Cellar {
-        let entries = entries.max(1);
+        let mut cellar = Cellar::with(entries.max(1), AgedGhost::none(), AgedGhost::none());
+        cellar.resize(entries.max(1));
+        cellar
+    }
+
+    fn with(entries: u64, cold_ghost: AgedGhost, hot_ghost: AgedGhost) -> Cellar {
         let mut cellar = Cellar {
-            cold_ghost: DatedGhost::new(part(entries, COLD_GHOST)),
-            hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
+            cold_ghost,
+            hot_ghost,
             entries,
             clock: 0,
             step_bits: 0,
@@ -318,26 +323,37 @@ impl Policy for Cellar {
         self.watch.served(hits);
     }
 
-    fn resize(&mut self, entries: u64) {
-        let entries = entries.max(1);
-        self.cold_ghost = DatedGhost::new(0); // gives the old one's memory back before the new one is made
-        self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
-        self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
-        self.entries = entries;
+    fn resize(&mut self, entries: u64) -> bool {
+        let ghost = |caches| if entries == 0 { Ok(AgedGhost::none()) } else { AgedGhost::new(part(entries, caches)) };
+        let (Ok(cold), Ok(hot)) = (ghost(COLD_GHOST), ghost(HOT_GHOST)) else { return false };
+        (self.cold_ghost, self.hot_ghost) = (cold, hot);
+        self.entries = entries.max(1);
         self.measure();
-        self.watch.resize(entries);
+        self.watch.resize(self.entries);
+        true
     }
 
     fn clear(&mut self) {
         let hits = self.watch.hits();
-        *self = Cellar::new(self.entries);
+        let mut cold_ghost = std::mem::replace(&mut self.cold_ghost, AgedGhost::none());
+        let mut hot_ghost = std::mem::replace(&mut self.hot_ghost, AgedGhost::none());
+        cold_ghost.clear();
+        hot_ghost.clear();
+        *self = Cellar::with(self.entries, cold_ghost, hot_ghost);
         self.watch.begin(hits);
     }
 
     fn bytes_for(&self, entries: u64) -> u64 {
-        let entries = entries.max(1);
-        DatedGhost::bytes_for(part(entries, COLD_GHOST)) + DatedGhost::bytes_for(part(entries, HOT_GHOST))
+        bytes_for(entries)
     }
+}
+
+/// Bytes for so many entries.
+pub fn bytes_for(entries: u64) -> u64 {
+    if entries == 0 {
+        return 0;
+    }
+    AgedGhost::bytes_for(part(entries, COLD_GHOST)) + AgedGhost::bytes_for(part(entries, HOT_GHOST))
 }
 
 fn part(entries: u64, caches: f64) -> u64 {

@@ -3,7 +3,7 @@
 //! The clock algorithm (Corbató 1968). On the traces of docs/hit-ratio.md it is within a point of exact LRU at every size,
 //! and a hit costs one bit instead of a list operation.
 
-use super::{Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Entry, Placement, Policy, Sizes, Tails, Verdict};
 
 /// One log, one bit an entry, no state.
 pub struct Lru;
@@ -32,7 +32,9 @@ impl Policy for Lru {
     fn in_order(&self) -> bool {
         true
     }
-    fn resize(&mut self, _: u64) {}
+    fn resize(&mut self, _: u64) -> bool {
+        true
+    }
     fn clear(&mut self) {}
     fn bytes_for(&self, _: u64) -> u64 {
         0

@@ -11,16 +11,14 @@
 
 #![allow(dead_code, reason = "the policy's sources are the product's, and not all of them is used here")]
 
-#[path = "../../../src/os.rs"]
-mod os;
+#[path = "../../../src/sys"]
+mod sys {
+    pub mod os;
+    pub mod prefetch;
+}
 #[path = "../../../src/policy/mod.rs"]
 mod policy;
 mod traces;
-
-/// What the ghosts want of the product's module of this name.
-mod entry {
-    pub fn prefetch(_: *const u8) {}
-}
 
 use policy::{AnyPolicy, Entry, Kind, Placement, Policy, Sizes, Tails, Verdict};
 use std::collections::VecDeque;

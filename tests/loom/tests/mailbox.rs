@@ -1,4 +1,4 @@
-//! `src/mailbox.rs`: sets that found their stripe locked and leave a letter (`Marks::take`, `Letters::leave`), whoever has the lock and
+//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter (`Marks::take`, `Letters::leave`), whoever has the lock and
 //! does what it says (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the index
 //! (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock (`Shared::overwrite`), and a clear (`Writer::clear`). Who
 //! looks for a key finds what was set before he began, or something newer; a letter is read whole; each is applied once.
@@ -494,7 +494,7 @@ fn clears(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "pending.rs",
+        "stripe/deferred/write_buffer.rs",
         &[
             "let marks = self.0.load(Ordering::Acquire); marks != 0 && {",
             "self.0.load(Ordering::Relaxed) == 0",
@@ -509,14 +509,14 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "mailbox.rs",
+        "stripe/deferred/combining.rs",
         &[
             "let Some(lane) = marks.take(store.hash) else { return false };",
             "unsafe { (*self.0[lane % LANES].0.get()).fill(store) }; marks.put(lane, store.hash); true",
         ],
     );
     larder_loom::mirrors(
-        "waiting.rs",
+        "stripe/complete.rs",
         &[
             "self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)",
             "let lanes = self.stripe.marks.lanes();",
@@ -528,11 +528,11 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "set.rs",
+        "stripe/set.rs",
         &["} else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) { return false; }"],
     );
     larder_loom::mirrors(
-        "stripe.rs",
+        "stripe/mod.rs",
         &[
             "let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
             "self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
@@ -541,16 +541,16 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "read.rs",
+        "cache/read.rs",
         &[
             "if marks.has(hash) { return Err(Moving); } let found = index.find(",
             "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
             "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); if !writer.finish_key(policy, hash, drops) { return None; }",
         ],
     );
-    larder_loom::mirrors("many.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("cache/batch.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
     larder_loom::mirrors(
-        "overwrite.rs",
+        "cache/in_place.rs",
         &["let number = sequence.number();", "self.lookup_any(guard, hash, key)", "if !sequence.begin_at(number)"],
     );
 }

@@ -1,4 +1,4 @@
-//! `src/overwrite.rs`: sets that overwrite in place without the stripe's lock (`Shared::overwrite`), against those who have
+//! `src/cache/in_place.rs`: sets that overwrite in place without the stripe's lock (`Shared::overwrite`), against those who have
 //! it: a move of the entry (`Writer::keep`), a change that depends on what is there (`Cache::increment`), a deadline that is brought
 //! forward (`Writer::redate`), a set that replaces the entry (`Writer::try_replace`), the beginning of a load (`Cache::load_begin`), a
 //! reader who keeps writers out (`Shared::patiently`). No set that was acknowledged is lost, no copy is torn or older than one before,
@@ -349,7 +349,7 @@ fn reads(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "sequence.rs",
+        "sync/seqlock.rs",
         &[
             "if number & (CLOSED | 1) != 0 || self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_err()",
             "if number.is_multiple_of(2) && self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()",
@@ -362,7 +362,7 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "overwrite.rs",
+        "cache/in_place.rs",
         &[
             "let number = sequence.number();",
             "self.stripe(hash).loading.load(Ordering::Relaxed)",
@@ -374,11 +374,11 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "entry.rs",
+        "entry/mod.rs",
         &["self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed)"],
     );
     larder_loom::mirrors(
-        "drain.rs",
+        "stripe/evict.rs",
         &[
             "let Some(sequence) = self.hold(hash)",
             "let new = self.append_copy(clock, to, entry, entry.header());",
@@ -386,11 +386,11 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "loads.rs",
+        "cache/loads.rs",
         &["stripe.loading.store(true, Ordering::Relaxed);", "drop(shared.sequences.of(hash).close());"],
     );
-    larder_loom::mirrors("conditional.rs", &["let _closed = shared.sequences.of(hash).close();"]);
-    larder_loom::mirrors("read.rs", &["(self.sequences.of(hash).close(), state)"]);
+    larder_loom::mirrors("cache/conditional.rs", &["let _closed = shared.sequences.of(hash).close();"]);
+    larder_loom::mirrors("cache/read.rs", &["(self.sequences.of(hash).close(), state)"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `src/pending.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete`), and readers, who look
+//! `src/stripe/deferred/write_buffer.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete`), and readers, who look
 //! at the marks first and then at the index (`Shared::lookup_any`). Who looks for a key finds what a set stored that had
 //! returned before he began, or something newer.
 //!
@@ -173,28 +173,31 @@ fn clears(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
-    larder_loom::mirrors("pending.rs", &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"]);
     larder_loom::mirrors(
-        "waiting.rs",
+        "stripe/deferred/write_buffer.rs",
+        &["self.0.load(Ordering::Acquire)", "self.0.store(marks, Ordering::Release);"],
+    );
+    larder_loom::mirrors(
+        "stripe/complete.rs",
         &[
             "pending.push(store); self.stripe.marks.set(pending.marks());",
             "pending.pop(); self.stripe.marks.set(pending.marks());",
         ],
     );
     larder_loom::mirrors(
-        "stripe.rs",
+        "stripe/mod.rs",
         &["// Only now: who finds no mark any more must not find what a set that has waited was to replace.
              if let Some(pending) = &mut self.pending {
              self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }"],
     );
     larder_loom::mirrors(
-        "read.rs",
+        "cache/read.rs",
         &[
             "if marks.has(hash) { return Err(Moving); } let found = index.find(",
             "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
         ],
     );
-    larder_loom::mirrors("many.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("cache/batch.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
 }
 
 #[test]

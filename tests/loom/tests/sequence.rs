@@ -1,4 +1,4 @@
-//! `src/sequence.rs`: a writer that overwrites a small value in place (`Writer::overwrite`, `Entry::overwrite`), readers that
+//! `src/sync/seqlock.rs`: a writer that overwrites a small value in place (`Writer::overwrite`, `Entry::overwrite`), readers that
 //! copy it (`Shared::try_find`), and a view of it (`Cache::view`). No copy that is believed is torn or older than a set
 //! that had returned before, and a value doesn't change under a view.
 //!
@@ -196,7 +196,7 @@ fn release(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "sequence.rs",
+        "sync/seqlock.rs",
         &[
             "self.0.load(Ordering::Acquire)",
             "fence(Ordering::Acquire); number.is_multiple_of(2) && self.0.load(Ordering::Relaxed) == number",
@@ -205,10 +205,10 @@ fn the_model_is_a_copy() {
             "self.0.store(number + 1, Ordering::Release);",
         ],
     );
-    larder_loom::mirrors("set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
-    larder_loom::mirrors("overwrite.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
+    larder_loom::mirrors("stripe/set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
+    larder_loom::mirrors("cache/in_place.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
     larder_loom::mirrors(
-        "view.rs",
+        "cache/view.rs",
         &[
             "pins.fetch_add(1, Ordering::SeqCst);",
             "!sequence.is_still_pinned(number)",

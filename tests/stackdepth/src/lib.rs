@@ -6,6 +6,8 @@
 //! allowance for the few C library functions they may call. What can't be proven (recursion, a call through an unknown
 //! pointer, a reachable panic) fails; so does a depth over four fifths of the room.
 
+#![allow(missing_docs, reason = "the insides of a program: what its parts say is in their files")]
+
 pub mod allow;
 pub mod causes;
 pub mod chain;
