@@ -232,8 +232,12 @@ func (c *Cache) look(dst, key []byte, flags uint64) (call, status) {
 	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
 	a.Buf, a.BufLen = room(dst)
 	a.Flags = flags
+	raceRead(a.Key, len(key))
 	st := a.SlowGet()
 	runtime.KeepAlive(c)
+	if st == capi.StatusOK {
+		raceWrite(a.Buf, int(a.OutLen))
+	}
 	return a, st
 }
 
@@ -289,6 +293,8 @@ func packTTL(ttl time.Duration) (ms, flags uint64, ok bool) {
 }
 
 func (c *Cache) set(key *byte, keyLen int, value []byte, ttlMS, flags uint64) error {
+	raceRead(key, keyLen)
+	raceRead(unsafe.SliceData(value), len(value))
 	var a call
 	a.Cache = c.handle
 	a.Key, a.KeyLen = key, uintptr(keyLen)
@@ -304,6 +310,7 @@ func (c *Cache) set(key *byte, keyLen int, value []byte, ttlMS, flags uint64) er
 
 // Delete removes the entry of key, and reports whether there was one.
 func (c *Cache) Delete(key []byte) bool {
+	raceRead(unsafe.SliceData(key), len(key))
 	var a call
 	a.Cache = c.handle
 	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))

@@ -22,6 +22,7 @@ func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
 	}
 	a := c.long(key)
 	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	raceRead(a.Buf, len(value))
 	a.Options = &e
 	st := a.Add()
 	runtime.KeepAlive(c)
@@ -47,6 +48,7 @@ func (c *Cache) CompareAndSwap(key, value []byte, version uint64, o SetOptions) 
 	}
 	a := c.long(key)
 	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	raceRead(a.Buf, len(value))
 	a.Number, a.Options = version, &e
 	st := a.CompareAndSwap()
 	runtime.KeepAlive(c)
@@ -109,5 +111,6 @@ func (c *Cache) MarkStale(key []byte) bool {
 // long is a call with what every one has. (It is returned, not filled in: else the compiler
 // would have to think that the key escapes.)
 func (c *Cache) long(key []byte) longCall {
+	raceRead(unsafe.SliceData(key), len(key))
 	return longCall{Cache: c.through(), Key: unsafe.SliceData(key), KeyLen: uintptr(len(key))}
 }

@@ -44,7 +44,7 @@ var (
 // FastDoor reports whether Get, Set, Delete and their Many forms take the fast way into
 // the core. They do on Linux on x86-64 in a program that was linked with this package; not in
 // plugins and in libraries for C, nor if it was built with the tag larder_nofast, with
-// -msan or -asan, or started with LARDER_FASTDOOR=off in its environment.
+// -race, -msan or -asan, or started with LARDER_FASTDOOR=off in its environment.
 //
 // Two things are to be known of it. A goroutine with less than 2.5 KiB of its stack left goes by
 // cgo, until it has called some dozens of times; then its stack grows. And the runtime can't see
@@ -78,12 +78,14 @@ func (c *Cache) insist(a call, dst []byte, st status) ([]byte, State, bool) {
 	for {
 		switch st {
 		case capi.StatusOK:
+			raceWrite(a.Buf, int(a.OutLen))
 			return dst[:len(dst)+int(a.OutLen)], State(a.State), true
 		case capi.StatusNoRoom:
 			st = a.DeepGet()
 			runtime.KeepAlive(c)
 		case capi.StatusBusy:
 			a.Cache = c.through()
+			raceRead(a.Key, int(a.KeyLen))
 			st = a.SlowGet()
 			runtime.KeepAlive(c)
 		case capi.StatusBufferTooSmall:

@@ -100,6 +100,7 @@ func (c *Cache) getWith(dst, key []byte, flags uint64) ([]byte, Info, bool) {
 	if st != capi.StatusOK {
 		return dst, Info{}, false
 	}
+	raceWrite(a.Buf, int(a.OutLen))
 	return dst[:len(dst)+int(a.OutLen)], infoOf(&a), true
 }
 

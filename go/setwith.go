@@ -124,6 +124,8 @@ func (c *Cache) SetWith(key, value []byte, o SetOptions) error {
 	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
 	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
 	a.Options = &e
+	raceRead(a.Key, len(key))
+	raceRead(a.Buf, len(value))
 	st := a.SlowSet()
 	runtime.KeepAlive(c)
 	if st == capi.StatusOK {

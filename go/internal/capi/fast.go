@@ -1,4 +1,4 @@
-//go:build linux && amd64 && !larder_nofast && !msan && !asan
+//go:build linux && amd64 && !larder_nofast && !msan && !asan && !race
 
 package capi
 
@@ -10,8 +10,8 @@ import (
 	"github.com/larder-cache/larder/go/internal/fastcall"
 )
 
-// FastDoor reports whether the fast door is open. It is where the core is part of the program itself, and bound when that is
-// loaded. In a library that is loaded later, a plugin or one for C, its thread-local storage
+// FastDoor reports whether the fast door is open. It is where the core is part of the program
+// itself, and bound when that is loaded. In a library that is loaded later, a plugin or one for C, its thread-local storage
 // may be allocated, and its symbols bound, at the first call: there is no room for that on
 // the stack of a goroutine. What can't be found out is no.
 var FastDoor = os.Getenv("LARDER_FASTDOOR") != "off" && inProgram()
