@@ -52,8 +52,9 @@ build: lib $(TARGET)/gateway ## Build the libraries, the Go archive and the gate
 # Where build.rs writes the headers, when it is to (the feature `header`).
 export LARDER_HEADER_DIR := $(abspath include)
 HEADERS := larder.h larder_go.h
+GO_HEADERS := go/internal/capi
 # Go's build sees only files below its own module, so it has copies.
-COPY_HEADERS = for header in $(HEADERS); do cmp -s include/$$header go/$$header || cp include/$$header go/$$header; done
+COPY_HEADERS = for header in $(HEADERS); do cmp -s include/$$header $(GO_HEADERS)/$$header || cp include/$$header $(GO_HEADERS)/$$header; done
 
 # PREBUILT=1: the libraries are there and what they are made of doesn't change, so nothing is to be asked. It lets parts of
 # `make test` run side by side (scripts/parts.sh): the archive isn't written by one while another links it.
@@ -113,7 +114,7 @@ layers: $(TARGET)/layers ## Fail on an import between folders of src/ that goes 
 HEADER_SOURCES := src/ffi cbindgen.toml build.rs build Cargo.toml
 header-check: header ## Fail when the committed headers are not what src/ffi says
 	@if git diff --quiet -- $(HEADER_SOURCES) && \
-	    ! git --no-pager diff --exit-code -- $(HEADERS:%=include/%) $(HEADERS:%=go/%); then \
+	    ! git --no-pager diff --exit-code -- $(HEADERS:%=include/%) $(HEADERS:%=$(GO_HEADERS)/%); then \
 	    echo "the headers were stale: commit what 'make header' wrote"; exit 1; fi
 
 test-rust: ## Unit, property and model tests, examples, documentation examples

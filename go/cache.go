@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Cache is a cache of bytes. New makes one; the zero value behaves like one that was
@@ -45,7 +47,7 @@ type core struct {
 // newCore is the owner of a handle.
 func newCore(h handle, clock *follower) *core {
 	k := &core{handle: h, clock: clock}
-	runtime.AddCleanup(k, handle.free, h)
+	runtime.AddCleanup(k, handle.Free, h)
 	return k
 }
 
@@ -81,13 +83,14 @@ func New(o Options) (*Cache, error) {
 	if o.Clock != nil {
 		clock = newFollower(o.Clock)
 	}
-	h, why, st := newHandle(&o, clock)
+	h, why, st := capi.NewHandle(o.core(clock))
+	runtime.KeepAlive(clock)
 	switch st {
-	case statusOK:
-	case statusInvalidArgument:
+	case capi.StatusOK:
+	case capi.StatusInvalidArgument:
 		return nil, fmt.Errorf("%w: %s (MaxBytes is %d, Stripes %d, EventBytes %d)", ErrInvalidOptions, why, o.MaxBytes, o.Stripes, o.EventBytes)
 	default:
-		return nil, st.err()
+		return nil, errOf(st)
 	}
 	k := newCore(h, clock)
 	return &Cache{
@@ -114,7 +117,7 @@ func (c *Cache) Close() error {
 	reportHeldViews(h)
 	c.loads.close()
 	namespaces := c.closeMembers()
-	h.close()
+	h.Close()
 	c.events.discard()
 	c.loads.wait()
 	for _, m := range namespaces {
@@ -135,20 +138,20 @@ func (c *Cache) Get(dst, key []byte) ([]byte, bool) {
 	// Field by field: a literal would be made elsewhere and copied here, before each
 	// get.
 	var a call
-	a.cache = c.handle
-	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
-	a.buf, a.bufLen = room(dst)
-	if overlap(a.key, a.keyLen, a.buf, a.bufLen) {
+	a.Cache = c.handle
+	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
+	a.Buf, a.BufLen = room(dst)
+	if overlap(a.Key, a.KeyLen, a.Buf, a.BufLen) {
 		return c.getApart(dst, key)
 	}
 	// The fast door without a function between: in large caches the CPU reaches the
 	// caller's next key, while it waits for this value, only if little lies between.
-	st := a.knock()
+	st := knock(&a)
 	runtime.KeepAlive(c)
 	switch st {
-	case statusOK:
-		return dst[:len(dst)+int(a.outLen)], true
-	case statusNotFound:
+	case capi.StatusOK:
+		return dst[:len(dst)+int(a.OutLen)], true
+	case capi.StatusNotFound:
 		return dst, false
 	}
 	dst, _, ok := c.insist(a, dst, st)
@@ -168,10 +171,10 @@ func (c *Cache) getApart(dst, key []byte) ([]byte, bool) {
 	var copied [apartRoom]byte
 	key = append(copied[:0], key...)
 	var a call
-	a.cache = c.handle
-	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
-	a.buf, a.bufLen = room(dst)
-	dst, _, ok := c.insist(a, dst, a.knock())
+	a.Cache = c.handle
+	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
+	a.Buf, a.BufLen = room(dst)
+	dst, _, ok := c.insist(a, dst, knock(&a))
 	return dst, ok
 }
 
@@ -193,8 +196,8 @@ func stringBytes(key string) []byte {
 // Has reports whether the cache has a value for key. It is no read: it counts neither as
 // hit nor as miss, and keeps no entry in the cache. It costs a call through cgo.
 func (c *Cache) Has(key []byte) bool {
-	_, st := c.look(nil, key, flagQuiet)
-	return st == statusOK || st == statusBufferTooSmall
+	_, st := c.look(nil, key, capi.FlagQuiet)
+	return st == capi.StatusOK || st == capi.StatusBufferTooSmall
 }
 
 // HasString is Has with a key that is a string.
@@ -206,15 +209,15 @@ func (c *Cache) Peek(dst, key []byte) ([]byte, bool) {
 	if overlaps(dst, key) {
 		key = bytes.Clone(key)
 	}
-	a, st := c.look(dst, key, flagQuiet)
-	for st == statusBufferTooSmall {
-		dst = slices.Grow(dst, int(a.outLen))
-		a, st = c.look(dst, key, flagQuiet)
+	a, st := c.look(dst, key, capi.FlagQuiet)
+	for st == capi.StatusBufferTooSmall {
+		dst = slices.Grow(dst, int(a.OutLen))
+		a, st = c.look(dst, key, capi.FlagQuiet)
 	}
-	if st != statusOK {
+	if st != capi.StatusOK {
 		return dst, false
 	}
-	return dst[:len(dst)+int(a.outLen)], true
+	return dst[:len(dst)+int(a.OutLen)], true
 }
 
 // PeekString is Peek with a key that is a string.
@@ -225,12 +228,16 @@ func (c *Cache) PeekString(dst []byte, key string) ([]byte, bool) {
 // look is get by the slow door, once.
 func (c *Cache) look(dst, key []byte, flags uint64) (call, status) {
 	var a call
-	a.cache = c.through()
-	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
-	a.buf, a.bufLen = room(dst)
-	a.flags = flags
-	st := a.slowGet()
+	a.Cache = c.through()
+	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
+	a.Buf, a.BufLen = room(dst)
+	a.Flags = flags
+	raceRead(a.Key, len(key))
+	st := a.SlowGet()
 	runtime.KeepAlive(c)
+	if st == capi.StatusOK {
+		raceWrite(a.Buf, int(a.OutLen))
+	}
 	return a, st
 }
 
@@ -278,22 +285,24 @@ func (c *Cache) SetStringTTL(key string, value []byte, ttl time.Duration) error 
 func packTTL(ttl time.Duration) (ms, flags uint64, ok bool) {
 	switch {
 	case ttl > 0:
-		return millis(ttl), flagTTL, true
+		return millis(ttl), capi.FlagTTL, true
 	case ttl == 0:
 		return 0, 0, true
 	}
-	return 0, flagTTL, ttl == NoExpiry
+	return 0, capi.FlagTTL, ttl == NoExpiry
 }
 
 func (c *Cache) set(key *byte, keyLen int, value []byte, ttlMS, flags uint64) error {
+	raceRead(key, keyLen)
+	raceRead(unsafe.SliceData(value), len(value))
 	var a call
-	a.cache = c.handle
-	a.key, a.keyLen = key, uintptr(keyLen)
-	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
-	a.ttlMS, a.flags = ttlMS, flags
-	st := a.set(c)
+	a.Cache = c.handle
+	a.Key, a.KeyLen = key, uintptr(keyLen)
+	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.TTLMS, a.Flags = ttlMS, flags
+	st := c.callSet(&a)
 	runtime.KeepAlive(c)
-	if st == statusOK {
+	if st == capi.StatusOK {
 		return nil
 	}
 	return c.refused(st)
@@ -301,12 +310,13 @@ func (c *Cache) set(key *byte, keyLen int, value []byte, ttlMS, flags uint64) er
 
 // Delete removes the entry of key, and reports whether there was one.
 func (c *Cache) Delete(key []byte) bool {
+	raceRead(unsafe.SliceData(key), len(key))
 	var a call
-	a.cache = c.handle
-	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
-	st := a.delete(c)
+	a.Cache = c.handle
+	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
+	st := c.callDelete(&a)
 	runtime.KeepAlive(c)
-	return st == statusOK
+	return st == capi.StatusOK
 }
 
 // DeleteString is Delete with a key that is a string.
@@ -315,7 +325,7 @@ func (c *Cache) DeleteString(key string) bool { return c.Delete(stringBytes(key)
 // Clear removes all entries that were stored before it was called. Those stored while
 // it runs may or may not stay.
 func (c *Cache) Clear() {
-	c.through().clear()
+	c.through().Clear()
 	runtime.KeepAlive(c)
 }
 
@@ -329,19 +339,19 @@ func (c *Cache) Resize(maxBytes int64) error {
 	if maxBytes <= 0 {
 		return fmt.Errorf("%w: MaxBytes is %d, and must be positive", ErrInvalidOptions, maxBytes)
 	}
-	why, st := c.through().resize(uint64(maxBytes))
+	why, st := c.through().Resize(uint64(maxBytes))
 	runtime.KeepAlive(c)
-	if st == statusInvalidArgument {
+	if st == capi.StatusInvalidArgument {
 		return fmt.Errorf("%w: %s: %d is not from the larger of 256 KiB and a 64th of the first budget "+
 			"(more with many stripes or events) to the larger of 16 GiB and four times the first", ErrInvalidOptions, why, maxBytes)
 	}
-	return st.err()
+	return errOf(st)
 }
 
 // Len is the number of entries, including those that have expired and have not been
 // removed yet. It is 0 after Close.
 func (c *Cache) Len() int {
-	n := c.through().len()
+	n := c.through().Len()
 	runtime.KeepAlive(c)
 	return n
 }
@@ -349,7 +359,7 @@ func (c *Cache) Len() int {
 // Stats returns the counters and sizes of the cache. After Close those that are kept with
 // the entries are zero; what is said of loads and of what was too large stays.
 func (c *Cache) Stats() Stats {
-	s := c.through().stats()
+	s := statsOf(c.through())
 	runtime.KeepAlive(c)
 	c.loads.count(&s)
 	c.refusals.count(&s)

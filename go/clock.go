@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // A Clock tells a cache the time, for times to live and all that follows from them:
@@ -61,12 +63,12 @@ func (c *MockClock) Advance(d time.Duration) {
 type follower struct {
 	clock Clock
 	start time.Time
-	mock  mockClock
+	mock  capi.MockClock
 }
 
 func newFollower(clock Clock) *follower {
-	f := &follower{clock: clock, start: clock.Now(), mock: newMockClock()}
-	runtime.AddCleanup(f, freeMockClock, f.mock)
+	f := &follower{clock: clock, start: clock.Now(), mock: capi.NewMockClock()}
+	runtime.AddCleanup(f, capi.FreeMockClock, f.mock)
 	return f
 }
 
@@ -74,6 +76,6 @@ func newFollower(clock Clock) *follower {
 func (f *follower) follow() {
 	// Times that are read at once by several goroutines come here in any order: the core
 	// keeps the latest.
-	setMockClock(f.mock, uint64(max(f.clock.Now().Sub(f.start), 0)/time.Millisecond))
+	capi.SetMockClock(f.mock, uint64(max(f.clock.Now().Sub(f.start), 0)/time.Millisecond))
 	runtime.KeepAlive(f)
 }

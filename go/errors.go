@@ -3,6 +3,8 @@ package larder
 import (
 	"errors"
 	"fmt"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Errors of New and Resize.
@@ -71,26 +73,26 @@ func (e *wrapped) Unwrap() error { return e.kind }
 
 // err turns a status of the core into an error, without allocating for those that a
 // caller may meet in numbers.
-func (s status) err() error {
+func errOf(s status) error {
 	switch s {
-	case statusOK:
+	case capi.StatusOK:
 		return nil
-	case statusNotFound:
+	case capi.StatusNotFound:
 		return ErrNotFound
-	case statusNotANumber:
+	case capi.StatusNotANumber:
 		return ErrNotNumber
-	case statusPanic:
+	case capi.StatusPanic:
 		return ErrDefect
-	case statusClosed:
+	case capi.StatusClosed:
 		return ErrClosed
-	case statusKeyTooLarge:
+	case capi.StatusKeyTooLarge:
 		return ErrKeyTooLarge
-	case statusValueTooLarge:
+	case capi.StatusValueTooLarge:
 		return ErrValueTooLarge
-	case statusOutOfMemory:
+	case capi.StatusOutOfMemory:
 		return ErrNoMemory
-	case statusFull:
+	case capi.StatusFull:
 		return ErrFull
 	}
-	return fmt.Errorf("larder: %s (status %d)", s.message(), s)
+	return fmt.Errorf("larder: %s (status %d)", s.Message(), s)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Event says what became of a key.
@@ -115,8 +117,8 @@ func (u *undelivered) next(h handle, at *cursor, size int) (block eventsTaken, n
 	bytes := make([]byte, size)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	n, st = h.events(at, bytes)
-	if st == statusOK {
+	n, st = h.Events(at, bytes)
+	if st == capi.StatusOK {
 		u.taken++
 		block = eventsTaken{u.taken, bytes[:n]}
 	}
@@ -163,10 +165,10 @@ func (c *Cache) Events() iter.Seq[Event] {
 			block, n, st := c.events.next(c.through(), &at, size)
 			runtime.KeepAlive(c)
 			switch st {
-			case statusOK:
+			case capi.StatusOK:
 				blocks = append(blocks, block)
 				size = eventBlock
-			case statusBufferTooSmall:
+			case capi.StatusBufferTooSmall:
 				size = n // for this one key
 			default: // the end, or closed
 				return

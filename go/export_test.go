@@ -39,4 +39,4 @@ func CopyOf(c *Cache) *Cache {
 }
 
 // Break closes the core's cache as the core itself does after a defect.
-func (c *Cache) Break() { c.core.handle.close() }
+func (c *Cache) Break() { c.core.handle.Close() }

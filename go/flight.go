@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Loads under way. A flight is the load of one key, from the time it is begun to the time
@@ -281,10 +283,10 @@ func (c *Cache) board(t *task, dst, key []byte, why reason, p passenger) (boardi
 	for held := uint64(0); ; held = token {
 		var st status
 		token, stamp, st = c.loadBegin(key)
-		if st == statusOK && token == held {
+		if st == capi.StatusOK && token == held {
 			break
 		}
-		if st == statusOK {
+		if st == capi.StatusOK {
 			if f := s.flights[flightID{token, string(key)}]; f != nil {
 				return f.join(why, stamp, p), found{}, nil
 			}
@@ -293,7 +295,7 @@ func (c *Cache) board(t *task, dst, key []byte, why reason, p passenger) (boardi
 			token = 0 // none is held
 			continue
 		}
-		if st != statusNotFound {
+		if st != capi.StatusNotFound {
 			// The core can't keep it; the program can have its value all the same.
 			token, stamp = 0, 0
 			if f := s.flights[flightID{0, string(key)}]; f != nil {
@@ -408,9 +410,9 @@ func (c *Cache) land(f *flight, o outcome) (waited bool) {
 
 func (c *Cache) loadBegin(key []byte) (token, stamp uint64, st status) {
 	a := c.long(key)
-	st = a.loadBegin()
+	st = a.LoadBegin()
 	runtime.KeepAlive(c)
-	return a.out, a.number, st
+	return a.Out, a.Number, st
 }
 
 // loadEnd stores what a loader returned. Errors are those of options that say nothing
@@ -429,22 +431,22 @@ func (c *Cache) loadEnd(key []byte, token, stamp uint64, loaded *Loaded) error {
 	if err != nil {
 		return err
 	}
-	e.flags |= optionAsOf
-	e.asOf = stamp
+	e.Flags |= capi.OptionAsOf
+	e.AsOf = stamp
 	if loaded.Absent {
-		e.flags |= optionAbsent
+		e.Flags |= capi.OptionAbsent
 	}
 	if token == 0 {
 		c.loads.counters.unstored.Add(1)
 		return nil
 	}
 	a := c.long(key)
-	a.number = token
-	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
-	a.options = &e
-	st := a.loadEnd()
+	a.Number = token
+	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.Options = &e
+	st := a.LoadEnd()
 	runtime.KeepAlive(c)
-	if st != statusOK && st != statusSuperseded {
+	if st != capi.StatusOK && st != capi.StatusSuperseded {
 		c.loads.counters.unstored.Add(1)
 	}
 	return nil
@@ -452,14 +454,14 @@ func (c *Cache) loadEnd(key []byte, token, stamp uint64, loaded *Loaded) error {
 
 func (c *Cache) loadCancel(key []byte, token uint64) {
 	a := c.long(key)
-	a.number = token
-	a.loadCancel()
+	a.Number = token
+	a.LoadCancel()
 	runtime.KeepAlive(c)
 }
 
 // releaseLease is for who has the lease of a stale entry and won't refresh it.
 func (c *Cache) releaseLease(key []byte) {
 	a := c.long(key)
-	a.releaseLease()
+	a.ReleaseLease()
 	runtime.KeepAlive(c)
 }

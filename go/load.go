@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Loading what the cache doesn't have. flight.go and task.go have the machinery.
@@ -214,15 +216,15 @@ func (c *Cache) lookAgain(dst, key []byte, why reason) found {
 		info, ok := c.info(key)
 		return found{nil, info.State, ok}
 	}
-	a, st := c.look(dst, key, flagQuiet|flagState) // the key is a copy, apart from dst
-	for st == statusBufferTooSmall {
-		dst = slices.Grow(dst, int(a.outLen))
-		a, st = c.look(dst, key, flagQuiet|flagState)
+	a, st := c.look(dst, key, capi.FlagQuiet|capi.FlagState) // the key is a copy, apart from dst
+	for st == capi.StatusBufferTooSmall {
+		dst = slices.Grow(dst, int(a.OutLen))
+		a, st = c.look(dst, key, capi.FlagQuiet|capi.FlagState)
 	}
-	if st != statusOK {
+	if st != capi.StatusOK {
 		return found{dst, Absent, false}
 	}
-	return found{dst[:len(dst)+int(a.outLen)], State(a.state), true}
+	return found{dst[:len(dst)+int(a.OutLen)], State(a.State), true}
 }
 
 // refresh loads the keys in the background, those that nobody loads already, unless too

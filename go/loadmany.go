@@ -6,6 +6,8 @@ import (
 	"errors"
 	"runtime"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // BulkLoader gets the values of many keys at once. It returns one Loaded for each key, in
@@ -95,12 +97,12 @@ func (c *Cache) loadMany(ctx context.Context, b *Batch, load indexedLoader) erro
 			}
 		}
 		if hit {
-			b.statuses[i] = uint8(statusOK)
+			b.statuses[i] = uint8(capi.StatusOK)
 			if at.state == Stale || at.state == Refresh {
 				c.loads.counters.stale.Add(1)
 			}
 			if at.state == Absent {
-				b.statuses[i] = uint8(statusNotFound)
+				b.statuses[i] = uint8(capi.StatusNotFound)
 			} else {
 				b.values = at.value
 			}
@@ -159,7 +161,7 @@ func (b *Batch) fault(i int, err error) {
 		b.errs = make([]error, b.Len())
 	}
 	b.errs[i] = err
-	b.statuses[i] = uint8(statusNotFound)
+	b.statuses[i] = uint8(capi.StatusNotFound)
 }
 
 // collect waits for all that is being loaded, and puts the values in their places.
@@ -222,9 +224,9 @@ func (c *Cache) collect(ctx context.Context, b *Batch, waits []waiting, load ind
 			b.fault(i, waits[0].err)
 			waits = waits[1:]
 		default:
-			b.statuses[i] = uint8(statusOK)
+			b.statuses[i] = uint8(capi.StatusOK)
 			if waits[0].loaded.Absent {
-				b.statuses[i] = uint8(statusNotFound)
+				b.statuses[i] = uint8(capi.StatusNotFound)
 			}
 			b.values = append(b.values, waits[0].loaded.Value...)
 			waits = waits[1:]

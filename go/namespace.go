@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // A namespace is a cache of its own within the budget of another: for parts of a program
@@ -106,26 +108,32 @@ func (c *Cache) openNamespace(name string, o *NamespaceOptions) (h handle, there
 	if there == nil && o.DefaultTTL == 0 {
 		o.DefaultTTL = c.defaultTTL
 	}
-	h, why, st := c.through().namespace(unsafe.StringData(name), len(name), o)
+	h, why, st := c.through().Namespace(unsafe.StringData(name), len(name), &capi.Options{
+		MaxBytes:     uint64(o.MaxBytes),
+		MaxEntries:   uint64(o.MaxEntries),
+		DefaultTTLMS: millis(max(o.DefaultTTL, 0)),
+		Policy:       uint32(o.Policy),
+		Stripes:      uint32(o.Stripes),
+	})
 	runtime.KeepAlive(c)
 	switch {
-	case st == statusInvalidArgument:
+	case st == capi.StatusInvalidArgument:
 		return h, nil, fmt.Errorf("%w: namespace %q: %s (MaxBytes is %d, MaxEntries %d, DefaultTTL %v, Policy %v, Stripes %d)",
 			ErrInvalidOptions, name, why, o.MaxBytes, o.MaxEntries, o.DefaultTTL, o.Policy, o.Stripes)
-	case st != statusOK:
-		return h, nil, st.err()
+	case st != capi.StatusOK:
+		return h, nil, errOf(st)
 	case there == nil:
 		return h, nil, nil
 	case there.core.handle == h:
-		h.free() // it has a count of its own
+		h.Free() // it has a count of its own
 		if o.DefaultTTL == NoExpiry && there.defaultTTL != 0 {
 			return h, nil, fmt.Errorf("%w: namespace %q: it exists, with a DefaultTTL of %v", ErrInvalidOptions, name, there.defaultTTL)
 		}
 		return h, there, nil
 	}
 	// It is being closed, and this is another, made without what a new one inherits.
-	h.close()
-	h.free()
+	h.Close()
+	h.Free()
 	delete(c.members.named, name)
 	*o = asked
 	return c.openNamespace(name, o)

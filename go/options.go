@@ -3,6 +3,8 @@ package larder
 import (
 	"fmt"
 	"time"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Options say how a cache is to be. MaxBytes is required; the zero value of every other
@@ -187,6 +189,25 @@ const (
 	minBudget = 256 << 10
 	maxBudget = 256 << 30
 )
+
+// core is the options as the core takes them.
+func (o *Options) core(clock *follower) *capi.Options {
+	options := &capi.Options{
+		MaxBytes:     uint64(o.MaxBytes),
+		MaxEntries:   uint64(o.MaxEntries),
+		DefaultTTLMS: millis(max(o.DefaultTTL, 0)),
+		Policy:       uint32(o.Policy),
+		Stripes:      uint32(o.Stripes),
+		EventBytes:   uint64(o.EventBytes),
+		Events:       uint64(o.Events),
+		TTLJitter:    o.TTLJitter,
+		Sliding:      o.Sliding,
+	}
+	if clock != nil {
+		options.Clock = clock.mock
+	}
+	return options
+}
 
 // millis rounds up, so that a positive time to live never becomes "for ever".
 func millis(d time.Duration) uint64 {

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Storing with more to say than a time to live. All of it goes with the entry: it costs
@@ -54,20 +56,20 @@ type tagRoom struct {
 // escape.
 func (c *Cache) pack(o *SetOptions, room *tagRoom) (entryOptions, error) {
 	var e entryOptions
-	e.structSize = unsafe.Sizeof(e)
+	e.StructSize = unsafe.Sizeof(e)
 	var err error
-	if e.staleMS, err = c.staleMillis(o); err != nil {
+	if e.StaleMS, err = c.staleMillis(o); err != nil {
 		return e, err
 	}
 	if len(o.Tags) > maxTags {
 		return e, ErrTooManyTags
 	}
 	if o.TTL != 0 {
-		e.flags |= optionTTL
-		e.ttlMS = millis(max(o.TTL, 0))
+		e.Flags |= capi.OptionTTL
+		e.TTLMS = millis(max(o.TTL, 0))
 	}
 	if o.Sliding {
-		e.flags |= optionSliding
+		e.Flags |= capi.OptionSliding
 	}
 	if len(o.Tags) > 0 {
 		packed := room.bytes[:0]
@@ -78,7 +80,7 @@ func (c *Cache) pack(o *SetOptions, room *tagRoom) (entryOptions, error) {
 			packed = append(packed, tag...)
 			room.ends[i] = uint32(len(packed))
 		}
-		e.tags, e.tagEnds, e.tagCount = unsafe.SliceData(packed), &room.ends[0], uintptr(len(o.Tags))
+		e.Tags, e.TagEnds, e.TagCount = unsafe.SliceData(packed), &room.ends[0], uintptr(len(o.Tags))
 	}
 	return e, nil
 }
@@ -118,13 +120,15 @@ func (c *Cache) SetWith(key, value []byte, o SetOptions) error {
 		return err
 	}
 	var a call
-	a.cache = c.through()
-	a.key, a.keyLen = unsafe.SliceData(key), uintptr(len(key))
-	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
-	a.options = &e
-	st := a.slowSet()
+	a.Cache = c.through()
+	a.Key, a.KeyLen = unsafe.SliceData(key), uintptr(len(key))
+	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.Options = &e
+	raceRead(a.Key, len(key))
+	raceRead(a.Buf, len(value))
+	st := a.SlowSet()
 	runtime.KeepAlive(c)
-	if st == statusOK {
+	if st == capi.StatusOK {
 		return nil
 	}
 	return c.refused(st)
@@ -146,10 +150,10 @@ func (c *Cache) invalidateTag(tag string, soft uint64) error {
 		return ErrKeyTooLarge
 	}
 	var a longCall
-	a.cache = c.through()
-	a.key, a.keyLen = unsafe.StringData(tag), uintptr(len(tag))
-	a.flags = soft
-	st := a.invalidateTag()
+	a.Cache = c.through()
+	a.Key, a.KeyLen = unsafe.StringData(tag), uintptr(len(tag))
+	a.Flags = soft
+	st := a.InvalidateTag()
 	runtime.KeepAlive(c)
-	return st.err()
+	return errOf(st)
 }

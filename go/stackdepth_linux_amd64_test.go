@@ -13,6 +13,8 @@ import (
 
 	"github.com/larder-cache/larder/go/internal/fastcall"
 	"github.com/larder-cache/larder/go/internal/stackpaint"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Every function of the fast door must leave a fifth of its room alone, on
@@ -36,7 +38,7 @@ func TestFastDoorStackUse(t *testing.T) {
 			taken[name] = map[status]int{}
 		}
 		taken[name][status(result)]++
-		if status(result) == statusBusy {
+		if status(result) == capi.StatusBusy {
 			slow()
 		}
 	}
@@ -53,15 +55,15 @@ func TestFastDoorStackUse(t *testing.T) {
 	var room tagRoom
 	for range 20_000 {
 		key := key()
-		a := call{cache: c.through(), key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+		a := call{Cache: c.through(), Key: unsafe.SliceData(key), KeyLen: uintptr(len(key))}
 		size := 1 << rng.IntN(17)
 		switch rng.IntN(8) {
 		case 0:
-			paint("delete", fastDelete, unsafe.Pointer(&a), a.slowDelete)
+			paint("delete", capi.FastDeleteAt, unsafe.Pointer(&a), a.SlowDelete)
 		case 1, 2, 3:
-			a.buf, a.bufLen = &bytes[0], uintptr(rng.IntN(size))
+			a.Buf, a.BufLen = &bytes[0], uintptr(rng.IntN(size))
 			if rng.IntN(2) == 0 {
-				a.flags, a.ttlMS = flagTTL, uint64(rng.IntN(20))
+				a.Flags, a.TTLMS = capi.FlagTTL, uint64(rng.IntN(20))
 			}
 			if rng.IntN(4) == 0 {
 				o := SetOptions{TTL: time.Second, StaleAfter: time.Millisecond, Sliding: true, Tags: []string{"tag"}}
@@ -69,15 +71,15 @@ func TestFastDoorStackUse(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				a.options = &options
+				a.Options = &options
 			}
-			paint("set", fastSet, unsafe.Pointer(&a), a.slowSet)
+			paint("set", capi.FastSetAt, unsafe.Pointer(&a), a.SlowSet)
 		default:
-			a.buf, a.bufLen = &dst[0], uintptr(size)
+			a.Buf, a.BufLen = &dst[0], uintptr(size)
 			if rng.IntN(2) == 0 {
-				a.flags = flagState
+				a.Flags = capi.FlagState
 			}
-			paint("get", fastGet, unsafe.Pointer(&a), a.slowGet)
+			paint("get", capi.FastGetAt, unsafe.Pointer(&a), a.SlowGet)
 		}
 	}
 	for range 5_000 {
@@ -88,12 +90,12 @@ func TestFastDoorStackUse(t *testing.T) {
 		m := b.call(c)
 		switch rng.IntN(8) {
 		case 0:
-			paint("delete_many", fastDeleteMany, unsafe.Pointer(&m), m.slowDelete)
+			paint("delete_many", capi.FastDeleteManyAt, unsafe.Pointer(&m), m.SlowDelete)
 		case 1, 2, 3:
-			paint("set_many", fastSetMany, unsafe.Pointer(&m), m.slowSet)
+			paint("set_many", capi.FastSetManyAt, unsafe.Pointer(&m), m.SlowSet)
 		default:
-			m.buf, m.bufLen = &dst[0], uintptr(rng.IntN(len(dst)))
-			paint("get_many", fastGetMany, unsafe.Pointer(&m), m.slowGet)
+			m.Buf, m.BufLen = &dst[0], uintptr(rng.IntN(len(dst)))
+			paint("get_many", capi.FastGetManyAt, unsafe.Pointer(&m), m.SlowGet)
 		}
 		runtime.KeepAlive(&b)
 	}
@@ -102,7 +104,7 @@ func TestFastDoorStackUse(t *testing.T) {
 		if depth > limit {
 			t.Errorf("larder_fast_%s uses %d bytes of stack; the limit is %d", name, depth, limit)
 		}
-		if taken[name][statusOK] == 0 {
+		if taken[name][capi.StatusOK] == 0 {
 			t.Errorf("larder_fast_%s never succeeded: nothing was measured", name)
 		}
 	}

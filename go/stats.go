@@ -3,6 +3,8 @@ package larder
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Stats says what a cache did since it was made, and what it holds. The counters
@@ -125,6 +127,35 @@ func (l *loads) count(s *Stats) {
 	s.LoadTime = time.Duration(c.nanos.Load())
 }
 
+// statsOf is what the core counts.
+func statsOf(h handle) Stats {
+	s := h.Stats()
+	return Stats{
+		Hits:             s.Hits,
+		Misses:           s.Misses,
+		Sets:             s.Sets,
+		Deletes:          s.Deletes,
+		Evictions:        s.Evictions,
+		Expirations:      s.Expirations,
+		Rejections:       s.Rejections,
+		Invalidations:    s.Invalidations,
+		Entries:          s.Entries,
+		Bytes:            s.Bytes,
+		MaxBytes:         s.MaxBytes,
+		LiveBytes:        s.LiveBytes,
+		DeadBytes:        s.DeadBytes,
+		IndexBytes:       s.IndexBytes,
+		BookkeepingBytes: s.BookkeepingBytes,
+		FreeBytes:        s.FreeBytes,
+		HugePageBytes:    s.HugePageBytes,
+		AppendedBytes:    s.AppendedBytes,
+		CopiedBytes:      s.CopiedBytes,
+		DroppedEvents:    s.DroppedEvents,
+		OwnBytes:         s.OwnBytes,
+		Namespaces:       s.Namespaces,
+	}
+}
+
 // refusals counts what was not stored for a reason that the core doesn't count.
 type refusals struct{ tooLarge atomic.Uint64 }
 
@@ -136,8 +167,8 @@ func (r *refusals) count(s *Stats) {
 
 // refused is the error of a call that stores nothing.
 func (c *Cache) refused(st status) error {
-	if c.refusals != nil && (st == statusKeyTooLarge || st == statusValueTooLarge) {
+	if c.refusals != nil && (st == capi.StatusKeyTooLarge || st == capi.StatusValueTooLarge) {
 		c.refusals.tooLarge.Add(1)
 	}
-	return st.err()
+	return errOf(st)
 }

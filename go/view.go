@@ -3,6 +3,8 @@ package larder
 import (
 	"runtime"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // View is the value of a key where it lies in the cache: borrowed, not copied. It pays
@@ -40,9 +42,9 @@ func (c *Cache) ViewString(key string) (View, bool) {
 }
 
 func (c *Cache) view(key *byte, keyLen int) (View, bool) {
-	b, st := c.through().borrow(key, keyLen)
+	b, st := c.through().Borrow(key, keyLen)
 	runtime.KeepAlive(c)
-	if st != statusOK {
+	if st != capi.StatusOK {
 		return View{}, false
 	}
 	return View{value: b, trace: traceView(c)}, true
@@ -50,7 +52,7 @@ func (c *Cache) view(key *byte, keyLen int) (View, bool) {
 
 // Bytes is the value. It must not be written to, nor used after Release.
 func (v *View) Bytes() []byte {
-	return v.value.bytes()
+	return v.value.Bytes()
 }
 
 // Release gives the view back and empties it. Releasing an empty view does nothing. It
@@ -59,7 +61,7 @@ func (v *View) Release() {
 	if !v.trace.released() {
 		return // a copy of it was
 	}
-	v.value.giveBack()
+	v.value.GiveBack()
 	v.trace = nil
 }
 

@@ -1,7 +1,7 @@
 # The C and C++ programs: against the header as C89 (alone), C99, C11 and C++17, linked with the static and with the shared library,
 # then from an installed tree through pkg-config.
 
-C_TESTS     := arguments extended roundtrip expiry iterate events namespaces stats threads version
+C_TESTS     := arguments clock extended roundtrip expiry iterate events namespaces stats threads version
 C_EXAMPLES  := $(patsubst examples/c/%.c,%,$(wildcard examples/c/*.c))
 C_BUILD     := $(TARGET)/c
 C_WARNINGS  := -Wall -Wextra -Werror -pedantic -Wstrict-prototypes

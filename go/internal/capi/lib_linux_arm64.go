@@ -1,5 +1,5 @@
 //go:build cgo
 
-package larder
+package capi
 
 import _ "github.com/larder-cache/larder/go/lib/linux_arm64" // the library to link

@@ -1,4 +1,4 @@
-package larder
+package capi
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 // the repository the originals are next door.
 func TestHeadersAreCurrent(t *testing.T) {
 	for _, name := range []string{"larder.h", "larder_go.h"} {
-		original, err := os.ReadFile("../include/" + name)
+		original, err := os.ReadFile("../../../include/" + name)
 		if errors.Is(err, fs.ErrNotExist) {
 			t.Skip("not in the repository")
 		}
@@ -24,7 +24,7 @@ func TestHeadersAreCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(copied, original) {
-			t.Errorf("go/%[1]s differs from include/%[1]s: copy it again (make header)", name)
+			t.Errorf("go/internal/capi/%[1]s differs from include/%[1]s: copy it again (make header)", name)
 		}
 	}
 }
