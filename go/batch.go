@@ -131,7 +131,7 @@ func (c *Cache) GetMany(b *Batch) int {
 	for m.done < m.n {
 		// The room is all of the capacity.
 		m.buf, m.bufLen = unsafe.SliceData(b.values), min(uintptr(cap(b.values)), math.MaxUint32)
-		st := m.get()
+		st := m.get(c)
 		b.values = b.values[:m.used]
 		if st == statusBufferTooSmall {
 			end32(int(m.used + m.need))
@@ -151,32 +151,57 @@ func (c *Cache) GetMany(b *Batch) int {
 // live. Each is stored or not, on its own: it returns nil if all were, else the error
 // of the first that was not; b.Err has each.
 func (c *Cache) SetMany(b *Batch) error {
-	return c.setMany(b, 0, 0)
+	return c.SetManyTTL(b, 0)
 }
 
 // SetManyTTL is SetMany with a time to live, as [Cache.SetTTL] has it.
 func (c *Cache) SetManyTTL(b *Batch, ttl time.Duration) error {
-	if ttl < 0 {
+	ttlMS, flags, ok := packTTL(ttl)
+	if !ok {
 		return ErrInvalidTTL
 	}
-	return c.setMany(b, millis(ttl), flagTTL)
+	if c.staleAfter > 0 {
+		return c.setEach(b, ttl)
+	}
+	return c.setMany(b, ttlMS, flags)
 }
 
 func (c *Cache) setMany(b *Batch, ttlMS, flags uint64) error {
 	m := b.call(c)
 	m.ttlMS, m.flags = ttlMS, flags
 	for m.done < m.n {
-		if st := m.set(); st != statusOK {
+		if st := m.set(c); st != statusOK {
 			b.fail(&m, st)
 		}
 	}
 	runtime.KeepAlive(c)
+	var first error
 	for _, st := range b.statuses {
 		if status(st) != statusOK {
-			return status(st).err()
+			if err := c.refused(status(st)); first == nil {
+				first = err
+			}
 		}
 	}
-	return nil
+	return first
+}
+
+// setEach is setMany for a cache whose entries need options.
+func (c *Cache) setEach(b *Batch, ttl time.Duration) error {
+	b.prepare()
+	var first error
+	for i := range b.Len() {
+		err := c.SetWith(b.Key(i), slice(b.values, b.valueEnds, i), SetOptions{TTL: ttl})
+		if err == nil {
+			b.statuses[i] = uint8(statusOK)
+			continue
+		}
+		b.fault(i, err)
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // DeleteMany removes the entries of all keys of the batch, and returns how many there
@@ -184,7 +209,7 @@ func (c *Cache) setMany(b *Batch, ttlMS, flags uint64) error {
 func (c *Cache) DeleteMany(b *Batch) int {
 	m := b.call(c)
 	for m.done < m.n {
-		if st := m.delete(); st != statusOK {
+		if st := m.delete(c); st != statusOK {
 			b.fail(&m, st)
 		}
 	}
@@ -213,6 +238,9 @@ func (b *Batch) prepare() {
 	b.endValues()
 	n := len(b.keyEnds)
 	b.statuses = slices.Grow(b.statuses[:0], n)[:n]
+	for i := range b.statuses {
+		b.statuses[i] = uint8(statusNotFound) // until it is known better
+	}
 	b.errs = nil
 }
 

@@ -14,7 +14,7 @@ import (
 // SetWith.
 func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
 	var room tagRoom
-	e, err := o.pack(&room)
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return false, err
 	}
@@ -29,7 +29,7 @@ func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
 	case statusExists:
 		return false, nil
 	}
-	return false, st.err()
+	return false, c.refused(st)
 }
 
 // CompareAndSwap stores the value if the key's entry still has the version that
@@ -39,7 +39,7 @@ func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
 // SetWith.
 func (c *Cache) CompareAndSwap(key, value []byte, version uint64, o SetOptions) (newVersion uint64, swapped bool, err error) {
 	var room tagRoom
-	e, err := o.pack(&room)
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return 0, false, err
 	}
@@ -54,7 +54,7 @@ func (c *Cache) CompareAndSwap(key, value []byte, version uint64, o SetOptions) 
 	case statusConflict:
 		return 0, false, nil
 	}
-	return 0, false, st.err()
+	return 0, false, c.refused(st)
 }
 
 // Touch gives the entry of key a new time to live, from now, and reports whether there
@@ -81,7 +81,7 @@ func (c *Cache) Touch(key []byte, ttl time.Duration) bool {
 // it has. Errors: ErrNotNumber, which leaves the value as it is, and those of SetWith.
 func (c *Cache) Increment(key []byte, delta int64, o SetOptions) (int64, error) {
 	var room tagRoom
-	e, err := o.pack(&room)
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +90,7 @@ func (c *Cache) Increment(key []byte, delta int64, o SetOptions) (int64, error) 
 	st := a.increment()
 	runtime.KeepAlive(c)
 	if st != statusOK {
-		return 0, st.err()
+		return 0, c.refused(st)
 	}
 	return int64(a.out), nil
 }
@@ -107,5 +107,5 @@ func (c *Cache) MarkStale(key []byte) bool {
 // long is a call with what every one has. (It is returned, not filled in: else the compiler
 // would have to think that the key escapes.)
 func (c *Cache) long(key []byte) longCall {
-	return longCall{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+	return longCall{cache: c.through(), key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
 }

@@ -1,6 +1,7 @@
 package larder
 
 import (
+	"runtime"
 	"slices"
 	"unsafe"
 )
@@ -124,65 +125,102 @@ func (a *call) knock() status {
 
 // insist goes on with a get to which the fast door said st: by the slow one, and with a
 // dst that has room for the value. (The call is a copy, for the same reason.)
-func (a call) insist(dst []byte, st status) ([]byte, State, bool) {
+func (c *Cache) insist(a call, dst []byte, st status) ([]byte, State, bool) {
 	for {
 		switch st {
 		case statusOK:
 			return dst[:len(dst)+int(a.outLen)], State(a.state), true
+		case statusNoRoom:
+			st = a.deepGet()
+			runtime.KeepAlive(c)
 		case statusBusy:
+			a.cache = c.through()
 			st = a.slowGet()
+			runtime.KeepAlive(c)
 		case statusBufferTooSmall:
 			// By the next time around the value may be another, and longer.
 			dst = slices.Grow(dst, int(a.outLen))
 			a.buf, a.bufLen = room(dst)
 			st = a.knock()
+			runtime.KeepAlive(c)
 		default:
 			return dst, Absent, false
 		}
 	}
 }
 
-func (a *call) set() status {
+func (a *call) set(c *Cache) status {
 	if fastDoor && a.cache.p != nil {
-		if st := a.fastSet(); st != statusBusy {
+		st := a.fastSet()
+		if st == statusNoRoom {
+			st = a.deepSet()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
+	a.cache = c.through()
 	return a.slowSet()
 }
 
-func (a *call) delete() status {
+func (a *call) delete(c *Cache) status {
 	if fastDoor && a.cache.p != nil {
-		if st := a.fastDelete(); st != statusBusy {
+		st := a.fastDelete()
+		if st == statusNoRoom {
+			st = a.deepDelete()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
+	a.cache = c.through()
 	return a.slowDelete()
 }
 
-func (m *manyCall) get() status {
+func (m *manyCall) get(c *Cache) status {
 	if fastDoor && m.cache.p != nil {
-		if st := m.fastGet(); st != statusBusy {
+		st := m.fastGet()
+		if st == statusNoRoom {
+			st = m.deepGet()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
-	return m.slowGet()
+	m.cache = c.through()
+	st := m.slowGet()
+	m.cache = c.handle
+	return st
 }
 
-func (m *manyCall) set() status {
+func (m *manyCall) set(c *Cache) status {
 	if fastDoor && m.cache.p != nil {
-		if st := m.fastSet(); st != statusBusy {
+		st := m.fastSet()
+		if st == statusNoRoom {
+			st = m.deepSet()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
-	return m.slowSet()
+	m.cache = c.through()
+	st := m.slowSet()
+	m.cache = c.handle
+	return st
 }
 
-func (m *manyCall) delete() status {
+func (m *manyCall) delete(c *Cache) status {
 	if fastDoor && m.cache.p != nil {
-		if st := m.fastDelete(); st != statusBusy {
+		st := m.fastDelete()
+		if st == statusNoRoom {
+			st = m.deepDelete()
+		}
+		if st != statusBusy {
 			return st
 		}
 	}
-	return m.slowDelete()
+	m.cache = c.through()
+	st := m.slowDelete()
+	m.cache = c.handle
+	return st
 }

@@ -3,6 +3,7 @@ package larder
 // The slow door, and the only file of this package that calls C.
 
 /*
+#include <string.h>
 #include "larder_go.h"
 
 // Untyped parameters: see rule 5 of the type call.
@@ -58,6 +59,10 @@ static inline larder_status go_larder_increment(void *call) {
 	a->out = (uint64_t)value;
 	return st;
 }
+static inline larder_status go_larder_release_lease(void *call) {
+	go_larder_long *a = call;
+	return larder_release_lease(a->cache, a->key, a->key_len);
+}
 static inline larder_status go_larder_mark_stale(void *call) {
 	go_larder_long *a = call;
 	return larder_mark_stale(a->cache, a->key, a->key_len);
@@ -83,6 +88,22 @@ static inline larder_status go_larder_load_cancel(void *call) {
 	return larder_load_cancel(a->cache, a->key, a->key_len, a->number);
 }
 
+// What was wrong with an option is known to the thread that was told so.
+static inline larder_status go_larder_why(larder_status st, char why[128]) {
+	if (st == LARDER_INVALID_ARGUMENT) strncpy(why, larder_invalid_option(), 127);
+	return st;
+}
+static inline larder_status go_larder_new(const larder_options *options, larder_cache **out, char why[128]) {
+	return go_larder_why(larder_new(options, out), why);
+}
+static inline larder_status go_larder_namespace(const larder_cache *cache, const uint8_t *name, size_t len,
+		const larder_namespace_options *options, larder_cache **out, char why[128]) {
+	return go_larder_why(larder_namespace(cache, name, len, options, out), why);
+}
+static inline larder_status go_larder_resize(const larder_cache *cache, uint64_t max_bytes, char why[128]) {
+	return go_larder_why(larder_resize(cache, max_bytes), why);
+}
+
 // The core neither keeps what it is passed nor calls back.
 #cgo noescape go_larder_get
 #cgo nocallback go_larder_get
@@ -106,6 +127,8 @@ static inline larder_status go_larder_load_cancel(void *call) {
 #cgo nocallback go_larder_touch
 #cgo noescape go_larder_increment
 #cgo nocallback go_larder_increment
+#cgo noescape go_larder_release_lease
+#cgo nocallback go_larder_release_lease
 #cgo noescape go_larder_mark_stale
 #cgo nocallback go_larder_mark_stale
 #cgo noescape go_larder_invalidate_tag
@@ -116,12 +139,13 @@ static inline larder_status go_larder_load_cancel(void *call) {
 #cgo nocallback go_larder_load_end
 #cgo noescape go_larder_load_cancel
 #cgo nocallback go_larder_load_cancel
-#cgo noescape larder_new
-#cgo nocallback larder_new
+#cgo noescape go_larder_new
+#cgo nocallback go_larder_new
 #cgo nocallback larder_close
 #cgo nocallback larder_free
 #cgo nocallback larder_clear
-#cgo nocallback larder_resize
+#cgo noescape go_larder_resize
+#cgo nocallback go_larder_resize
 #cgo noescape larder_len
 #cgo nocallback larder_len
 #cgo noescape larder_stats
@@ -134,14 +158,18 @@ static inline larder_status go_larder_load_cancel(void *call) {
 #cgo nocallback larder_view
 #cgo noescape larder_view_release
 #cgo nocallback larder_view_release
-#cgo noescape larder_namespace
-#cgo nocallback larder_namespace
+#cgo noescape go_larder_namespace
+#cgo nocallback go_larder_namespace
+#cgo nocallback larder_mock_clock_new
+#cgo nocallback larder_mock_clock_set
+#cgo nocallback larder_mock_clock_free
 #cgo nocallback larder_status_message
 */
 import "C"
 
 import (
 	"runtime"
+	"strings"
 	"unsafe"
 )
 
@@ -162,6 +190,7 @@ const (
 	statusClosed          status = C.LARDER_CLOSED
 	statusOutOfMemory     status = C.LARDER_OUT_OF_MEMORY
 	statusFull            status = C.LARDER_FULL
+	statusPanic           status = C.LARDER_PANIC
 	statusNotANumber      status = C.LARDER_NOT_A_NUMBER
 )
 
@@ -171,6 +200,9 @@ const flagTTL = C.LARDER_CALL_TTL
 // flagState makes a get report the entry's state, take the lease of a stale one if it is
 // free, and find absent ones.
 const flagState = C.LARDER_CALL_STATE
+
+// flagQuiet makes a get by the slow door no read: it counts as nothing.
+const flagQuiet = C.LARDER_CALL_QUIET
 
 // Flags of entryOptions.
 const (
@@ -184,6 +216,7 @@ const (
 const (
 	getLease   = C.LARDER_GET_LEASE
 	getVersion = C.LARDER_GET_VERSION
+	getQuiet   = C.LARDER_GET_QUIET
 )
 
 // The functions behind the fast door.
@@ -400,6 +433,17 @@ func (a *longCall) increment() status {
 }
 
 //go:nocheckptr
+func (a *longCall) releaseLease() status {
+	if a.cache.p == nil {
+		return statusClosed
+	}
+	p := unsafe.Pointer(a)
+	st := C.go_larder_release_lease(p)
+	runtime.KeepAlive(a)
+	return status(st)
+}
+
+//go:nocheckptr
 func (a *longCall) markStale() status {
 	if a.cache.p == nil {
 		return statusClosed
@@ -454,11 +498,12 @@ func (a *longCall) loadCancel() status {
 	return status(st)
 }
 
-func newHandle(o *Options) (handle, status) {
+// newHandle makes a cache; or says why the options are invalid.
+func newHandle(o *Options, clock *follower) (handle, string, status) {
 	options := C.larder_options{
 		max_bytes:      C.uint64_t(o.MaxBytes),
 		max_entries:    C.uint64_t(o.MaxEntries),
-		default_ttl_ms: C.uint64_t(millis(o.DefaultTTL)),
+		default_ttl_ms: C.uint64_t(millis(max(o.DefaultTTL, 0))),
 		policy:         C.uint32_t(o.Policy),
 		stripes:        C.uint32_t(o.Stripes),
 		event_bytes:    C.uint64_t(o.EventBytes),
@@ -468,24 +513,34 @@ func newHandle(o *Options) (handle, status) {
 	if o.Sliding {
 		options.sliding = 1
 	}
+	if clock != nil {
+		options.clock = clock.mock
+	}
 	options.struct_size = C.size_t(unsafe.Sizeof(options))
 	var out *C.larder_cache
-	st := C.larder_new(&options, &out)
-	return handle{unsafe.Pointer(out)}, status(st)
+	var why [128]C.char
+	st := C.go_larder_new(&options, &out, &why[0])
+	runtime.KeepAlive(clock)
+	return handle{unsafe.Pointer(out)}, optionNames.Replace(C.GoString(&why[0])), status(st)
 }
 
-func (h handle) namespace(name *byte, nameLen int, o *NamespaceOptions) (handle, status) {
+// optionNames are what the core calls the options, and Go.
+var optionNames = strings.NewReplacer("max_bytes", "MaxBytes", "event_bytes", "EventBytes",
+	"ttl_jitter", "TTLJitter", "default_ttl", "DefaultTTL", "stripes", "Stripes")
+
+func (h handle) namespace(name *byte, nameLen int, o *NamespaceOptions) (handle, string, status) {
 	options := C.larder_namespace_options{
 		max_bytes:      C.uint64_t(o.MaxBytes),
 		max_entries:    C.uint64_t(o.MaxEntries),
-		default_ttl_ms: C.uint64_t(millis(o.DefaultTTL)),
+		default_ttl_ms: C.uint64_t(millis(max(o.DefaultTTL, 0))),
 		policy:         C.uint32_t(o.Policy),
 		stripes:        C.uint32_t(o.Stripes),
 	}
 	options.struct_size = C.size_t(unsafe.Sizeof(options))
 	var out *C.larder_cache
-	st := C.larder_namespace(h.c(), (*C.uint8_t)(name), C.size_t(nameLen), &options, &out)
-	return handle{unsafe.Pointer(out)}, status(st)
+	var why [128]C.char
+	st := C.go_larder_namespace(h.c(), (*C.uint8_t)(name), C.size_t(nameLen), &options, &out, &why[0])
+	return handle{unsafe.Pointer(out)}, optionNames.Replace(C.GoString(&why[0])), status(st)
 }
 
 func (h handle) c() *C.larder_cache { return (*C.larder_cache)(h.p) }
@@ -496,11 +551,13 @@ func (h handle) close() { C.larder_close(h.c()) }
 
 func (h handle) clear() { C.larder_clear(h.c()) }
 
-func (h handle) resize(maxBytes uint64) status {
+func (h handle) resize(maxBytes uint64) (string, status) {
 	if h.p == nil {
-		return statusClosed
+		return "", statusClosed
 	}
-	return status(C.larder_resize(h.c(), C.uint64_t(maxBytes)))
+	var why [128]C.char
+	st := C.go_larder_resize(h.c(), C.uint64_t(maxBytes), &why[0])
+	return optionNames.Replace(C.GoString(&why[0])), status(st)
 }
 
 func (h handle) len() int {
@@ -573,3 +630,12 @@ func (h handle) borrow(key *byte, keyLen int) (borrowed, status) {
 func (b *borrowed) giveBack() { C.larder_view_release(&b.view) }
 
 func (b *borrowed) bytes() []byte { return unsafe.Slice((*byte)(b.view.data), b.view.len) }
+
+// A mockClock is a larder_mock_clock of the core's.
+type mockClock = *C.larder_mock_clock
+
+func newMockClock() mockClock { return C.larder_mock_clock_new() }
+
+func freeMockClock(c mockClock) { C.larder_mock_clock_free(c) }
+
+func setMockClock(c mockClock, millis uint64) { C.larder_mock_clock_set(c, C.uint64_t(millis)) }

@@ -31,15 +31,6 @@ func boundAtLoad() bool {
 	return true
 }
 
-// enter calls a function of the fast door.
-func enter(fn uintptr, arg unsafe.Pointer) status {
-	st := fastcall.Call(fn, arg)
-	if st == fastcall.NoRoom {
-		return enterDeep(fn, arg)
-	}
-	return status(st)
-}
-
 // deepEvery is how many calls without room for them, on the mean, one is that grows the
 // stack. A goroutine with a call or two had better go by cgo: to grow the stack costs about
 // ten times as much as a call saves, and memory. One that goes on has its larger stack soon.
@@ -59,24 +50,47 @@ func enterDeep(fn uintptr, arg unsafe.Pointer) status {
 	return statusBusy
 }
 
+// statusNoRoom is fastcall.NoRoom: the call has not been made.
+const statusNoRoom status = -1
+
+// deepGet is get by the fast door for a goroutine whose stack had no room for it; and so on.
+//
+//go:nocheckptr
+func (a *call) deepGet() status { return enterDeep(fastGet, unsafe.Pointer(a)) }
+
+//go:nocheckptr
+func (a *call) deepSet() status { return enterDeep(fastSet, unsafe.Pointer(a)) }
+
+//go:nocheckptr
+func (a *call) deepDelete() status { return enterDeep(fastDelete, unsafe.Pointer(a)) }
+
+//go:nocheckptr
+func (m *manyCall) deepGet() status { return enterDeep(fastGetMany, unsafe.Pointer(m)) }
+
+//go:nocheckptr
+func (m *manyCall) deepSet() status { return enterDeep(fastSetMany, unsafe.Pointer(m)) }
+
+//go:nocheckptr
+func (m *manyCall) deepDelete() status { return enterDeep(fastDeleteMany, unsafe.Pointer(m)) }
+
 // nocheckptr: see slowGet.
 
 //go:nocheckptr
-func (a *call) fastGet() status { return enter(fastGet, unsafe.Pointer(a)) }
+func (a *call) fastGet() status { return status(fastcall.Call(fastGet, unsafe.Pointer(a))) }
 
 //go:nocheckptr
-func (a *call) fastSet() status { return enter(fastSet, unsafe.Pointer(a)) }
+func (a *call) fastSet() status { return status(fastcall.Call(fastSet, unsafe.Pointer(a))) }
 
 //go:nocheckptr
-func (a *call) fastDelete() status { return enter(fastDelete, unsafe.Pointer(a)) }
+func (a *call) fastDelete() status { return status(fastcall.Call(fastDelete, unsafe.Pointer(a))) }
 
 //go:nocheckptr
-func (m *manyCall) fastGet() status { return enter(fastGetMany, unsafe.Pointer(m)) }
+func (m *manyCall) fastGet() status { return status(fastcall.Call(fastGetMany, unsafe.Pointer(m))) }
 
 //go:nocheckptr
-func (m *manyCall) fastSet() status { return enter(fastSetMany, unsafe.Pointer(m)) }
+func (m *manyCall) fastSet() status { return status(fastcall.Call(fastSetMany, unsafe.Pointer(m))) }
 
 //go:nocheckptr
 func (m *manyCall) fastDelete() status {
-	return enter(fastDeleteMany, unsafe.Pointer(m))
+	return status(fastcall.Call(fastDeleteMany, unsafe.Pointer(m)))
 }

@@ -35,7 +35,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// larder: invalid options: MaxBytes is -1, and must be positive
+	// larder: invalid options: MaxBytes is -1, and must be from 256 KiB (262144) to 256 GiB (274877906944)
 }
 
 // A buffer that is used again makes Get free of allocations.
@@ -73,7 +73,7 @@ func ExampleCache_SetTTL() {
 	defer cache.Close()
 
 	_ = cache.SetTTL([]byte("milk"), []byte("1 l"), 20*time.Millisecond)
-	_ = cache.SetTTL([]byte("salt"), []byte("500 g"), 0) // for ever
+	_ = cache.SetTTL([]byte("salt"), []byte("500 g"), larder.NoExpiry) // for ever
 
 	time.Sleep(50 * time.Millisecond)
 	_, milk := cache.GetString(nil, "milk")

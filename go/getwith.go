@@ -1,6 +1,7 @@
 package larder
 
 import (
+	"bytes"
 	"math"
 	"runtime"
 	"slices"
@@ -79,6 +80,9 @@ func (c *Cache) GetVersion(dst, key []byte) (value []byte, version uint64, ok bo
 }
 
 func (c *Cache) getWith(dst, key []byte, flags uint64) ([]byte, Info, bool) {
+	if overlaps(dst, key) {
+		key = bytes.Clone(key)
+	}
 	a := c.long(key)
 	a.flags = flags
 	free := dst[len(dst):cap(dst)]
@@ -97,9 +101,10 @@ func (c *Cache) getWith(dst, key []byte, flags uint64) ([]byte, Info, bool) {
 	return dst[:len(dst)+int(a.outLen)], a.info(), true
 }
 
-// info is Info without the value, and without a hit.
+// info is Info without the value. It is no read.
 func (c *Cache) info(key []byte) (Info, bool) {
 	a := c.long(key)
+	a.flags = getQuiet
 	st := a.getWith()
 	runtime.KeepAlive(c)
 	return a.info(), st == statusOK || st == statusBufferTooSmall
@@ -122,7 +127,7 @@ func (c *Cache) lookup(dst []byte, key *byte, keyLen int) ([]byte, State, bool) 
 	a.key, a.keyLen = key, uintptr(keyLen)
 	a.flags = flagState
 	a.buf, a.bufLen = room(dst)
-	dst, state, ok := a.insist(dst, a.knock())
+	dst, state, ok := c.insist(a, dst, a.knock())
 	runtime.KeepAlive(c)
 	return dst, state, ok
 }

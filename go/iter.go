@@ -25,7 +25,7 @@ func (c *Cache) All() iter.Seq2[[]byte, []byte] {
 		var at cursor
 		for size, next := firstChunk, firstChunk; ; {
 			block := make([]byte, size)
-			n, st := c.handle.iterate(&at, block)
+			n, st := c.through().iterate(&at, block)
 			runtime.KeepAlive(c)
 			switch st {
 			case statusOK:

@@ -53,7 +53,7 @@ func TestFastDoorStackUse(t *testing.T) {
 	var room tagRoom
 	for range 20_000 {
 		key := key()
-		a := call{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+		a := call{cache: c.through(), key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
 		size := 1 << rng.IntN(17)
 		switch rng.IntN(8) {
 		case 0:
@@ -65,7 +65,7 @@ func TestFastDoorStackUse(t *testing.T) {
 			}
 			if rng.IntN(4) == 0 {
 				o := SetOptions{TTL: time.Second, StaleAfter: time.Millisecond, Sliding: true, Tags: []string{"tag"}}
-				options, err := o.pack(&room)
+				options, err := c.pack(&o, &room)
 				if err != nil {
 					t.Fatal(err)
 				}

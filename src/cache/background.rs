@@ -14,8 +14,9 @@ use crate::cache::shared::Shared;
 use crate::cache::tags::Pass;
 use crate::stripe::expire::DEFER;
 use crate::sync::epoch;
-use crate::sync::waker;
-use crate::sys::atomic::{Mutex, MutexGuard, Ordering};
+use crate::sync::waker::{self, Worker};
+use crate::sys::atomic::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sys::os;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -35,21 +36,66 @@ const PAUSES: usize = 40;
 const HOLDS: u32 = 32;
 
 static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static STARTED: AtomicBool = AtomicBool::new(false);
+/// When the system refused to start the thread, in milliseconds of its clock.
+static REFUSED_AT: Mutex<Option<u64>> = Mutex::new(None);
+/// When somebody did its work instead.
+static STOOD_IN: AtomicU64 = AtomicU64::new(0);
+/// Milliseconds until it is tried again.
+const RETRY: u64 = 500;
 
 /// Makes a cache known to the thread.
 pub fn register(shared: &Arc<Shared>) {
-    waker::register(start);
+    waker::register(Worker { start, stand_in });
     let mut caches = CACHES.lock();
     caches.retain(|cache| cache.strong_count() > 0);
     caches.push(Arc::downgrade(shared));
 }
 
-/// Starts the thread. Once (see [`waker`]).
-fn start() {
-    let _blocked = crate::sys::os::BlockSignals::new();
-    let spawned = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10).spawn(run);
-    // Without the thread everything still works; expired bytes are then found by drains only.
-    drop(spawned);
+/// Starts the thread, if it isn't there. Whether it is.
+fn start() -> bool {
+    STARTED.load(Ordering::Acquire) || spawn()
+}
+
+/// Starts the thread, unless the system has refused that a moment ago. Whether it is there.
+fn spawn() -> bool {
+    let mut refused_at = REFUSED_AT.lock();
+    if STARTED.load(Ordering::Relaxed) {
+        return true;
+    }
+    let now = os::coarse_millis();
+    if refused_at.is_some_and(|at| now < at + RETRY) {
+        return false;
+    }
+    let _blocked = os::BlockSignals::new();
+    let builder = std::thread::Builder::new().name("larder".into()).stack_size(128 << 10);
+    let spawned = !os::refused(os::Ask::Thread) && builder.spawn(run).is_ok();
+    *refused_at = (!spawned).then_some(now);
+    STARTED.store(spawned, Ordering::Release);
+    spawned
+}
+
+/// Whether the thread was started.
+#[cfg(test)]
+pub fn is_running() -> bool {
+    STARTED.load(Ordering::Relaxed)
+}
+
+/// What can't wait for the thread, done by who wanted it while the system refuses to start one (a limit on processes, say): memory
+/// is touched when it is asked for, and readers are told when they needn't pay any more. What has expired is found by drains.
+fn stand_in() {
+    if waker::take_hurry() {
+        let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
+        caches.iter().filter(|cache| cache.wants_ahead()).for_each(|cache| {
+            cache.fault_ahead();
+        });
+    }
+    let now = os::coarse_millis();
+    let before = STOOD_IN.load(Ordering::Relaxed);
+    let due = now >= before + TICK.as_millis() as u64;
+    if due && STOOD_IN.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        epoch::calm();
+    }
 }
 
 fn run() {

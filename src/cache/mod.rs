@@ -19,6 +19,8 @@ pub mod names;
 pub mod namespaces;
 pub mod options;
 pub mod read;
+#[cfg(test)]
+mod refused;
 pub mod room;
 pub mod shared;
 pub mod stats;

@@ -135,7 +135,7 @@ impl Shared {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
         let far = is_far(options);
-        let index_space = IndexSpace::new(space.limit(), count).map_err(|_| Error::OutOfMemory)?;
+        let index_space = IndexSpace::new(space.take_index().map_err(|_| Error::OutOfMemory)?, count);
         // Nor for a namespace: a huge page for each of many small tables would be more than is counted.
         let index_huge = !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
@@ -166,7 +166,7 @@ impl Shared {
             space,
             index_space,
             hasher,
-            sequences: Sequences::new(options.max_bytes),
+            sequences: Sequences::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
             clock: options.clock.clone(),
             max_entries: options.max_entries,
             entries: AtomicU64::new(0),

@@ -70,22 +70,12 @@ impl Cache {
     /// evicted when there are more invalidated tags to remember than ever before (48 to 96 bytes for each); where nothing can
     /// be evicted, all entries with tags are invalidated instead.
     ///
-    /// ```
-    /// # use larder::{Cache, Options, SetOptions};
-    /// # let cache = Cache::new(Options::new(1 << 20))?;
-    /// let options = SetOptions { tags: &[b"user:1"], ..SetOptions::default() };
-    /// cache.set_with(b"user:1/name", b"Ada", &options)?;
-    /// cache.set_with(b"user:1/mail", b"ada@example.com", &options)?;
-    /// cache.invalidate_tag(b"user:1", false)?;
-    /// assert_eq!(cache.get(b"user:1/name"), None);
-    /// # Ok::<(), larder::Error>(())
-    /// ```
-    ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn invalidate_tag(&self, tag: &[u8], soft: bool) -> Result<(), Error> {
-        let (mut effort, mut wanted) = (Effort::default(), 0);
+        let (mut effort, mut wanted, mut must) = (Effort::default(), 0, false);
         for tries in 1.. {
+            must |= tries == TRIES;
             let done = self.with(|shared| {
                 let hash = shared.env.hasher.hash(tag);
                 let mut pay = shared.pay_for_tags();
@@ -94,16 +84,19 @@ impl Cache {
                     wanted = if paid { 0 } else { bytes.unsigned_abs() };
                     paid
                 };
-                let done = shared.env.invalidations.invalidate(hash, soft, tries == TRIES, pay);
+                let done = shared.env.invalidations.invalidate(hash, soft, must, pay);
                 if shared.wants_settling() {
                     waker::wake();
                 }
-                done || tries == TRIES
+                done || must
             })?;
             if done {
                 break;
             }
-            if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
+            if wanted == 0 {
+                // The budget has room, and the system has none: to evict is no use.
+                must = true;
+            } else if let Err(Error::Closed) = self.make_room(None, wanted, &mut effort) {
                 return Err(Error::Closed);
             }
         }

@@ -27,18 +27,17 @@ pub struct IndexSpace {
 }
 
 impl IndexSpace {
-    /// Address space for the tables of `stripes` (a power of two) stripes, enough for a cache of at most `limit` bytes.
-    pub fn new(limit: u64, stripes: usize) -> std::io::Result<IndexSpace> {
+    /// Address space for the tables of `stripes` (a power of two) stripes.
+    pub fn new(region: Region, stripes: usize) -> IndexSpace {
         debug_assert!(stripes.is_power_of_two() && stripes <= 512);
-        // The smallest entry that can exist in numbers takes 16 bytes in the log and 9 to 11 in the index.
-        Ok(IndexSpace {
-            region: Region::reserve((limit / 2) as usize + HUGE)?,
+        IndexSpace {
+            region,
             stripes,
             huge: AtomicBool::new(false),
             reached: AtomicUsize::new(1),
             ahead: AtomicUsize::new(1),
             touched: AtomicUsize::new(0),
-        })
+        }
     }
 
     /// Asks for huge pages. Returns whether the system agrees.

@@ -485,7 +485,7 @@ pub(super) mod tests {
 
     pub(in crate::index) fn setup(stripes: usize) -> (Share, IndexSpace) {
         let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
-        let memory = IndexSpace::new(space.limit(), stripes).unwrap();
+        let memory = IndexSpace::new(space.take_index().unwrap(), stripes);
         (space, memory)
     }
 

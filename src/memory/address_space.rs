@@ -65,6 +65,7 @@ impl AddressSpace {
 mod tests {
     use super::*;
     use crate::memory::Space;
+    use crate::sync::epoch;
 
     #[test]
     fn runs_and_segments_share_the_budget() {
@@ -80,11 +81,13 @@ mod tests {
         for &id in &taken[..13] {
             space.retire(id);
         }
+        epoch::synchronize();
         let second = space.take_run(200_000).unwrap();
         assert_ne!(space.segment(second).start(), space.segment(run).start());
         assert!(space.committed() <= space.max());
         space.retire(run);
         space.retire(second);
+        epoch::synchronize();
         assert_eq!(space.reclaim(), 0);
         assert!(space.committed() + 400_000 <= space.max());
     }
@@ -100,6 +103,7 @@ mod tests {
         assert_eq!(pages(), 3);
         let free = |id| {
             space.retire(id);
+            epoch::synchronize();
             space.reclaim();
             pages()
         };
@@ -121,6 +125,7 @@ mod tests {
         assert_eq!(space.take_run(2 << 20), None);
         assert_eq!(space.committed(), before);
         space.retire(run);
+        epoch::synchronize();
         space.reclaim();
         assert_eq!(space.committed(), 0);
     }

@@ -5,7 +5,7 @@ use crate::memory::deadlines::{PART, Part};
 use crate::memory::segment::Segment;
 use crate::memory::space::{Pool, Space, slack};
 use crate::sys::atomic::{AtomicBool, Ordering};
-use crate::sys::os::{HUGE, PAGE};
+use crate::sys::os::{self, HUGE, PAGE};
 
 /// By how many bytes, all together, stripes get ahead for each byte that is wanting in free segments. They are out of step by
 /// a segment or two each, and what they owe is forgiven when there is no pressure: without this, the free segments would
@@ -22,6 +22,9 @@ fn say(flag: &AtomicBool, said: bool) {
 impl Space {
     /// Takes bytes from the budget. False if they don't fit.
     pub(super) fn reserve(&self, bytes: u64) -> bool {
+        if os::refused(os::Ask::Budget) {
+            return false;
+        }
         let max = || self.signals.max.load(Ordering::SeqCst);
         let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);
         if self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {

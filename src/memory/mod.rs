@@ -26,11 +26,13 @@ mod list;
 mod pool;
 mod prefault;
 pub mod quota;
+mod reservation;
 mod runs;
 mod segment;
 mod space;
 
 pub use admission::least_segments;
 pub use deadlines::{PART, first_due};
+pub use reservation::{MAX_BUDGET, MIN_BUDGET, segment_bytes};
 pub use segment::NONE;
-pub use space::{MAX_BUDGET, MIN_BUDGET, Space, segment_bytes};
+pub use space::Space;

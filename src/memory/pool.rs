@@ -112,6 +112,7 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::epoch;
 
     #[test]
     fn segments_come_until_the_budget_is_used_and_come_back_after_a_grace_period() {
@@ -124,9 +125,11 @@ mod tests {
         assert!(taken.len() >= 60, "{}", taken.len());
         assert!(space.under_pressure());
         space.retire(taken[3]);
+        epoch::synchronize();
         assert_eq!(space.take_segment(true), Some(taken[3]));
         space.retire(taken[5]);
         space.segment(taken[5]).pins.store(1, Ordering::Relaxed);
+        epoch::synchronize();
         assert_eq!(space.take_segment(true), None);
         space.segment(taken[5]).pins.store(0, Ordering::Relaxed);
         assert_eq!(space.take_segment(true), Some(taken[5]));

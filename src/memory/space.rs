@@ -3,9 +3,10 @@
 use crate::memory::address_space::AddressSpace;
 use crate::memory::deadlines::{OLD_BASE, PART, Part, UNIT_BITS};
 use crate::memory::list::Chain;
+use crate::memory::reservation::{MAX_BUDGET, MIN_BUDGET, Reservation, reserve_index, segment_bytes};
 use crate::memory::segment::{Geometry, NONE, Segment};
 use crate::sys::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering};
-use crate::sys::os::{HUGE, PAGE, Region};
+use crate::sys::os::{PAGE, Region};
 use std::io;
 
 /// Budgets from here on use huge pages.
@@ -15,12 +16,6 @@ pub(super) const HUGE_FROM: u64 = 64 << 20;
 pub(super) const AHEAD: u64 = 8 << 20;
 /// ... and at most so many.
 pub(super) const MOST_AHEAD: u64 = 64 << 20;
-/// The largest budget: what 36 bits of location can address in steps of 8 bytes, halved for the runs.
-pub const MAX_BUDGET: u64 = 256 << 30;
-/// The smallest budget.
-pub const MIN_BUDGET: u64 = 256 << 10;
-
-const LOCATION_LIMIT: u64 = 512 << 30;
 
 /// The segments that no stripe has, and the runs.
 pub struct Pool {
@@ -63,6 +58,8 @@ pub struct Space {
     /// The table's mapping; its lines are reached through `geometry`.
     pub(super) table: Region,
     pub(super) parts: Region,
+    /// For the tables of the cache that the space was made for, until it takes them.
+    pub(super) index: Mutex<Option<Region>>,
     pub(super) geometry: Geometry,
     pub(super) segment_shift: u32,
     pub(super) segments: u32,
@@ -103,31 +100,16 @@ pub fn slack(stripes: u64) -> u64 {
     (stripes / 2).max(1)
 }
 
-/// The size of segments for a budget: about two thousand to a cache, 16 KiB to 2 MiB.
-pub fn segment_bytes(max: u64) -> u64 {
-    (max / 2048).next_power_of_two().clamp(16 << 10, HUGE as u64)
-}
-
 impl Space {
     /// Reserves address space for a budget, with room to grow to at least four times it (16 GiB at least) where the system
     /// allows that much.
     pub fn new(max: u64, stripes: usize) -> io::Result<Space> {
         debug_assert!((MIN_BUDGET..=MAX_BUDGET).contains(&max));
         let segment = segment_bytes(max);
-        let mut limit = (max * 4).clamp(16 << 30, MAX_BUDGET).next_multiple_of(HUGE as u64);
-        let (region, limit) = loop {
-            let bytes = (limit * 4).min(LOCATION_LIMIT);
-            match Region::reserve(bytes as usize) {
-                Ok(region) => break (region, limit),
-                Err(error) if limit / 2 < max.next_multiple_of(HUGE as u64) => return Err(error),
-                Err(_) => limit = (limit / 2).next_multiple_of(HUGE as u64),
-            }
-        };
+        let Reservation { region, table, parts, index, limit } = Reservation::new(max)?;
         let segments = (limit / segment) as u32;
         let run_space = region.len() as u64 - limit;
         let run_slots = (limit / PAGE as u64) as u32;
-        let table = Region::reserve((segments as usize + run_slots as usize) * size_of::<Segment>())?;
-        let parts = Region::reserve((limit / PART) as usize * size_of::<Part>())?;
         let advised = max >= HUGE_FROM && region.advise_huge(0, limit as usize);
         Ok(Space {
             signals: Signals {
@@ -149,6 +131,7 @@ impl Space {
             region,
             table,
             parts,
+            index: Mutex::new(Some(index)),
             segment_shift: segment.trailing_zeros(),
             segments,
             run_slots,
@@ -179,6 +162,15 @@ impl Space {
                 fresh_run: 0,
             }),
         })
+    }
+
+    /// Address space for the tables of one more cache.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn take_index(&self) -> io::Result<Region> {
+        let first = self.index.lock().take();
+        first.map_or_else(|| reserve_index(self.limit, self.max()), Ok)
     }
 
     /// Segments that only drains may take.

@@ -19,6 +19,7 @@
 //! undeserved place in the hot log, if the hot tail is idle: docs/hit-ratio.md has what shorter and longer fingerprints do.
 
 use crate::sys::os::{PAGE, Zeroed};
+use std::io;
 
 /// Words of a cache line, and of a quarter.
 const LINE: usize = 32;
@@ -82,10 +83,29 @@ pub struct AgedGhost {
 
 impl AgedGhost {
     /// Remembers about the last `length` hashes.
-    pub fn new(length: u64) -> AgedGhost {
+    ///
+    /// # Errors
+    /// When the system refuses memory.
+    pub fn new(length: u64) -> io::Result<AgedGhost> {
         let length = clamp(length);
+        Ok(AgedGhost::of(length, Zeroed::try_new(lines(length))?))
+    }
+
+    /// Remembers nothing, and takes no memory.
+    pub fn none() -> AgedGhost {
+        AgedGhost::of(clamp(0), Zeroed::none())
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        let mut lines = std::mem::replace(&mut self.lines, Zeroed::none());
+        lines.clear();
+        *self = AgedGhost::of(self.length, lines);
+    }
+
+    fn of(length: u64, lines: Zeroed<Line>) -> AgedGhost {
         let mut ghost = AgedGhost {
-            lines: Zeroed::new(lines(length)),
+            lines,
             stamps: Box::new([0; 128]),
             length,
             clock: 0,
@@ -255,7 +275,7 @@ mod tests {
 
     #[test]
     fn remembers_about_its_length_and_takes_once() {
-        let mut ghost = AgedGhost::new(9600);
+        let mut ghost = AgedGhost::new(9600).unwrap();
         (0..100_000).for_each(|i| ghost.put(hash(i), i as u32));
         let young = 100_000 - 9_000..100_000;
         let found = young.clone().filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
@@ -267,7 +287,7 @@ mod tests {
 
     #[test]
     fn wrong_answers_are_about_one_in_145() {
-        let mut ghost = AgedGhost::new(9600);
+        let mut ghost = AgedGhost::new(9600).unwrap();
         (0..100_000).for_each(|i| ghost.put(hash(i), 0));
         let wrong = (200_000..220_000).filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
         assert!((40..250).contains(&wrong), "{wrong}");
@@ -275,7 +295,7 @@ mod tests {
 
     #[test]
     fn dates_and_stamps_are_right_to_a_step() {
-        let mut ghost = AgedGhost::new(960);
+        let mut ghost = AgedGhost::new(960).unwrap();
         (0..5_000u64).for_each(|i| ghost.put(hash(i), 7 + 3 * i as u32));
         let mut seen = 0;
         for back in (0..900u64).step_by(45) {
@@ -291,7 +311,7 @@ mod tests {
 
     #[test]
     fn older_than_asked_for_is_absent_and_never_young_again() {
-        let mut ghost = AgedGhost::new(960);
+        let mut ghost = AgedGhost::new(960).unwrap();
         ghost.put(hash(1), 1);
         (100..580).for_each(|i| ghost.put(hash(i), 2));
         assert_eq!(ghost.take(hash(1), ghost.steps(240)), None);
@@ -317,7 +337,7 @@ mod tests {
     #[test]
     fn short_memories_work() {
         for length in [1, 8, 10, 50] {
-            let mut ghost = AgedGhost::new(length);
+            let mut ghost = AgedGhost::new(length).unwrap();
             (0..1000).for_each(|i| ghost.put(hash(i), i as u32));
             let found = ghost.take(hash(999), u64::from(STEPS)).expect("the last one");
             assert!(found.stamp.abs_diff(999) <= 1, "{found:?}");

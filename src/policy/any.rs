@@ -101,7 +101,7 @@ impl Policy for AnyPolicy {
     fn served(&mut self, hits: u64) {
         each!(self, policy => policy.served(hits));
     }
-    fn resize(&mut self, entries: u64) {
+    fn resize(&mut self, entries: u64) -> bool {
         each!(self, policy => policy.resize(entries))
     }
     fn clear(&mut self) {

@@ -86,12 +86,17 @@ pub struct Cellar {
 }
 
 impl Cellar {
-    /// For a stripe of about so many entries.
+    /// For a stripe of about so many entries; without ghosts where the system refuses memory.
     pub fn new(entries: u64) -> Cellar {
-        let entries = entries.max(1);
+        let mut cellar = Cellar::with(entries.max(1), AgedGhost::none(), AgedGhost::none());
+        cellar.resize(entries.max(1));
+        cellar
+    }
+
+    fn with(entries: u64, cold_ghost: AgedGhost, hot_ghost: AgedGhost) -> Cellar {
         let mut cellar = Cellar {
-            cold_ghost: AgedGhost::new(part(entries, COLD_GHOST)),
-            hot_ghost: AgedGhost::new(part(entries, HOT_GHOST)),
+            cold_ghost,
+            hot_ghost,
             entries,
             clock: 0,
             step_bits: 0,
@@ -318,19 +323,23 @@ impl Policy for Cellar {
         self.watch.served(hits);
     }
 
-    fn resize(&mut self, entries: u64) {
-        let entries = entries.max(1);
-        self.cold_ghost = AgedGhost::new(0); // gives the old one's memory back before the new one is made
-        self.cold_ghost = AgedGhost::new(part(entries, COLD_GHOST));
-        self.hot_ghost = AgedGhost::new(part(entries, HOT_GHOST));
-        self.entries = entries;
+    fn resize(&mut self, entries: u64) -> bool {
+        let ghost = |caches| if entries == 0 { Ok(AgedGhost::none()) } else { AgedGhost::new(part(entries, caches)) };
+        let (Ok(cold), Ok(hot)) = (ghost(COLD_GHOST), ghost(HOT_GHOST)) else { return false };
+        (self.cold_ghost, self.hot_ghost) = (cold, hot);
+        self.entries = entries.max(1);
         self.measure();
-        self.watch.resize(entries);
+        self.watch.resize(self.entries);
+        true
     }
 
     fn clear(&mut self) {
         let hits = self.watch.hits();
-        *self = Cellar::new(self.entries);
+        let mut cold_ghost = std::mem::replace(&mut self.cold_ghost, AgedGhost::none());
+        let mut hot_ghost = std::mem::replace(&mut self.hot_ghost, AgedGhost::none());
+        cold_ghost.clear();
+        hot_ghost.clear();
+        *self = Cellar::with(self.entries, cold_ghost, hot_ghost);
         self.watch.begin(hits);
     }
 
@@ -341,7 +350,9 @@ impl Policy for Cellar {
 
 /// Bytes for so many entries.
 pub fn bytes_for(entries: u64) -> u64 {
-    let entries = entries.max(1);
+    if entries == 0 {
+        return 0;
+    }
     AgedGhost::bytes_for(part(entries, COLD_GHOST)) + AgedGhost::bytes_for(part(entries, HOT_GHOST))
 }
 

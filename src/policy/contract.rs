@@ -87,8 +87,9 @@ pub trait Policy {
     }
     /// How many hits there have been so far, about; told now and then.
     fn served(&mut self, _hits: u64) {}
-    /// The stripe may now hold about so many entries: ghosts follow. Called when that has changed by a quarter or so.
-    fn resize(&mut self, entries: u64);
+    /// The stripe may now hold about so many entries: ghosts follow. Called when that has changed by a quarter or so. False
+    /// if the system refuses memory; then all is as it was. With 0, which is never refused, the ghosts are given up.
+    fn resize(&mut self, entries: u64) -> bool;
     /// Everything was cleared.
     fn clear(&mut self);
     /// Bytes of memory in use after [`Policy::resize`] to so many entries.

@@ -32,7 +32,9 @@ impl Policy for Lru {
     fn in_order(&self) -> bool {
         true
     }
-    fn resize(&mut self, _: u64) {}
+    fn resize(&mut self, _: u64) -> bool {
+        true
+    }
     fn clear(&mut self) {}
     fn bytes_for(&self, _: u64) -> u64 {
         0

@@ -16,9 +16,11 @@ pub struct S3Fifo {
 }
 
 impl S3Fifo {
-    /// For a stripe of about so many entries.
+    /// For a stripe of about so many entries; without a ghost where the system refuses memory.
     pub fn new(entries: u64) -> S3Fifo {
-        S3Fifo { ghost: Ghost::new(entries * 9 / 10) }
+        let mut policy = S3Fifo { ghost: Ghost::none() };
+        policy.resize(entries);
+        policy
     }
 }
 
@@ -62,9 +64,9 @@ impl Policy for S3Fifo {
         self.ghost.prefetch(hash);
     }
 
-    fn resize(&mut self, entries: u64) {
-        self.ghost = Ghost::new(0); // gives the old one's memory back before the new one is made
-        self.ghost = Ghost::new(entries * 9 / 10);
+    fn resize(&mut self, entries: u64) -> bool {
+        let ghost = if entries == 0 { Ok(Ghost::none()) } else { Ghost::new(entries * 9 / 10) };
+        ghost.map(|ghost| self.ghost = ghost).is_ok()
     }
 
     fn clear(&mut self) {
@@ -78,5 +80,5 @@ impl Policy for S3Fifo {
 
 /// Bytes for so many entries.
 pub fn bytes_for(entries: u64) -> u64 {
-    Ghost::bytes_for(entries * 9 / 10)
+    if entries == 0 { 0 } else { Ghost::bytes_for(entries * 9 / 10) }
 }

@@ -15,6 +15,7 @@
 use crate::entry::extension::Tags;
 use crate::sync::epoch::{self, Guard};
 use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sys::os;
 use std::ptr;
 
 /// Tags in the first table.
@@ -56,8 +57,26 @@ pub struct Invalidations {
     writer: Mutex<Vec<(u64, Box<Table>)>>,
 }
 
-fn fresh(len: usize) -> Box<Table> {
-    Box::new((0..len).map(|_| Slot::default()).collect())
+/// An empty table. None if the system refuses memory.
+fn fresh(len: usize) -> Option<Box<Table>> {
+    let mut table = Table::new();
+    if os::refused(os::Ask::Heap) || table.try_reserve_exact(len).is_err() {
+        return None;
+    }
+    table.resize_with(len, Slot::default);
+    Some(Box::new(table))
+}
+
+/// An empty table that is paid for.
+fn bought(len: usize, pay: &mut impl FnMut(i64) -> bool) -> Option<Box<Table>> {
+    let bytes = (len * size_of::<Slot>()) as i64;
+    if !pay(bytes) {
+        return None;
+    }
+    fresh(len).or_else(|| {
+        pay(-bytes);
+        None
+    })
 }
 
 /// A hash that isn't the mark of an empty slot.
@@ -182,10 +201,7 @@ impl Invalidations {
             return true;
         }
         let wanted = (len * 2).max(FIRST);
-        if !pay((wanted * size_of::<Slot>()) as i64) {
-            return false;
-        }
-        let next = fresh(wanted);
+        let Some(next) = bought(wanted, pay) else { return false };
         // SAFETY: as above.
         for slot in unsafe { table.as_ref() }.into_iter().flatten() {
             copy(slot, &next);
@@ -226,10 +242,7 @@ impl Invalidations {
         let later = |slot: &&Slot| slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp;
         let keep = table.iter().filter(later).count();
         let wanted = ((keep + 1) * 2).next_power_of_two().max(FIRST);
-        if !pay((wanted * size_of::<Slot>()) as i64) {
-            return;
-        }
-        let next = fresh(wanted);
+        let Some(next) = bought(wanted, &mut pay) else { return };
         table.iter().filter(later).for_each(|slot| copy(slot, &next));
         // Whoever sees the smaller table sees the floor.
         self.floor.fetch_max(stamp, Ordering::SeqCst);

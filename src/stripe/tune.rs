@@ -52,19 +52,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         if entries.abs_diff(told) <= tolerance {
             return true;
         }
-        let space = &self.env.space;
-        let bytes = policy.bytes_for(entries);
-        if bytes > self.core.policy_bytes {
-            if !space.reserve_bookkeeping(bytes - self.core.policy_bytes) {
-                return false;
-            }
-        } else {
-            space.unreserve_bookkeeping(self.core.policy_bytes - bytes);
-        }
-        policy.resize(entries);
-        self.core.told_entries = entries;
-        self.core.policy_bytes = bytes;
-        true
+        self.tell_policy(policy, entries)
     }
 
     /// Forgets everything.
@@ -114,6 +102,31 @@ impl<const FAST: bool> Writer<'_, FAST> {
     #[inline]
     pub fn remembers_too_much(&self) -> bool {
         self.env.space.is_shared() && self.core.told_entries > TOO_MANY * self.count() + FEW
+    }
+
+    /// Has the policy remember for so many entries, and accounts for that. False if the budget has no room for it. Where the
+    /// system refuses the memory it goes on with what it has; or without, if that was to become less.
+    pub fn tell_policy<P: Policy>(&mut self, policy: &mut P, entries: u64) -> bool {
+        let space = &self.env.space;
+        let (before, wanted) = (self.core.policy_bytes, policy.bytes_for(entries));
+        let more = wanted.saturating_sub(before);
+        if more > 0 && !space.reserve_bookkeeping(more) {
+            return false;
+        }
+        let told = if policy.resize(entries) {
+            entries
+        } else if more > 0 {
+            space.unreserve_bookkeeping(more);
+            return true;
+        } else {
+            policy.resize(0);
+            0
+        };
+        let now = policy.bytes_for(told);
+        space.unreserve_bookkeeping((before + more) - now);
+        self.core.told_entries = told;
+        self.core.policy_bytes = now;
+        true
     }
 
     /// Goes on shrinking the index, and tells the policy if it remembers too much, after entries have gone without a set.

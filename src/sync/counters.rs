@@ -5,6 +5,7 @@
 
 use crate::sync::epoch::Guard;
 use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sys::os;
 use std::ptr;
 
 const CHUNK: usize = 64;
@@ -55,6 +56,16 @@ pub struct Counters {
 /// Bytes of one lazily made chunk: what 64 threads cost.
 pub const CHUNK_BYTES: u64 = (CHUNK * size_of::<Line>()) as u64;
 
+/// A chunk of zeros. None if the system refuses memory.
+fn fresh() -> Option<Box<[Line; CHUNK]>> {
+    let mut lines = Vec::new();
+    if os::refused(os::Ask::Heap) || lines.try_reserve_exact(CHUNK).is_err() {
+        return None;
+    }
+    lines.resize_with(CHUNK, Line::default);
+    lines.into_boxed_slice().try_into().ok()
+}
+
 impl Counters {
     /// Counts of zero. The lines are made as threads come.
     pub fn new() -> Counters {
@@ -86,7 +97,11 @@ impl Counters {
         if !pay(CHUNK_BYTES) {
             return Handle { line: &self.shared, shared: true };
         }
-        let fresh = Box::into_raw(Box::new(std::array::from_fn(|_| Line::default())));
+        let Some(fresh) = fresh() else {
+            pay_back(CHUNK_BYTES);
+            return Handle { line: &self.shared, shared: true };
+        };
+        let fresh = Box::into_raw(fresh);
         let chunk = &self.chunks[guard.thread() / CHUNK];
         if chunk.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // SAFETY: `fresh` lost the race: nobody else has seen it.

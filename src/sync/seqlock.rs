@@ -45,6 +45,7 @@
 //! anew. tests/loom/tests/sequence.rs tries every order.
 
 use crate::sys::atomic::{AtomicU64, Ordering, compiler_fence, fence};
+use crate::sys::os;
 
 /// The largest value that is overwritten in place, in bytes. On x86-64 it is copied in and out as fast as by memcpy (`wide`), so
 /// a hit is no dearer for it, and an overwrite takes half the time of an append; elsewhere the copies go byte by byte.
@@ -84,9 +85,14 @@ impl Sequences {
         (Self::count(max_bytes) * size_of::<AtomicU64>()) as u64
     }
 
-    /// For a cache of this budget.
-    pub fn new(max_bytes: u64) -> Sequences {
-        Sequences { words: (0..Self::count(max_bytes)).map(|_| AtomicU64::new(0)).collect() }
+    /// For a cache of this budget. None if the system refuses memory.
+    pub fn new(max_bytes: u64) -> Option<Sequences> {
+        let mut words = Vec::new();
+        if os::refused(os::Ask::Heap) || words.try_reserve_exact(Self::count(max_bytes)).is_err() {
+            return None;
+        }
+        words.resize_with(Self::count(max_bytes), || AtomicU64::new(0));
+        Some(Sequences { words: words.into_boxed_slice() })
     }
 
     /// The word of a hash.

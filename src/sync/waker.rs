@@ -6,7 +6,7 @@
 //! either the one sees that the thread is going to sleep, or the thread sees the work (tests/loom/tests/maintenance.rs).
 
 use crate::sys::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Once, OnceLock};
+use std::sync::OnceLock;
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -14,13 +14,20 @@ use std::time::Duration;
 static WORK: AtomicBool = AtomicBool::new(false);
 /// There is work that can't wait: memory to fault ahead.
 static HURRY: AtomicBool = AtomicBool::new(false);
-static START: OnceLock<fn()> = OnceLock::new();
-static STARTED: Once = Once::new();
+static WORKER: OnceLock<Worker> = OnceLock::new();
 static THREAD: OnceLock<Thread> = OnceLock::new();
 
+/// What is known here of the thread.
+pub struct Worker {
+    /// Starts it, unless it was started. Whether it is there.
+    pub start: fn() -> bool,
+    /// Does what can't wait for it while the system refuses to start it.
+    pub stand_in: fn(),
+}
+
 /// Says how the thread is started. The first call counts.
-pub fn register(start: fn()) {
-    let _ = START.set(start);
+pub fn register(worker: Worker) {
+    let _ = WORKER.set(worker);
 }
 
 /// Says that there is work for the thread's next visit, which was published before.
@@ -49,8 +56,11 @@ pub fn wake_now() {
 #[cold]
 fn rouse() {
     WORK.store(true, Ordering::SeqCst);
-    if let Some(start) = START.get() {
-        STARTED.call_once(start);
+    if let Some(worker) = WORKER.get()
+        && !(worker.start)()
+    {
+        WORK.store(false, Ordering::SeqCst);
+        return (worker.stand_in)();
     }
     if let Some(thread) = THREAD.get() {
         thread.unpark();

@@ -14,6 +14,74 @@ pub const HUGE: usize = 2 << 20;
 /// The size of a page.
 pub const PAGE: usize = 4096;
 
+/// What may be refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// A mapping: address space, or a table.
+    Mapping,
+    /// Memory of the allocator's, of a size that may be more than it has.
+    Heap,
+    /// Bytes of a cache's budget.
+    Budget,
+    /// A thread.
+    Thread,
+}
+
+/// Whether a test wants what is asked for now to be refused.
+#[inline(always)]
+pub fn refused(ask: Ask) -> bool {
+    #[cfg(test)]
+    return refusals::refuses(ask);
+    #[cfg(not(test))]
+    {
+        let _ = ask;
+        false
+    }
+}
+
+/// As [`refused`], as the error of a system that has no address space.
+fn asked() -> io::Result<()> {
+    if refused(Ask::Mapping) { Err(io::Error::from_raw_os_error(libc::ENOMEM)) } else { Ok(()) }
+}
+
+/// Refusals, for tests.
+#[cfg(test)]
+pub mod refusals {
+    use super::Ask;
+    use std::cell::RefCell;
+
+    type Plan = Box<dyn FnMut(Ask, u64) -> bool>;
+
+    thread_local! {
+        static PLAN: RefCell<Option<(u64, Plan)>> = const { RefCell::new(None) };
+    }
+
+    /// Runs `f`; of what it asks of the system on this thread that is refused of which `plan`, given its number, says so. Returns how
+    /// often it has asked too.
+    pub fn with<T>(plan: impl FnMut(Ask, u64) -> bool + 'static, f: impl FnOnce() -> T) -> (T, u64) {
+        struct Off;
+        impl Drop for Off {
+            fn drop(&mut self) {
+                PLAN.set(None);
+            }
+        }
+        PLAN.set(Some((0, Box::new(plan))));
+        let _off = Off;
+        let done = f();
+        let asked = PLAN.with_borrow(|plan| plan.as_ref().map_or(0, |plan| plan.0));
+        (done, asked)
+    }
+
+    pub(super) fn refuses(ask: Ask) -> bool {
+        PLAN.with_borrow_mut(|plan| {
+            plan.as_mut().is_some_and(|(asked, plan)| {
+                *asked += 1;
+                plan(ask, *asked - 1)
+            })
+        })
+    }
+}
+
 /// A reserved range of address space, readable and writable, zero until written.
 pub struct Region {
     start: NonNull<u8>,
@@ -31,6 +99,7 @@ impl Region {
     /// # Errors
     /// What the system says when it refuses, for example under a limit on address space.
     pub fn reserve(len: usize) -> io::Result<Region> {
+        asked()?;
         let len = len.next_multiple_of(HUGE);
         let padded = len + HUGE;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory of ours.
@@ -152,19 +221,17 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 unsafe impl<T: Plain + Send> Send for Zeroed<T> {}
 
 impl<T: Plain> Zeroed<T> {
-    /// `len` zeros (at least one).
-    ///
-    /// # Panics
-    /// When the system refuses memory.
-    pub fn new(len: usize) -> Zeroed<T> {
-        Zeroed::try_new(len).expect("the system refused memory for a table")
+    /// No numbers, which takes no memory.
+    pub fn none() -> Zeroed<T> {
+        Zeroed { start: NonNull::dangling(), len: 0 }
     }
 
-    /// As [`Zeroed::new`].
+    /// `len` zeros (at least one).
     ///
     /// # Errors
     /// When the system refuses memory.
     pub fn try_new(len: usize) -> io::Result<Zeroed<T>> {
+        asked()?;
         let len = len.max(1);
         // SAFETY: a fresh anonymous mapping touches no memory of ours.
         let raw = unsafe {
@@ -184,8 +251,26 @@ impl<T: Plain> Zeroed<T> {
     }
 }
 
+impl<T: Plain> Zeroed<T> {
+    /// Makes all of them zero, and gives their pages back to the system.
+    pub fn clear(&mut self) {
+        // SAFETY: the mapping is ours, and nobody else looks at it. Its pages read as zeros afterwards.
+        let done = self.len == 0
+            || unsafe {
+                libc::madvise(self.start.as_ptr().cast(), self.len * size_of::<T>(), libc::MADV_DONTNEED) == 0
+            };
+        if !done {
+            // SAFETY: zero bytes are a value of `T`.
+            self.iter_mut().for_each(|it| *it = unsafe { std::mem::zeroed() });
+        }
+    }
+}
+
 impl<T> Drop for Zeroed<T> {
     fn drop(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         // SAFETY: the mapping is ours.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len * size_of::<T>()) };
     }

@@ -155,7 +155,7 @@ fn the_model_is_a_copy() {
         &[
             "fence(Ordering::SeqCst); if !WORK.load(Ordering::Relaxed) { rouse(); }",
             "HURRY.store(true, Ordering::SeqCst); rouse();",
-            "WORK.store(true, Ordering::SeqCst);",
+            "WORK.store(true, Ordering::SeqCst); if let Some(worker) = WORKER.get() && !(worker.start)() {",
             "HURRY.swap(false, Ordering::SeqCst)",
             "WORK.store(false, Ordering::SeqCst); fence(Ordering::SeqCst);",
             "HURRY.load(Ordering::SeqCst)",
