@@ -3,6 +3,7 @@
 use crate::cache::handle::Cache;
 use crate::cache::write::SetOptions;
 use crate::error::{CasError, Error};
+use crate::stripe::loads::kept;
 use crate::stripe::request::Condition;
 use crate::sync::epoch;
 use crate::sys::atomic::Ordering;
@@ -59,7 +60,10 @@ impl Cache {
             stripe.loading.store(true, Ordering::Relaxed);
             // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
             drop(shared.env.sequences.of(hash).close());
-            Some(match core.loads.begin(hash, core.versions) {
+            let pay = |bytes| shared.env.space.reserve_bookkeeping(bytes);
+            let begun = core.loads.begin(hash, core.versions, kept(shared.stripes.len()), pay);
+            stripe.loading.store(core.loads.any(), Ordering::Relaxed);
+            Some(match begun {
                 (token, true) => Load::Begun(token),
                 (token, false) => Load::UnderWay(token),
             })
@@ -92,6 +96,28 @@ impl Cache {
         let hash = shared.env.hasher.hash(key);
         let stripe = shared.stripe(hash);
         let mut state = stripe.state.lock();
-        Ok(state.core.loads.end(hash, token, &stripe.loading))
+        let ended = state.core.loads.end(hash, token, &stripe.loading);
+        shared.env.space.unreserve_bookkeeping(state.core.loads.release());
+        Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stripe::loads::KEPT_AT_LEAST;
+
+    #[test]
+    fn loads_that_nobody_ends_are_bounded_in_a_cache_of_many_stripes() {
+        let cache = Cache::new(crate::Options { stripes: 256, ..crate::Options::new(64 << 20) }).unwrap();
+        let before = cache.stats().unwrap().bytes;
+        for i in 0..300_000u64 {
+            let _ = cache.load_begin(&i.to_le_bytes()).unwrap();
+        }
+        let taken = cache.stats().unwrap().bytes - before;
+        assert!(taken > 256 * KEPT_AT_LEAST * 17 && taken < 2 << 20, "{taken}");
+        cache.check();
+        cache.clear().unwrap();
+        assert!(cache.stats().unwrap().bytes <= before);
     }
 }

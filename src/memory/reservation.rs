@@ -46,7 +46,7 @@ fn index_bytes(limit: u64) -> u64 {
 
 /// Whether there is as much again as a quarter of what was reserved, for whatever the program maps.
 fn leaves_room(reserved: u64) -> io::Result<()> {
-    Region::reserve((reserved / 4).max(LEFT) as usize).map(drop)
+    Region::reserve((reserved / 4).max(LEFT) as usize, c"larder: tried").map(drop)
 }
 
 /// Tries with `most`, and with half as much again and again, down to `least`.
@@ -69,10 +69,10 @@ impl Reservation {
         halving((max * 4).clamp(ROOMY, MAX_BUDGET), max, |limit| {
             let lines = (limit / segment + limit / PAGE as u64) as usize;
             let ranges = Reservation {
-                region: Region::reserve((limit * 4).min(LOCATION_LIMIT) as usize)?,
-                table: Region::reserve(lines * size_of::<Segment>())?,
-                parts: Region::reserve((limit / PART) as usize * size_of::<Part>())?,
-                index: Region::reserve(index_bytes(limit) as usize)?,
+                region: Region::reserve((limit * 4).min(LOCATION_LIMIT) as usize, c"larder: entries")?,
+                table: Region::reserve(lines * size_of::<Segment>(), c"larder: segments")?,
+                parts: Region::reserve((limit / PART) as usize * size_of::<Part>(), c"larder: deadlines")?,
+                index: Region::reserve(index_bytes(limit) as usize, c"larder: index")?,
                 limit,
             };
             let lens = [&ranges.region, &ranges.table, &ranges.parts, &ranges.index].map(|it| it.len() as u64);
@@ -84,7 +84,7 @@ impl Reservation {
 /// Address space for the tables of a namespace, in a cache of this budget that may be made as large as `limit`.
 pub fn reserve_index(limit: u64, max: u64) -> io::Result<Region> {
     halving(limit, max, |limit| {
-        let region = Region::reserve(index_bytes(limit) as usize)?;
+        let region = Region::reserve(index_bytes(limit) as usize, c"larder: index")?;
         leaves_room(region.len() as u64).map(|()| region)
     })
 }

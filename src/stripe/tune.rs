@@ -82,6 +82,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         }
         self.core.debt = 0;
         self.core.loads.clear(&self.stripe.loading);
+        self.env.space.unreserve_bookkeeping(self.core.loads.release());
         self.core.ruled = None;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();

@@ -76,6 +76,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     pub fn supersede(&mut self, hash: u64) {
         self.core.loads.supersede(hash, &self.stripe.loading);
+        let bytes = self.core.loads.release();
+        if bytes > 0 {
+            self.env.space.unreserve_bookkeeping(bytes);
+        }
     }
 
     /// Takes an entry that must not be served any more out of the index, to be [killed](Writer::kill) for that cause. None if it

@@ -14,6 +14,10 @@
 //!    switch comes after it, and whoever reads the flag unset from then on also sees what the scanner had unlinked.
 //!
 //! tests/loom/tests/barrier.rs tries every order of these. Where the system has no `membarrier` readers pay, and nothing changes.
+//!
+//! A program may also forbid it later, by a filter that it puts on when it has made its caches and drops its privileges. Whoever finds
+//! that out makes the running threads pass a barrier by other means (`os::interrupt_all`), slowly, and has readers pay from then on
+//! for good, by rule 2.
 
 use crate::sync::waker;
 use crate::sys::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
@@ -88,6 +92,9 @@ impl Barrier {
             return fence(Ordering::SeqCst);
         }
         membarrier();
+        if FORBIDDEN.load(Ordering::Relaxed) {
+            return self.fence_readers_for_good();
+        }
         let window = os::coarse_millis() >> WINDOW_BITS << 16;
         let recent = self.scanners.recent.load(Ordering::Relaxed);
         // Two at once may count as one.
@@ -136,9 +143,26 @@ impl Barrier {
             // The thread's next visit may be now.
             self.scanners.seen.store(FRESH, Ordering::Relaxed);
         }
+        if FORBIDDEN.load(Ordering::Relaxed) {
+            // For good: there is nothing that it could be undone with.
+            return;
+        }
         self.scanners.switching.store(false, Ordering::Release);
         // It will have to be undone.
         waker::wake();
+    }
+
+    /// As [`Barrier::fence_readers`], never to be undone. May be called with locks held.
+    #[cold]
+    fn fence_readers_for_good(&self) {
+        if !self.scanners.switching.swap(true, Ordering::Acquire)
+            && self.scanners.scans.load(Ordering::Relaxed) & 1 == 0
+        {
+            self.fences.store(true, Ordering::SeqCst);
+            membarrier();
+            self.scanners.scans.fetch_or(1, Ordering::AcqRel);
+        }
+        // Somebody else is at it; and who finds the flag unset comes here again.
     }
 
     fn fence_scanners(&self) {
@@ -151,13 +175,15 @@ impl Barrier {
     }
 }
 
+/// `membarrier` was there, and is forbidden.
+static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+
 /// Makes every running thread pass a barrier.
 fn membarrier() {
-    if !os::membarrier() {
-        // A child after fork may have lost the registration.
-        let again = os::membarrier_register() && os::membarrier();
-        // Nothing could ever be freed again, nor could readers be told to use fences from now on.
-        assert!(again, "membarrier was forbidden while caches were in use");
+    // A child after fork may have lost the registration.
+    if !(os::membarrier() || os::membarrier_register() && os::membarrier()) {
+        FORBIDDEN.store(true, Ordering::Relaxed);
+        os::interrupt_all();
     }
 }
 
