@@ -91,15 +91,21 @@ $(TARGET)/gateway: lib
 
 ## The parts of `make test`
 .PHONY: lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
-lint: ## Formatting, clippy, go vet: no warnings
+# Lines of src/ that are wider than 100 columns. Goes down only.
+WIDE_LINES := 1320
+lint: ## Formatting, clippy, go vet, staticcheck: no warnings
+	@scripts/width.sh 100 $(WIDE_LINES) $$(find src -name '*.rs')
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check $(RUST_APART)
 	$(CARGO) clippy --quiet --release --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --quiet --all-targets $(RUST_APART) --target-dir $(TARGET)/bench-rust -- -D warnings
 	@unformatted=$$(gofmt -l $(GO_MODULES)); if [ -n "$$unformatted" ]; then echo "gofmt -l: $$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory lib
+	@for module in $(GO_MODULES); do cmp LICENSE-MIT $$module/LICENSE || \
+	    { echo "$$module is a module, and what is downloaded of it has no license"; exit 1; }; done
 	@for module in $(GO_MODULES); do echo "go vet: $$module"; (cd $$module && $(GO) vet ./...) || exit 1; done
 	@$(MAKE) --no-print-directory layers
+	@$(MAKE) --no-print-directory staticcheck
 
 # One file, compiled by rustc: the check needs no project of its own.
 RUSTC ?= rustc
@@ -108,6 +114,24 @@ $(TARGET)/layers: scripts/layers.rs
 	@$(RUSTC) --edition 2024 -O $< -o $@
 layers: $(TARGET)/layers ## Fail on an import between folders of src/ that goes upwards, and on any circle of files
 	@$(TARGET)/layers src
+
+# Pinned in tools/go.mod, a module of its own. Without it (no network, nothing in Go's cache) go vet has to do.
+STATICCHECK := $(TARGET)/staticcheck
+.PHONY: staticcheck docs deny
+staticcheck: lib ## staticcheck of every Go module
+	@if (cd tools && $(GO) build -o $(STATICCHECK) honnef.co/go/tools/cmd/staticcheck) 2> $(STATICCHECK).txt; then \
+	    for module in $(GO_MODULES); do echo "staticcheck: $$module"; \
+	        (cd $$module && $(STATICCHECK) ./...) || exit 1; done; \
+	else echo "staticcheck is skipped, it can't be built here: $$(tail -n 1 $(STATICCHECK).txt)"; fi
+
+docs: lib ## The documentation without broken links, and the examples in it
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --lib
+	$(CARGO) test --quiet --doc
+	@for module in $(GO_MODULES); do (cd $$module && $(GO_TEST) -run '^Example' ./...) || exit 1; done
+
+deny: ## Licenses, advisories and sources of the Rust dependencies (needs cargo-deny)
+	@if $(CARGO) deny --version > /dev/null 2>&1; then $(CARGO) deny --all-features check; \
+	else echo "deny is skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
 
 # The build has just written the header. If it now differs from the one in the index although nothing that it is made of
 # does, a stale or hand-edited one was committed.

@@ -29,7 +29,7 @@ pub struct Ask {
 }
 
 impl Cache {
-    /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too, with [`State::Absent`].
+    /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too, with [`State::Absent`](crate::State::Absent).
     /// Counts as a hit.
     ///
     /// ```

@@ -4,7 +4,7 @@ use crate::entry::extension;
 use crate::entry::freshness::{self, State};
 use crate::entry::{Entry, Header};
 
-/// What [`Cache::get_with`] tells of an entry.
+/// What [`Cache::get_with`](crate::Cache::get_with) tells of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Info {
     /// How fresh it is.

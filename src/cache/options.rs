@@ -26,9 +26,9 @@ pub struct Options {
     pub stripes: usize,
     /// Where the time comes from.
     pub clock: Clock,
-    /// Memory, in bytes, for events that nobody has drained yet ([`Cache::drain_events`]); 0 for none, up to an eighth of
+    /// Memory, in bytes, for events that nobody has drained yet ([`Cache::drain_events`](crate::Cache::drain_events)); 0 for none, up to an eighth of
     /// the budget, which pays for it. It is divided over the stripes in whole pages of 4 KiB; an event takes 12 bytes and
-    /// its key. What finds its stripe's part full is dropped and counted ([`Stats::dropped_events`]).
+    /// its key. What finds its stripe's part full is dropped and counted ([`Stats::dropped_events`](crate::Stats::dropped_events)).
     pub event_bytes: u64,
     /// Which events are wanted, where `event_bytes` isn't 0.
     pub events: Reasons,

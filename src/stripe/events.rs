@@ -30,7 +30,7 @@ pub enum Reason {
     /// An entry was removed after its time had come: when it was found, or by the background thread, at most about 0.6 s
     /// after. Counted as an expiration.
     Expired = 2,
-    /// A set, or another change, failed with [`Error::Full`]. An older value of the key is still there. Counted as a
+    /// A set, or another change, failed with [`Error::Full`](crate::Error::Full). An older value of the key is still there. Counted as a
     /// rejection.
     Rejected = 4,
     /// An entry was deleted by the caller. Counted as a delete.

@@ -44,7 +44,7 @@
 //! entry. At least one of them sees the other, and steps back: the writer appends as for a larger value, the view is taken
 //! anew. tests/loom/tests/sequence.rs tries every order.
 
-use crate::sys::atomic::{AtomicU64, Ordering, compiler_fence, fence};
+use crate::sys::atomic::{AtomicU64, Ordering, compiler_fence, fence, spin_loop, yield_now};
 use crate::sys::os;
 
 /// The largest value that is overwritten in place, in bytes. On x86-64 it is copied in and out as fast as by memcpy (`wide`), so
@@ -87,11 +87,16 @@ impl Sequences {
 
     /// For a cache of this budget. None if the system refuses memory.
     pub fn new(max_bytes: u64) -> Option<Sequences> {
+        Self::of_words(Self::count(max_bytes))
+    }
+
+    /// With so many words, a power of two.
+    pub fn of_words(count: usize) -> Option<Sequences> {
         let mut words = Vec::new();
-        if os::refused(os::Ask::Heap) || words.try_reserve_exact(Self::count(max_bytes)).is_err() {
+        if os::refused(os::Ask::Heap) || words.try_reserve_exact(count).is_err() {
             return None;
         }
-        words.resize_with(Self::count(max_bytes), || AtomicU64::new(0));
+        words.resize_with(count, || AtomicU64::new(0));
         Some(Sequences { words: words.into_boxed_slice() })
     }
 
@@ -154,7 +159,7 @@ impl Sequence<'_> {
                 fence_after_swap();
                 return true;
             }
-            std::hint::spin_loop();
+            spin_loop();
         }
         false
     }
@@ -163,7 +168,7 @@ impl Sequence<'_> {
     #[inline]
     pub fn begin(self) {
         while !self.try_begin() {
-            std::thread::yield_now();
+            yield_now();
         }
     }
 
@@ -194,9 +199,9 @@ impl<'a> Sequence<'a> {
         while self.0.load(Ordering::Acquire) % 2 == 1 {
             spins += 1;
             if spins < SPINS {
-                std::hint::spin_loop();
+                spin_loop();
             } else {
-                std::thread::yield_now();
+                yield_now();
             }
         }
         Closed(self.0)
