@@ -25,6 +25,7 @@ use crate::index::{Index, IndexState, Place};
 use crate::loads::Loads;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
+use crate::os;
 use crate::pending::{Marks, Pending};
 use crate::policy::{AnyPolicy, Placement, Policy, Sizes};
 use crate::ruling::Ruling;
@@ -149,7 +150,7 @@ pub struct Core {
     pub sweep: Sweep,
     /// Segments without live entries that the fast door left to be given up.
     pub deferred: [u32; DEFERRED],
-    /// The last version given.
+    /// The last version given. See [`first_version`].
     pub versions: u64,
 }
 
@@ -235,6 +236,12 @@ pub struct Writer<'a, const FAST: bool> {
     pub now: u64,
 }
 
+/// The number from which a stripe counts versions and tokens: at random, since a namespace that is closed and made again must not give
+/// one that somebody may still have from before. Such that what comes after is exact in a number of 53 bits.
+fn first_version() -> u64 {
+    os::random_words::<1>()[0] >> 12
+}
+
 impl<'a> Store<'a> {
     pub fn shape(&self) -> Shape<'a> {
         let extra = self.extra.filter(|extra| extra.word() != 0);
@@ -282,7 +289,7 @@ impl Stripe {
                     deferred_len: 0,
                     said: None,
                     loads: Loads::new(),
-                    versions: 0,
+                    versions: first_version(),
                     ruled: None,
                 },
                 policy,
