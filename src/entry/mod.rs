@@ -343,12 +343,13 @@ impl<'g> Entry<'g> {
     /// The tags, and when the entry got them.
     #[inline]
     pub fn tags(&self, header: Header) -> Option<extension::Tags<'g>> {
-        let first = self.extra_word(header, extension::TAGS)?;
-        let stamp = first.load(Ordering::Relaxed);
+        let place = header.plain_words() + extension::place(header.extra, extension::TAGS)?;
+        let stamp = self.word(place).load(Ordering::Relaxed);
         // SAFETY: the extension says that so many words follow the stamp. They were written before publication and don't
-        // change during 'g, so a plain slice may be made of them.
+        // change during 'g, so a plain slice may be made of them: from the entry's own pointer, since one made of the stamp's
+        // reference would be good for that word only.
         let hashes = unsafe {
-            let start = std::ptr::from_ref(first).add(1).cast::<u64>();
+            let start = self.start.cast::<u64>().add(place + 1);
             std::slice::from_raw_parts(start, extension::tags(header.extra))
         };
         Some(extension::Tags { stamp, hashes })
@@ -655,6 +656,32 @@ mod tests {
         let large =
             Header::new(&Shape { key_len: 5, value_len: IN_PLACE + 1, deadline: None, run: None, extra: None }, 0, 0);
         assert!(!Shape { key_len: 5, value_len: IN_PLACE, deadline: None, run: None, extra: None }.fits_over(large));
+    }
+
+    /// Under Miri this says whether each word is reached by a pointer that may.
+    #[test]
+    fn an_extension_is_read_as_it_was_written() {
+        let mut memory = vec![0u64; 128];
+        let start = memory.as_mut_ptr().cast::<u8>();
+        let hashes: Vec<u64> = (1..=64).collect();
+        for count in [1, 3, 64] {
+            let tags = extra::Tags { stamp: 5, hashes: &hashes[..count] };
+            let extra = Extra { absent: false, stale: Some(7), sliding: Some(8), version: Some(9), tags: Some(tags) };
+            let shape = Shape { key_len: 3, value_len: 5, deadline: Some(77), run: None, extra: Some(&extra) };
+            // SAFETY: 1,024 aligned bytes of our own.
+            let entry = unsafe {
+                write(start, &shape, 0, 0, b"key", b"value");
+                Entry::at(start)
+            };
+            let header = entry.header();
+            let read = entry.tags(header).unwrap();
+            assert_eq!((read.stamp, read.hashes), (5, &hashes[..count]));
+            entry.restamp(header, 6);
+            assert_eq!(entry.tags(header).unwrap().stamp, 6);
+            assert_eq!((entry.sliding(header), entry.version(header)), (Some(8), Some(9)));
+            assert_eq!(entry.stale_word(header).unwrap().load(Ordering::Relaxed), 7);
+            assert_eq!((entry.key(header), header.size()), (&b"key"[..], shape.size()));
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct IndexSpace {
     pub(super) reached: AtomicUsize,
     ahead: AtomicUsize,
     touched: AtomicUsize,
+    /// The first round that has small pages since a table that shrank gave back a part of it.
+    small_from: AtomicUsize,
 }
 
 impl IndexSpace {
@@ -37,6 +39,7 @@ impl IndexSpace {
             reached: AtomicUsize::new(1),
             ahead: AtomicUsize::new(1),
             touched: AtomicUsize::new(0),
+            small_from: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -55,6 +58,7 @@ impl IndexSpace {
         }
         let extent = HUGE / PAGE / self.stripes;
         let rounds = pages.div_ceil(extent);
+        self.enlarge_before(rounds - 1);
         let before = self.reached.fetch_max(rounds, Ordering::Relaxed);
         if before >= rounds {
             return;
@@ -64,6 +68,15 @@ impl IndexSpace {
             self.ahead.fetch_max(rounds - 1, Ordering::Relaxed);
         } else {
             self.ahead.fetch_max(rounds, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks for huge pages again in the rounds before this one, which tables that had shrunk are about to fill.
+    fn enlarge_before(&self, round: usize) {
+        let small = self.small_from.load(Ordering::Relaxed);
+        if small < round {
+            self.region.advise_huge(small * HUGE, (round - small) * HUGE);
+            self.small_from.store(round, Ordering::Relaxed);
         }
     }
 
@@ -87,6 +100,13 @@ impl IndexSpace {
 
     pub(super) fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
         let pages_per_extent = (1 << index.extent_bits) / BUCKETS_PER_PAGE;
+        if from_page > 0 && self.huge.load(Ordering::Relaxed) {
+            // Else the kernel would fill the hole again when it collapses small pages into a huge one. (Of a table that is emptied nothing
+            // stays in those rounds that could be collapsed.)
+            let (first, end) = (from_page / pages_per_extent, to_page.div_ceil(pages_per_extent));
+            self.region.advise_small(first * HUGE, (end - first) * HUGE);
+            self.small_from.fetch_min(first, Ordering::Relaxed);
+        }
         let mut page = from_page;
         while page < to_page {
             let end = ((page / pages_per_extent + 1) * pages_per_extent).min(to_page);
@@ -116,5 +136,42 @@ mod tests {
         assert_eq!(ahead(2 * extent, 2 * extent), 1, "said once");
         assert_eq!(ahead(2 * extent + 1, extent * 11 / 4), 3);
         assert_eq!(ahead(5 * extent + 1, extent * 21 / 4), 5, "all but the last of several");
+    }
+
+    /// Whether the pages at an offset of the region may be huge.
+    fn may_be_huge(memory: &IndexSpace, offset: usize) -> bool {
+        let at = memory.region.start() as usize + offset;
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in maps.lines() {
+            let address = |text: &str| usize::from_str_radix(text, 16).ok();
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            if let Some((Some(from), Some(to))) = range.map(|(from, to)| (address(from), address(to))) {
+                inside = (from..to).contains(&at);
+            } else if inside && line.starts_with("VmFlags:") {
+                return line.split(' ').any(|flag| flag == "hg");
+            }
+        }
+        panic!("it is mapped");
+    }
+
+    #[test]
+    fn a_round_of_which_a_part_was_given_back_has_small_pages_until_it_fills_again() {
+        let (space, memory) = setup(4);
+        if !memory.use_huge() {
+            return;
+        }
+        let (index, _) = memory.table(0, &space).unwrap();
+        let extent = HUGE / PAGE / 4;
+        let rounds = |memory: &IndexSpace| [0, 1, 2, 3].map(|round| may_be_huge(memory, round * HUGE + PAGE));
+        assert_eq!(rounds(&memory), [true; 4]);
+        memory.decommit(&index, extent + 3, 3 * extent);
+        assert_eq!(rounds(&memory), [true, false, false, true]);
+        memory.reach(2 * extent, 10 * extent);
+        assert_eq!(rounds(&memory), [true, false, false, true], "it isn't full");
+        memory.reach(3 * extent, 10 * extent);
+        assert_eq!(rounds(&memory), [true, true, false, true]);
+        memory.decommit(&index, 0, 3 * extent);
+        assert_eq!(rounds(&memory), [true, true, false, true]);
     }
 }

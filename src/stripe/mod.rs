@@ -46,6 +46,7 @@ use crate::stripe::loads::Loads;
 use crate::stripe::log::{Log, Sweep};
 use crate::stripe::request::Store;
 use crate::sys::atomic::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sys::os;
 
 /// How often a set looks for a lock that another has, before it gives up (the fast door: a crossing by cgo) or parks.
 const SPINS: usize = 32;
@@ -159,7 +160,7 @@ pub struct Core {
     pub sweep: Sweep,
     /// Segments without live entries that the fast door left to be given up.
     pub deferred: [u32; DEFERRED],
-    /// The last version given.
+    /// The last version given. See [`first_version`].
     pub versions: u64,
 }
 
@@ -171,6 +172,12 @@ pub enum Reached<'a> {
     Left,
     /// Nothing, for some time.
     Nothing,
+}
+
+/// The number from which a stripe counts versions and tokens: at random, since a namespace that is closed and made again must not give
+/// one that somebody may still have from before. Such that what comes after is exact in a number of 53 bits.
+fn first_version() -> u64 {
+    os::random_words::<1>()[0] >> 12
 }
 
 impl Stripe {
@@ -213,7 +220,7 @@ impl Stripe {
                     deferred_len: 0,
                     said: None,
                     loads: Loads::new(),
-                    versions: 0,
+                    versions: first_version(),
                     ruled: None,
                 },
                 policy,
