@@ -184,10 +184,11 @@ fn a_version_from_before_a_namespace_was_closed_is_none_of_the_new_ones() {
         it.set(b"key", b"value").unwrap();
         let version = it.get_with(b"key", &mut Vec::new(), ask).unwrap().unwrap().version;
         if let Some(before) = before {
-            let swapped = it.compare_and_swap(b"key", b"other", before, &SetOptions::default()).unwrap();
-            assert_eq!(swapped, Err(true));
+            let swapped = it.compare_and_swap(b"key", b"other", before, &SetOptions::default());
+            assert_eq!(swapped, Err(larder::CasError::Conflict));
         }
-        let (token, fresh) = it.load_begin(b"other").unwrap();
+        let load = it.load_begin(b"other").unwrap();
+        let (token, fresh) = (load.token(), matches!(load, larder::Load::Begun(_)));
         assert!(fresh && token != version);
         before = Some(version);
         it.close();

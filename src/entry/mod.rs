@@ -665,7 +665,7 @@ mod tests {
         let start = memory.as_mut_ptr().cast::<u8>();
         let hashes: Vec<u64> = (1..=64).collect();
         for count in [1, 3, 64] {
-            let tags = extra::Tags { stamp: 5, hashes: &hashes[..count] };
+            let tags = extension::Tags { stamp: 5, hashes: &hashes[..count] };
             let extra = Extra { absent: false, stale: Some(7), sliding: Some(8), version: Some(9), tags: Some(tags) };
             let shape = Shape { key_len: 3, value_len: 5, deadline: Some(77), run: None, extra: Some(&extra) };
             // SAFETY: 1,024 aligned bytes of our own.
