@@ -200,7 +200,7 @@ func (c *Cache) keep(v *verdict, d *field.Response) time.Duration {
 func (c *Cache) responseTags(x *exchange) []uint64 {
 	tags := x.tags
 	for _, name := range c.opt.TagFields {
-		tags = appendTags(tags, x.header[name])
+		tags = appendTags(tags, name, x.header[name])
 	}
 	tags = appendGroups(tags, x.origin, x.header["Cache-Groups"])
 	slices.Sort(tags)
