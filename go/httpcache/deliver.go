@@ -42,8 +42,8 @@ func (h *handler) deliver(w http.ResponseWriter, r *http.Request, t *txn, f *fli
 		h.abort(w, failure, leader)
 		return "", true
 	case outcomeStored:
-		if !leader && !shareable {
-			return "", false
+		if !leader && !(shareable && t.found && string(t.entryKey) == f.baseKey) {
+			return "", false // by its own lookup it selects another response, or none
 		}
 		h.deliverStored(w, r, t, f, leader)
 		return "", true

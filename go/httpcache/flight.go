@@ -35,6 +35,7 @@ type flight struct {
 	variant   string // the leader's values of them
 
 	// outcomeStored
+	baseKey   string // where base lies; set at the start
 	base      *entry
 	baseFresh report // how base came to be usable
 

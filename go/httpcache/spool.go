@@ -154,9 +154,9 @@ func (s *spool) receive() {
 		f.resolve(r.entry, report{fwd: fwdStale, fwdStatus: s.status, stored: r.stored}, r.reuse)
 		return
 	}
-	if p.base != nil && p.staleOnError(s.status, now) {
+	if allowed, shared := p.staleOnError(s.status, now); allowed {
 		s.discard = true
-		f.resolve(p.base, report{hit: true, fwd: fwdStale, fwdStatus: s.status}, true)
+		f.resolve(p.base, report{hit: true, fwd: fwdStale, fwdStatus: s.status}, shared)
 		return
 	}
 	if p.part != nil && (s.status == http.StatusPartialContent || s.status == http.StatusRequestedRangeNotSatisfiable) {
@@ -247,9 +247,10 @@ func (s *spool) finish(failure any) {
 		failure = http.ErrAbortHandler // fewer bytes than it declared
 	}
 	if failure != nil {
-		if s.status == 0 && p.base != nil && p.staleOnError(http.StatusBadGateway, p.c.now()) {
+		allowed, shared := p.staleOnError(http.StatusBadGateway, p.c.now())
+		if s.status == 0 && allowed {
 			flights.remove(f)
-			f.resolve(p.base, report{hit: true, fwd: fwdStale}, true)
+			f.resolve(p.base, report{hit: true, fwd: fwdStale}, shared)
 			f.complete(nil, false)
 			return
 		}
