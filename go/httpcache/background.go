@@ -29,6 +29,7 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	}
 	p := t.plan(r, f.since)
 	p.info.directed = field.ParseRequest(nil) // they are the client's, not ours
+	f.baseKey = string(p.baseKey)
 	cancel := p.withContext()
 	ctx, stop := context.WithTimeout(p.req.Context(), h.c.opt.BackgroundTimeout)
 	p.req = p.req.WithContext(ctx)

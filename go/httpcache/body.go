@@ -37,14 +37,14 @@ func (f *flight) resolve(e *entry, rep report, shareable bool, own http.Header) 
 // standIn answers the flight's requests from a stored response in place of one
 // that has ended early, and ends the flight. It reports false if it is too late
 // for that.
-func (f *flight) standIn(e *entry, rep report) bool {
+func (f *flight) standIn(e *entry, rep report, shareable bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.done || f.visible || f.outcome != outcomePending && f.outcome != outcomeStream {
 		return false
 	}
 	f.base, f.baseFresh = e, rep
-	f.outcome, f.shareable, f.done = outcomeStored, true, true
+	f.outcome, f.shareable, f.done = outcomeStored, shareable, true
 	f.adopted()
 	f.signal()
 	return true

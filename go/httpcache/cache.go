@@ -39,7 +39,7 @@ type shared struct {
 	silent   recentTable // keys that the next hop did not answer in time
 	loans    loans
 	prepared preparedTable
-	clock    wallClock
+	forward  forwardClock
 	epoch    atomic.Uint64 // of vary indexes
 	seed     maphash.Seed
 
@@ -67,7 +67,7 @@ func newCache(st store, o Options) *Cache {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	// Numbers that start at the present are higher than those of an earlier
 	// Cache on the same responses.
-	start := uint64(time.Now().UnixNano())
+	start := uint64(started.UnixNano() + int64(time.Since(started)))
 	s.purges = newPurges(start)
 	s.epoch.Store(start)
 	s.flights.init()
@@ -112,13 +112,6 @@ func (c *Cache) WithOptions(o Options) *Cache { return configure(c.store, c.shar
 func (c *Cache) Close() error {
 	c.shared.closeBackground()
 	return nil
-}
-
-func (c *Cache) now() int64 {
-	if c.opt.Now == nil {
-		return c.shared.clock.now()
-	}
-	return c.opt.Now().UnixMilli()
 }
 
 // Handler returns a handler that answers from the cache and asks next for the

@@ -44,8 +44,8 @@ func (h *handler) deliver(w http.ResponseWriter, r *http.Request, t *txn, f *fli
 	case purged:
 		return retryKey, false
 	case outcome == outcomeStored:
-		if !leader && f.baseFresh.hit && !mayServeStale(f.base, &t.info, f.instead(), c.now()) {
-			return "", false // the leader has asked for more than this request does
+		if !leader && !(t.found && string(t.entryKey) == f.baseKey) {
+			return "", false // by its own lookup it selects another response, or none
 		}
 		h.deliverStored(w, r, t, f, leader)
 		return "", true
@@ -111,14 +111,6 @@ func (f *flight) known(leader bool) bool {
 		return f.visible || f.done || !leader && !f.shareable
 	}
 	return true
-}
-
-// instead returns the status that a stale response stands in for.
-func (f *flight) instead() int {
-	if f.baseFresh.fwdStatus != 0 {
-		return f.baseFresh.fwdStatus
-	}
-	return http.StatusBadGateway
 }
 
 // abort ends a request without a response of the next hop. The leader gets what

@@ -73,7 +73,7 @@ func responseDirectives(h http.Header, targeted []string, now time.Time) Directi
 		StaleWhileRevalidate: statedWindow(f.StaleWhileRevalidate),
 		StaleIfError:         statedWindow(f.StaleIfError),
 		Unstored:             append(f.NoCacheFields, f.PrivateFields...),
-		age:                  initialAge(h, date, ms, ms),
+		age:                  initialAge(h, date, ms, 0),
 		received:             now,
 		shared:               allowsAuthorization(&f),
 	}

@@ -46,6 +46,7 @@ type flight struct {
 	variant   string // the leader's values of them
 
 	// outcomeStored
+	baseKey   string // where base lies; set at the start
 	base      *entry
 	baseFresh report      // how base came to be usable
 	own       http.Header // fields of a 304 that only the leader may see

@@ -43,14 +43,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bool {
 	t.lookup(r.Header)
 	d := t.decide()
-	if d != decideHit && d != decideMaxStale {
+	if d != decideHit && d != decideStale {
 		t.own()
 	}
 	switch d {
 	case decideHit:
 		h.hit(w, r, t, Hit)
 		return true
-	case decideMaxStale:
+	case decideStale:
 		h.hit(w, r, t, Stale)
 		return true
 	case decideBackground:
@@ -60,7 +60,7 @@ func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bo
 	case decideRevalidate:
 		return h.serveSilent(w, r, t)
 	case decideMiss:
-		if t.info.has&hasRange == 0 || t.info.directed.NoCache || t.info.directed.MaxAge >= 0 {
+		if t.info.has&hasRange == 0 {
 			return false
 		}
 		if t.lookupPart(r.Header); t.found {
@@ -197,6 +197,7 @@ func (h *handler) start(f *flight, t *txn, r *http.Request) {
 		}
 		t.found = false
 	}
+	f.baseKey = string(p.baseKey)
 	f.cancel = p.withContext()
 	f.lingers = f.lingers || p.base != nil
 	go h.run(f, p)

@@ -149,9 +149,16 @@ type rig struct {
 }
 
 func newRig(t testing.TB, o Options) *rig {
+	return newRigAt(t, o)
+}
+
+// newRigAt is newRig with the clocks of the options, if they have any.
+func newRigAt(t testing.TB, o Options) *rig {
 	r := &rig{t: t, clock: newClock()}
 	r.store = newMemory(r.clock.now)
-	o.Now = r.clock.now
+	if o.Now == nil {
+		o.Now = r.clock.now
+	}
 	observe := o.Observe
 	o.Observe = func(req *http.Request, e Event) {
 		r.mu.Lock()

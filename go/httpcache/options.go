@@ -87,7 +87,8 @@ type Options struct {
 	// Transport has answered, by the goroutine that answered it.
 	Observe func(r *http.Request, e Event)
 
-	// Now is the clock, for tests. Nil means time.Now.
+	// Now is the wall clock, for tests. Nil means time.Now. It says what Date and Expires of a
+	// response mean when it is received; how old a stored response is, Elapsed says.
 	Now func() time.Time
 
 	// Partition, if not nil, returns what keeps the request's responses apart from those of
@@ -99,6 +100,12 @@ type Options struct {
 	// the cache can't see (see the example of Transport), and must then tell apart whatever
 	// they tell apart. It is called for every request, by many goroutines.
 	Partition func(*http.Request) string
+
+	// Elapsed is a monotonic clock, for tests: the time since some moment, which never goes
+	// back. The age of stored responses is measured by it, so that setting the wall clock
+	// neither makes them younger nor ends their lives. Nil means the system's; or, with Now,
+	// what Now has gone forward in all.
+	Elapsed func() time.Duration
 
 	// BodyIdleTimeout cuts a response whose body brings nothing for so long, other than
 	// a text/event-stream: its clients see it end early (or get a stale response, or a

@@ -24,7 +24,7 @@ func (t *txn) lookupPart(h http.Header) {
 		t.pkey = partKey(t.pkey[:0], key)
 		var ok bool
 		t.vbuf, ok = t.c.store.Get(t.vbuf[:0], t.pkey)
-		return ok && t.accept(t.vbuf, t.pkey) && !t.soft && t.e.staleness(t.now) <= 0 && t.e.flags&(flagPart|flagNoCache) == flagPart
+		return ok && t.accept(t.vbuf, t.pkey) && t.decidePart()
 	}
 	t.found = false
 	if !t.indexed {
@@ -70,7 +70,7 @@ func (s *spool) sealPart(value []byte) {
 	if s.partial.last == total-1 {
 		total = s.partial.first + s.size
 	}
-	binary.LittleEndian.PutUint64(value[80:], uint64(total))
+	binary.LittleEndian.PutUint64(value[totalAt:], uint64(total))
 }
 
 // completable reports whether an entry is a part that can be completed: it
@@ -117,7 +117,7 @@ func (s *spool) combine(now int64) bool {
 		return false
 	}
 	h := e.header()
-	update(h, s.header, now)
+	p.c.update(h, s.header)
 	delete(h, "Content-Range")
 	h["Content-Length"] = []string{strconv.FormatInt(e.total, 10)}
 	s.header = h

@@ -221,11 +221,11 @@ func (c *Cache) soften(primary []byte) {
 
 // remaining returns for how long a stored response is still worth keeping.
 func (c *Cache) remaining(e *entry, now int64) time.Duration {
-	stale := time.Duration(max(e.swr, e.sie, e.unreachable)) * time.Second
+	stale := e.longest()
 	if e.flags&flagValidator != 0 {
-		stale = max(stale, c.opt.KeepStale)
+		stale = max(stale, milliseconds(c.opt.KeepStale))
 	}
-	return max(msDuration(e.lifetime-e.age(now))+stale, time.Millisecond)
+	return max(msDuration(e.lifetime-e.age(now)+stale), time.Millisecond)
 }
 
 func msDuration(ms int64) time.Duration {

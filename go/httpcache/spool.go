@@ -209,10 +209,10 @@ func (s *spool) receive() {
 		f.resolve(r.entry, report{fwd: fwdStale, fwdStatus: s.status, stored: r.stored}, r.reuse, pick(s.header, r.unstored))
 		return
 	}
-	if s.base != nil && mayServeStale(s.base, &s.info, s.status, now) {
+	if allowed, shared := s.standIn(s.status, now); allowed {
 		s.discard = true
 		c.shared.silent.renew(p.hash, now+silentFor)
-		f.resolve(p.base, report{hit: true, fwd: fwdStale, fwdStatus: s.status}, true, nil)
+		f.resolve(p.base, report{hit: true, fwd: fwdStale, fwdStatus: s.status}, shared, nil)
 		return
 	}
 	if s.status < http.StatusInternalServerError {
@@ -364,11 +364,16 @@ func (s *spool) finish(failure any) {
 func (s *spool) end(failure any) {
 	c, f := s.p.c, s.f
 	c.shared.flights.remove(f)
-	if s.base != nil && mayServeStale(s.base, &s.info, http.StatusBadGateway, c.now()) &&
-		f.standIn(s.base, report{hit: true, fwd: fwdStale}) {
-		return
+	allowed, shared := s.standIn(http.StatusBadGateway, c.now())
+	if !allowed || !f.standIn(s.base, report{hit: true, fwd: fwdStale}, shared) {
+		f.fail(failure)
 	}
-	f.fail(failure)
+}
+
+// standIn is plan.staleOnError of the plan as it was when the request was sent.
+func (s *spool) standIn(status int, now int64) (allowed, shared bool) {
+	p := plan{base: s.base, info: s.info}
+	return p.staleOnError(status, now)
 }
 
 // seal completes an envelope whose body has been received.

@@ -11,17 +11,9 @@ import (
 // RFC 5861, 4: a timeout is an error). The fetch goes on. Nobody else waits for the
 // next hop until it has answered; it is asked again in the background.
 
-// mayServeStale reports whether an entry may be served stale to a request because
-// the next hop answered with the status, or might as well have.
-func mayServeStale(e *entry, info *requestInfo, status int, now int64) bool {
-	p := plan{base: e, info: *info}
-	return p.staleOnError(status, now)
-}
-
 // standby reports whether the txn's entry may be served if the next hop is silent.
 func (t *txn) standby() bool {
-	return t.found && t.e.isWhole() &&
-		mayServeStale(&t.e, &t.info, http.StatusGatewayTimeout, t.c.now()) &&
+	return t.found && t.e.reuse(&t.info.directed, t.soft, t.c.now(), unreachable) == decideStale &&
 		t.c.shared.purges.check(&t.e, t.key) != hardPurged
 }
 

@@ -11,7 +11,7 @@ import (
 // RFC 9111, 3 Storing Responses in Caches.
 
 // exchange is a request and the header of its response, as far as storing
-// depends on them. Times are milliseconds since 1970.
+// depends on them. Times are those of clock.go.
 type exchange struct {
 	method        string
 	authorization bool // the request has Authorization
@@ -48,7 +48,8 @@ func (c *Cache) judge(x *exchange) verdict {
 	v.responseTime = x.responseTime
 	v.seq = x.seq
 	v.unstored = append(d.NoCacheFields, d.PrivateFields...)
-	now := x.responseTime / 1000
+	received := c.wall()
+	now := received / 1000
 
 	v.date = now
 	if lines := x.header["Date"]; len(lines) > 0 {
@@ -63,7 +64,7 @@ func (c *Cache) judge(x *exchange) verdict {
 		}
 	}
 	v.total = -1
-	v.initialAge = initialAge(x.header, v.date, x.requestTime, x.responseTime)
+	v.initialAge = initialAge(x.header, v.date, received, x.responseTime-x.requestTime)
 	own, explicit := lifetime(&d, targeted, x.header, v.date, now)
 	if v.lifetime = c.overridden(x, &d, own, explicit); v.lifetime > 0 {
 		explicit, d.NoCache = true, false
@@ -76,7 +77,7 @@ func (c *Cache) judge(x *exchange) verdict {
 	if d.NoCache {
 		v.flags |= flagNoCache
 	}
-	c.staleWindows(&v, &d)
+	c.staleTerms(&v, &d)
 
 	if !c.mayStore(x, &d, explicit) {
 		return v
@@ -128,6 +129,11 @@ func (c *Cache) mayStore(x *exchange, d *field.Response, explicit bool) bool {
 	if x.authorization && !allowsAuthorization(d) {
 		return false
 	}
+	// Beyond the RFC: what was made for a Cookie, and says nothing, might be confirmed to
+	// another user by an origin whose validators don't tell users apart.
+	if x.cookie && !explicit && !d.Public && !d.NoCache {
+		return false
+	}
 	if len(x.header["Set-Cookie"]) > 0 && (!explicit || c.opt.NeverStoreSetCookie) {
 		return false
 	}
@@ -152,33 +158,6 @@ func understood(status int) bool {
 	return false
 }
 
-// staleWindows sets for how long the response may be used once it is stale
-// (section 4.2.4, RFC 5861).
-//
-// must-revalidate, proxy-revalidate and no-cache forbid it. s-maxage implies
-// proxy-revalidate (section 5.2.2.10), so it does too, unless the same response
-// permits it explicitly with a directive of RFC 5861.
-func (c *Cache) staleWindows(v *verdict, d *field.Response) {
-	if d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.Malformed {
-		v.flags |= flagNoStale
-		return
-	}
-	v.swr = int64(c.opt.StaleWhileRevalidate / time.Second)
-	v.sie = int64(c.opt.StaleIfError / time.Second)
-	v.unreachable = max(v.sie, int64(c.opt.StaleIfUnreachable/time.Second))
-	if d.SMaxAge != field.Absent {
-		v.flags |= flagNoStale
-		v.swr, v.sie, v.unreachable = 0, 0, 0
-	}
-	if d.StaleWhileRevalidate != field.Absent {
-		v.swr = max(d.StaleWhileRevalidate, 0)
-	}
-	if d.StaleIfError != field.Absent {
-		v.sie = max(d.StaleIfError, 0)
-		v.unreachable = v.sie
-	}
-}
-
 // keep returns for how long to keep the response: while it is fresh, and then
 // while it can be served stale or be validated. Zero if it can never be
 // reused.
@@ -188,12 +167,11 @@ func (c *Cache) keep(v *verdict, d *field.Response) time.Duration {
 	if !usable {
 		return 0
 	}
-	stale := time.Duration(max(v.swr, v.sie, v.unreachable)) * time.Second
+	stale := v.longest()
 	if v.flags&flagValidator != 0 {
-		stale = max(stale, c.opt.KeepStale)
+		stale = max(stale, milliseconds(c.opt.KeepStale))
 	}
-	fresh := time.Duration(v.lifetime-v.initialAge) * time.Millisecond
-	return min(max(fresh, 0)+stale, maxWindow)
+	return msDuration(max(v.lifetime-v.initialAge, 0) + stale)
 }
 
 // responseTags returns the hashes of the response's tags and groups.

@@ -92,7 +92,7 @@ func (c *Cache) refresh(p *plan, fresh http.Header, responseTime int64) *refresh
 		}
 	}
 	h := e.header()
-	update(h, fresh, responseTime)
+	c.update(h, fresh)
 	return c.restore(p, h, responseTime)
 }
 
