@@ -48,7 +48,7 @@ func (c *Cache) PurgeURL(rawURL string, mode PurgeMode) error {
 		return err
 	}
 	for _, scheme := range [...]byte{schemeHTTP, schemeHTTPS} {
-		if key := uriKey(scheme, u); mode == Soft {
+		if key := c.uriKey(scheme, u); mode == Soft {
 			c.soften(key)
 		} else {
 			c.invalidate(key)
