@@ -37,7 +37,8 @@ type Cache struct {
 type shared struct {
 	purges   *purges
 	flights  flights
-	busy     busyTable
+	busy     recentTable // keys whose responses could not be shared
+	silent   recentTable // keys that the next hop did not answer in time
 	loans    loans
 	prepared preparedTable
 	forward  forwardClock
@@ -141,6 +142,7 @@ func (c *Cache) HandlerWith(next http.Handler, o HandlerOptions) http.Handler {
 }
 
 type handler struct {
-	c    *Cache
-	next http.Handler
+	c      *Cache
+	next   http.Handler
+	client bool // of a Transport
 }

@@ -2,7 +2,9 @@ package httpcache
 
 import (
 	"io"
+	"iter"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -76,6 +78,19 @@ func (s *memory) Delete(key []byte) bool {
 	_, ok := s.m[string(key)]
 	delete(s.m, string(key))
 	return ok
+}
+
+func (s *memory) All() iter.Seq2[[]byte, []byte] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := maps.Clone(s.m)
+	return func(yield func(key, value []byte) bool) {
+		for k, e := range m {
+			if s.now().Before(e.expires) && !yield([]byte(k), e.value) {
+				return
+			}
+		}
+	}
 }
 
 func (s *memory) len() int {

@@ -175,10 +175,6 @@ func pathEnd(key []byte) int {
 	}
 }
 
-// partitionTag is a tag of all responses of a URI that lie in partitions, so that a purge of
-// the URI reaches them (see plan.go, invalidate).
-func partitionTag(bare []byte) uint64 { return hashTag("u" + string(bare)) }
-
 // prefixKey returns what the keys of all URLs of the scheme that start with u
 // have in common.
 func prefixKey(scheme byte, u *url.URL) string {

@@ -18,9 +18,9 @@ type Options struct {
 	// names start with "Larder-".
 	TargetedFields []string
 
-	// TagFields are the response fields that carry space-separated tags for
-	// PurgeTag. Nil means Surrogate-Key; an empty list means none. They are
-	// removed from responses.
+	// TagFields are the response fields that carry tags for PurgeTag, separated by
+	// blanks, commas or both (SplitTags). Nil means Surrogate-Key; an empty list
+	// means none. They are removed from responses.
 	TagFields []string
 
 	// MaxBodyBytes is the largest response body stored. Larger bodies are
@@ -77,12 +77,14 @@ type Options struct {
 	// would answer those with one, which browsers then refuse.
 	ImpliedVary []string
 
-	// BackgroundTimeout bounds each background revalidation. Zero means 30
-	// seconds.
+	// BackgroundTimeout bounds each background revalidation, and for how long a fetch
+	// goes on that all of its clients have left: it does if its response may be
+	// stored, or isn't known yet. Zero means 30 seconds.
 	BackgroundTimeout time.Duration
 
-	// MaxBackground bounds the background revalidations in progress; beyond
-	// it, stale responses are served without one. Zero means 128.
+	// MaxBackground bounds the fetches in the background: revalidations, beyond
+	// which stale responses are served without one, and fetches without clients,
+	// beyond which they are cancelled. Zero means 128.
 	MaxBackground int
 
 	// Observe, if not nil, is called once for every request that a Handler or
@@ -128,6 +130,33 @@ type Options struct {
 	// has Set-Cookie, and it ignores s-maxage and proxy-revalidate (RFC 9111, 5.2.2). All
 	// who use it then must be that user, or be kept apart by Partition.
 	Private bool
+
+	// BodyIdleTimeout cuts a response whose body brings nothing for so long, other than
+	// a text/event-stream: its clients see it end early (or get a stale response, or a
+	// 504, if they have seen nothing of it), and it is not stored. Time during which
+	// no client takes the body does not count, and neither do requests that pass by
+	// the cache. Zero means 30 seconds; negative means never.
+	BodyIdleTimeout time.Duration
+
+	// JoinTimeout is for how long a fetch that brings nothing, neither its header nor
+	// more of its body, is joined by other requests. Then the next one starts another,
+	// which takes its place. Zero means 10 seconds; negative means that no request
+	// joins another's fetch.
+	JoinTimeout time.Duration
+
+	// LockTimeout bounds for how long a request waits for the header of another one's
+	// fetch, before it goes forward by itself. It should be longer than the next
+	// hop's own timeout, or all who wait for a hop that is down will knock there one
+	// by one. Zero means one minute; negative means that no request waits.
+	LockTimeout time.Duration
+
+	// StaleTimeout bounds for how long a request waits for the next hop when a stale
+	// response is at hand that may be served if the next hop fails (stale-if-error,
+	// StaleIfUnreachable). The fetch goes on meanwhile, and is stored. Until it has
+	// brought something, requests for the same URI get the stale response at once,
+	// and the next hop is tried again in the background every ten seconds. Zero
+	// means 2 seconds; negative means that they wait for the next hop's own timeout.
+	StaleTimeout time.Duration
 }
 
 // DefaultImpliedVary is used when Options.ImpliedVary is nil.
@@ -196,12 +225,21 @@ func (o Outcome) String() string {
 // Event describes one answered request to Options.Observe.
 type Event struct {
 	Outcome Outcome
-	Status  int
+	// Status is what the client got, or StatusClientClosedRequest if it left before
+	// there was anything to get.
+	Status int
+	// Aborted tells that the client has not got the whole response: it left, or the
+	// next hop broke off.
+	Aborted bool
 	// Bytes is the number of body bytes given to the client's connection.
 	Bytes int64
 	// Stored tells that this request's fetch was stored.
 	Stored bool
 }
+
+// StatusClientClosedRequest is the Event's status of a request whose client left
+// while it waited. No client ever sees it.
+const StatusClientClosedRequest = 499
 
 const (
 	defaultMaxBody    = 8 << 20
@@ -242,6 +280,10 @@ func (o Options) withDefaults() Options {
 	if o.BackgroundTimeout <= 0 {
 		o.BackgroundTimeout = 30 * time.Second
 	}
+	o.BodyIdleTimeout = orDefault(o.BodyIdleTimeout, 30*time.Second)
+	o.JoinTimeout = orDefault(o.JoinTimeout, 10*time.Second)
+	o.LockTimeout = orDefault(o.LockTimeout, time.Minute)
+	o.StaleTimeout = orDefault(o.StaleTimeout, 2*time.Second)
 	if o.MaxBackground <= 0 {
 		o.MaxBackground = defaultBackground
 	}

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 3.3 Storing Incomplete Responses; 3.4 Combining Partial Content.
@@ -49,7 +52,9 @@ func (s *spool) judgePart() {
 	v := &s.verdict
 	var ok bool
 	s.partial, ok = parseContentRange(s.header["Content-Range"])
-	v.store = v.store && ok
+	if !ok {
+		v.refuse("content-range")
+	}
 	v.reuse = false
 	v.flags |= flagPart
 	v.first, v.total = s.partial.first, s.partial.total
@@ -74,6 +79,22 @@ func (s *spool) sealPart(value []byte) {
 // begins at the beginning, its end is known, and it has a strong validator.
 func completable(e *entry) bool {
 	return e.flags&flagPart != 0 && e.first == 0 && e.total > int64(len(e.body)) && e.strongETag() != ""
+}
+
+// codable reports whether the next hop might answer a request for the whole with
+// content in another coding than the part has, which completing it would keep from
+// all who ask for it: the resource is negotiated, the part has no coding, and the
+// request permits one.
+func codable(e *entry, h http.Header) bool {
+	if len(e.get("Content-Encoding")) > 0 || len(h["Accept-Encoding"]) == 0 {
+		return false
+	}
+	negotiated := false
+	field.SplitList(e.header()["Vary"], func(name string) bool {
+		negotiated = strings.EqualFold(name, "Accept-Encoding")
+		return !negotiated
+	})
+	return negotiated
 }
 
 // completePart turns the plan into a request for the rest of a stored part.
@@ -107,7 +128,7 @@ func (s *spool) combine(now int64) bool {
 	x := p.exchange(s.status, h, now)
 	s.verdict = p.c.judge(&x)
 	if e.total > p.c.opt.MaxBodyBytes {
-		s.verdict.store, s.verdict.reuse = false, false
+		s.verdict.refuse("too-large")
 	}
 	s.begin(e.body)
 	return true

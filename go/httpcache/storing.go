@@ -40,6 +40,9 @@ type verdict struct {
 	keep     time.Duration // for how long it is worth storing
 }
 
+// refuse takes back that the response may be stored.
+func (v *verdict) refuse(why string) { v.store, v.reuse, v.refusal = false, false, why }
+
 // judge decides whether a response may be stored (section 3), and for how long
 // it can be reused.
 func (c *Cache) judge(x *exchange) verdict {
@@ -210,7 +213,7 @@ func (c *Cache) keep(v *verdict, d *field.Response) time.Duration {
 func (c *Cache) responseTags(x *exchange) []uint64 {
 	tags := x.tags
 	for _, name := range c.opt.TagFields {
-		tags = appendTags(tags, x.header[name])
+		tags = appendTags(tags, name, x.header[name])
 	}
 	tags = appendGroups(tags, x.origin, x.header["Cache-Groups"])
 	slices.Sort(tags)

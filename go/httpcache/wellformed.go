@@ -18,8 +18,8 @@ var ErrMalformedResponse = errors.New("httpcache: malformed response")
 //
 // net/http's client keeps a blank between a field's name and its colon as part of the name: in
 // "Cache-Control : no-store", which everybody else reads as no-store, it finds no Cache-Control.
-// So blanks are removed (RFC 9112, 5.1), and h is changed. Fields whose names still are no
-// tokens are removed.
+// So blanks are removed (RFC 9112, 5.1), and h is changed. Fields with blanks within their
+// names are removed.
 //
 // The error wraps ErrMalformedResponse: if the status is neither within 200 to 599 nor 101, or
 // if a field with such a blank frames the message (Transfer-Encoding, Content-Length,
@@ -28,11 +28,21 @@ var ErrMalformedResponse = errors.New("httpcache: malformed response")
 //
 // It costs one pass over the names, and allocates only if it changes something.
 func CheckResponse(status int, h http.Header) error {
-	if (status < 200 || status > 599) && status != http.StatusSwitchingProtocols {
+	if !finalStatus(status) && status != http.StatusSwitchingProtocols {
 		return fmt.Errorf("%w: status %d is not within 200 to 599", ErrMalformedResponse, status)
 	}
+	return mendNames(h)
+}
+
+// finalStatus reports whether a status can be that of an answer. What is not
+// within 200 to 599 no client can be expected to read, and net/http panics on some
+// of it.
+func finalStatus(status int) bool { return status >= 200 && status <= 599 }
+
+// mendNames is CheckResponse for names alone.
+func mendNames(h http.Header) error {
 	for name := range h {
-		if field.IsToken(name) {
+		if !strings.ContainsAny(name, " \t") {
 			continue
 		}
 		if err := mendName(h, name); err != nil {
@@ -42,7 +52,7 @@ func CheckResponse(status int, h http.Header) error {
 	return nil
 }
 
-// mendName reads a field whose name is no token as the one that was meant.
+// mendName reads a field whose name has blanks around it as the one that was meant.
 func mendName(h http.Header, name string) error {
 	values := h[name]
 	delete(h, name)
