@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type Cache struct {
 
 	ours          map[string]bool // response fields for this cache only
 	impliedFilter uint64          // nameBit of every name in opt.ImpliedVary
+	addedBehind   uint32          // hasAuthorization, hasCookie: by opt.AddedBehind
 	id            string          // Options.Name as Cache-Status shows it
 }
 
@@ -81,7 +83,7 @@ func configure(st store, s *shared, o Options) *Cache {
 		c.ours[name] = true
 	}
 	for _, name := range c.opt.TargetedFields {
-		if len(name) > 7 && name[:7] == "Larder-" {
+		if name == "Surrogate-Control" || strings.HasPrefix(name, "Larder-") {
 			c.ours[name] = true
 		}
 	}
@@ -90,6 +92,14 @@ func configure(st store, s *shared, o Options) *Cache {
 	}
 	for _, name := range c.opt.ImpliedVary {
 		c.impliedFilter |= nameBit(name)
+	}
+	for _, name := range c.opt.AddedBehind {
+		switch name {
+		case "Authorization":
+			c.addedBehind |= hasAuthorization
+		case "Cookie":
+			c.addedBehind |= hasCookie
+		}
 	}
 	c.id = statusID(c.opt.Name)
 	c.notePartition()

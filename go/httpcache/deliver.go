@@ -196,6 +196,8 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flig
 	rep := report{fwd: reason, fwdStatus: f.status, stored: f.head != nil && leader}
 	if !leader {
 		ev.Outcome, rep.collapsed = Collapsed, true
+	} else {
+		rep.detail = f.refusal
 	}
 	if o, ok := w.(originReporter); ok && f.origin != nil {
 		o.reportOrigin(f.origin)

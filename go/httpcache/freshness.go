@@ -48,7 +48,10 @@ func (c *Cache) heuristicLifetime(x *exchange, d *field.Response, date, lastModi
 	if !d.Public && !heuristicallyCacheable(x.status) || d.Malformed {
 		return 0
 	}
-	if x.method != http.MethodGet || x.cookie || len(x.header["Set-Cookie"]) > 0 || !d.Present && pragmaNoCache(x.header) {
+	if x.method != http.MethodGet || !d.Present && pragmaNoCache(x.header) {
+		return 0
+	}
+	if !c.opt.Private && (x.cookie || len(x.header["Set-Cookie"]) > 0) {
 		return 0
 	}
 	switch {

@@ -59,7 +59,7 @@ func (c *Cache) relatedKey(r *http.Request, primary []byte, ref string) []byte {
 	if host == "" {
 		host = r.Host
 	}
-	key := uriKey(scheme, &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
+	key := c.uriKey(scheme, &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
 	if len(key) > maxKey || origin(key) != origin(primary) {
 		return nil
 	}

@@ -13,9 +13,9 @@ type Options struct {
 
 	// TargetedFields are the targeted cache-control fields (RFC 9213) this cache
 	// obeys, most specific first. Nil means Larder-Cache-Control, then
-	// CDN-Cache-Control; an empty list means none. The first of the list is
-	// taken to be ours alone and is removed from responses if its name starts
-	// with "Larder-".
+	// CDN-Cache-Control, or none with Private; an empty list means none. Those that are
+	// meant for this cache alone are removed from responses: Surrogate-Control, and whose
+	// names start with "Larder-".
 	TargetedFields []string
 
 	// TagFields are the response fields that carry tags for PurgeTag, separated by
@@ -70,7 +70,11 @@ type Options struct {
 	// only for requests that agree on them. Nil means the usual ways to tell
 	// an application another host, scheme, path or method: Forwarded (host and
 	// proto), X-Forwarded-Host, X-Forwarded-Proto, X-Original-Url and their
-	// like (see DefaultImpliedVary); an empty list means none.
+	// like (see DefaultImpliedVary); an empty list means none. At most 64 count.
+	//
+	// Add Origin if the next hop answers it with Access-Control-Allow-Origin but says
+	// Vary: Origin only then, as many do: what was stored for a request without Origin
+	// would answer those with one, which browsers then refuse.
 	ImpliedVary []string
 
 	// BackgroundTimeout bounds each background revalidation, and for how long a fetch
@@ -107,6 +111,26 @@ type Options struct {
 	// what Now has gone forward in all.
 	Elapsed func() time.Duration
 
+	// AddedBehind are request fields that handlers or round trippers behind the cache add
+	// or change, by what the cache can't see: credentials, or the client's address. A
+	// response that varies on one of them is not stored; and if Authorization or Cookie
+	// is among them, every request counts as having one. Nil means X-Forwarded-For, which
+	// httputil.ReverseProxy adds; an empty list means none.
+	AddedBehind []string
+
+	// IgnoreQuery are the query parameters that make no difference to what the next hop
+	// answers: "gclid", or "utm_*" for all that begin so. They are left out of the key,
+	// for requests as for purges and invalidation by URL; the next hop gets the query as it
+	// is. Names are compared as they are written in URLs, byte by byte. A parameter with a
+	// semicolon in it is never ignored, for some servers take what follows for another one.
+	IgnoreQuery []string
+
+	// Private makes this the cache of one user, such as a client of an API (Transport): it
+	// stores what is private, what answers requests with Authorization or Cookie, and what
+	// has Set-Cookie, and it ignores s-maxage and proxy-revalidate (RFC 9111, 5.2.2). All
+	// who use it then must be that user, or be kept apart by Partition.
+	Private bool
+
 	// BodyIdleTimeout cuts a response whose body brings nothing for so long, other than
 	// a text/event-stream: its clients see it end early (or get a stale response, or a
 	// 504, if they have seen nothing of it), and it is not stored. Time during which
@@ -138,19 +162,29 @@ type Options struct {
 // DefaultImpliedVary is used when Options.ImpliedVary is nil.
 var DefaultImpliedVary = []string{
 	"Forwarded",
+	"Front-End-Https",
 	"X-Forwarded-Host",
+	"X-Forwarded-Path",
 	"X-Forwarded-Port",
 	"X-Forwarded-Prefix",
 	"X-Forwarded-Proto",
+	"X-Forwarded-Protocol",
 	"X-Forwarded-Scheme",
 	"X-Forwarded-Server",
+	"X-Forwarded-Ssl",
+	"X-Forwarded-Uri",
 	"X-Host",
+	"X-Http-Host-Override",
 	"X-Http-Method",
 	"X-Http-Method-Override",
 	"X-Method-Override",
 	"X-Original-Host",
+	"X-Original-Uri",
 	"X-Original-Url",
 	"X-Rewrite-Url",
+	"X-Script-Name",
+	"X-Scheme",
+	"X-Url-Scheme",
 }
 
 // Outcome says how a request was answered.
@@ -218,7 +252,7 @@ func (o Options) withDefaults() Options {
 	if o.Name == "" {
 		o.Name = "larder"
 	}
-	if o.TargetedFields == nil {
+	if o.TargetedFields == nil && !o.Private {
 		o.TargetedFields = []string{"Larder-Cache-Control", "CDN-Cache-Control"}
 	}
 	o.TargetedFields = canonical(o.TargetedFields)
@@ -230,6 +264,10 @@ func (o Options) withDefaults() Options {
 		o.ImpliedVary = DefaultImpliedVary
 	}
 	o.ImpliedVary = canonical(o.ImpliedVary)
+	if o.AddedBehind == nil {
+		o.AddedBehind = []string{"X-Forwarded-For"}
+	}
+	o.AddedBehind = canonical(o.AddedBehind)
 	if o.MaxBodyBytes <= 0 {
 		o.MaxBodyBytes = defaultMaxBody
 	}

@@ -52,7 +52,9 @@ func (s *spool) judgePart() {
 	v := &s.verdict
 	var ok bool
 	s.partial, ok = parseContentRange(s.header["Content-Range"])
-	v.store = v.store && ok
+	if !ok {
+		v.refuse("content-range")
+	}
 	v.reuse = false
 	v.flags |= flagPart
 	v.first, v.total = s.partial.first, s.partial.total
@@ -126,7 +128,7 @@ func (s *spool) combine(now int64) bool {
 	x := p.exchange(s.status, h, now)
 	s.verdict = p.c.judge(&x)
 	if e.total > p.c.opt.MaxBodyBytes {
-		s.verdict.store, s.verdict.reuse = false, false
+		s.verdict.refuse("too-large")
 	}
 	s.begin(e.body)
 	return true

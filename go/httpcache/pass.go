@@ -74,7 +74,7 @@ func (p *passWriter) WriteHeader(status int) {
 	if p.status != 0 {
 		return
 	}
-	if !p.h.client && !finalStatus(status) && status != http.StatusSwitchingProtocols {
+	if mendNames(p.Header()) != nil || !p.h.client && !finalStatus(status) && status != http.StatusSwitchingProtocols {
 		status = p.refuse()
 	}
 	p.status = status

@@ -47,7 +47,7 @@ func (c *Cache) PurgeURL(rawURL string, mode PurgeMode) error {
 		return err
 	}
 	for _, scheme := range [...]byte{schemeHTTP, schemeHTTPS} {
-		c.purgeKey(uriKey(scheme, u), mode)
+		c.purgeKey(c.uriKey(scheme, u), mode)
 	}
 	return nil
 }

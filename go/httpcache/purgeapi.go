@@ -137,7 +137,7 @@ func (c *Cache) carryOut(o purgeOrder) (matched int, counted bool) {
 	}
 	for _, u := range o.urls {
 		for _, scheme := range [...]byte{schemeHTTP, schemeHTTPS} {
-			key := uriKey(scheme, u)
+			key := c.uriKey(scheme, u)
 			touched.removed(key, o.mode)
 			c.purgeKey(key, o.mode)
 		}

@@ -115,7 +115,7 @@ func (s *spool) WriteHeader(status int) {
 		return
 	}
 	s.status = status
-	if !s.client && !finalStatus(status) {
+	if mendNames(s.header) != nil || !s.client && !finalStatus(status) {
 		s.refuse()
 	}
 	if n, err := strconv.ParseInt(s.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
@@ -124,11 +124,6 @@ func (s *spool) WriteHeader(status int) {
 	s.receive()
 	s.watch()
 }
-
-// finalStatus reports whether a status can be that of an answer. What is not
-// within 200 to 599 no client can be expected to read, and net/http panics on some
-// of it.
-func finalStatus(status int) bool { return status >= 200 && status <= 599 }
 
 // refuse makes a 502 of our own of a response that cannot be passed on.
 func (s *spool) refuse() {
@@ -229,8 +224,11 @@ func (s *spool) receive() {
 	if s.status == http.StatusPartialContent {
 		s.judgePart()
 	}
-	if s.declared > c.opt.MaxBodyBytes || isGatewayError(s.header) {
-		s.verdict.store, s.verdict.reuse = false, false
+	switch {
+	case isGatewayError(s.header):
+		s.verdict.refuse("error")
+	case s.declared > c.opt.MaxBodyBytes:
+		s.verdict.refuse("too-large")
 	}
 	s.begin(nil)
 }
@@ -276,7 +274,8 @@ func (s *spool) begin(body []byte) {
 			}
 		}
 		if !ok {
-			v.store, v.reuse, buf = false, false, nil
+			v.refuse("header-too-large")
+			buf = nil
 		}
 	}
 	bare := s.bareError()
@@ -290,7 +289,7 @@ func (s *spool) begin(body []byte) {
 	if s.publish(&flight{
 		status: s.status, header: header, head: head, meta: v.meta,
 		bodyAt: len(buf), buf: append(buf, body...), retain: v.store,
-		withheld: append(connectionOptions(header), v.unstored...), bare: bare,
+		withheld: append(connectionOptions(header), v.unstored...), bare: bare, refusal: v.refusal,
 		vary: set, variant: string(variant), shareable: shareable,
 	}) {
 		c.abandon(f)
@@ -308,7 +307,7 @@ func (s *spool) publish(from *flight) (unwanted bool) {
 	}
 	f.status, f.header, f.head, f.meta = from.status, from.header, from.head, from.meta
 	f.bodyAt, f.buf, f.retain = from.bodyAt, from.buf, from.retain
-	f.withheld, f.bare = from.withheld, from.bare
+	f.withheld, f.bare, f.refusal = from.withheld, from.bare, from.refusal
 	f.vary, f.variant, f.shareable = from.vary, from.variant, from.shareable
 	f.origin = s.origin
 	f.outcome = outcomeStream
