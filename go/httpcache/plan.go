@@ -68,7 +68,7 @@ func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange 
 		requestTime:   p.sentAt,
 		responseTime:  responseTime,
 		seq:           p.since.seq,
-		tags:          appendNamed([]uint64{ownSource(p.primary)}, h),
+		tags:          p.c.appendNamed([]uint64{p.c.ownSource(p.primary)}, h),
 	}
 }
 
