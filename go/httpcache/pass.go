@@ -139,7 +139,7 @@ func (p *passWriter) receive() {
 		}
 	}
 	c.removeOurs(header)
-	removeProcess(header)
+	delete(header, sourceField)
 	c.addStatus(header, report{fwd: p.reason, fwdStatus: p.status})
 }
 

@@ -278,8 +278,9 @@ func (s *spool) begin(body []byte) {
 			buf = nil
 		}
 	}
-	bare := s.bareError()
-	shareable := v.reuse && v.store || bare || s.status >= 500 && isGatewayError(s.header)
+	ours := s.status >= 500 && isGatewayError(s.header)
+	bare := !ours && s.bareError()
+	shareable := v.reuse && v.store || bare || ours
 	if s.status < 500 {
 		s.p.busy(!shareable)
 	}
@@ -289,7 +290,7 @@ func (s *spool) begin(body []byte) {
 	if s.publish(&flight{
 		status: s.status, header: header, head: head, meta: v.meta,
 		bodyAt: len(buf), buf: append(buf, body...), retain: v.store,
-		withheld: append(connectionOptions(header), v.unstored...), bare: bare, refusal: v.refusal,
+		withheld: append(connectionOptions(header), v.unstored...), ours: ours, bare: bare, refusal: v.refusal,
 		vary: set, variant: string(variant), shareable: shareable,
 	}) {
 		c.abandon(f)
@@ -307,7 +308,7 @@ func (s *spool) publish(from *flight) (unwanted bool) {
 	}
 	f.status, f.header, f.head, f.meta = from.status, from.header, from.head, from.meta
 	f.bodyAt, f.buf, f.retain = from.bodyAt, from.buf, from.retain
-	f.withheld, f.bare, f.refusal = from.withheld, from.bare, from.refusal
+	f.withheld, f.ours, f.bare, f.refusal = from.withheld, from.ours, from.bare, from.refusal
 	f.vary, f.variant, f.shareable = from.vary, from.variant, from.shareable
 	f.origin = s.origin
 	f.outcome = outcomeStream
