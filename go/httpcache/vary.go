@@ -218,19 +218,19 @@ func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Head
 // appendNormal appends the values of a request field in a form that is the same
 // for values that mean the same (section 4.1): weighted lists without regard to
 // case, order and spelling of weights; other lists without regard to lines and
-// whitespace; fields that are no lists as they are.
+// whitespace; fields that are no lists as they are, and neither are lists with a quoted
+// string that does not end in its line.
 func appendNormal(dst []byte, name string, values []string) []byte {
+	if slices.ContainsFunc(values, endsQuoted) {
+		return appendExact(dst, values)
+	}
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
 		return appendWeighted(dst, values)
 	case "Forwarded":
 		return appendForwarded(dst, values)
 	case "Authorization", "Cookie", "Origin", "Referer", "User-Agent":
-		for _, v := range values {
-			dst = append(dst, v...)
-			dst = append(dst, '\n')
-		}
-		return dst
+		return appendExact(dst, values)
 	}
 	first := true
 	field.SplitList(values, func(s string) bool {
@@ -242,6 +242,30 @@ func appendNormal(dst []byte, name string, values []string) []byte {
 		return true
 	})
 	return dst
+}
+
+// appendExact appends the values as they are. The line feed at their end is not to be found
+// in any other form.
+func appendExact(dst []byte, values []string) []byte {
+	for _, v := range values {
+		dst = append(dst, v...)
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// endsQuoted reports whether a line ends within a quoted string.
+func endsQuoted(line string) bool {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		}
+	}
+	return quoted
 }
 
 // weighted is an element of a list with weights (RFC 9110, 12.4.2).
@@ -294,12 +318,8 @@ func parseWeight(s string) (int, bool) {
 func appendWeighted(dst []byte, values []string) []byte {
 	var space [maxWeighted]weighted
 	list, ok := parseWeighted(space[:0], values)
-	if !ok { // too many to sort: take them as they are
-		for _, v := range values {
-			dst = append(dst, v...)
-			dst = append(dst, '\n')
-		}
-		return dst
+	if !ok { // too many to sort
+		return appendExact(dst, values)
 	}
 	slices.SortFunc(list, func(a, b weighted) int {
 		if n := compareFold(a.name, b.name); n != 0 {
@@ -308,17 +328,41 @@ func appendWeighted(dst []byte, values []string) []byte {
 		return a.weight - b.weight
 	})
 	for _, w := range list {
-		for i := 0; i < len(w.name); i++ {
-			if c := w.name[i]; c != ' ' && c != '\t' {
-				dst = append(dst, field.Lower(c))
-			}
-		}
+		dst = appendRange(dst, w.name)
 		// Control characters cannot occur in field values.
 		if w.weight != 1000 {
 			dst = append(dst, 1)
 			dst = strconv.AppendInt(dst, int64(w.weight), 10)
 		}
 		dst = append(dst, 2)
+	}
+	return dst
+}
+
+// appendRange appends a language, coding or media range without regard to case and
+// whitespace, but for the values of parameters, in which both may mean something.
+func appendRange(dst []byte, s string) []byte {
+	quoted, value := false, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case quoted && c == '\\' && i+1 < len(s):
+			dst = append(dst, c)
+			i++
+			c = s[i]
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ' ' || c == '\t':
+			continue
+		case c == '=':
+			value = true
+		case c == ';':
+			value = false
+		case !value:
+			c = field.Lower(c)
+		}
+		dst = append(dst, c)
 	}
 	return dst
 }
