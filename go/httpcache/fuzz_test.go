@@ -229,7 +229,7 @@ func FuzzVary(f *testing.F) {
 			if name == "" {
 				continue
 			}
-			if name == "*" || name == "X-Forwarded-For" || len(lines(name+": x")) != 1 {
+			if name == "*" || name == "X-Forwarded-For" || strings.Contains(name, ":") || len(lines(name+": x")) != 1 {
 				storable = false
 			}
 			if hit && meaning(name, a[name]) != meaning(name, b[name]) {

@@ -45,4 +45,5 @@ func AddSourceOf(h http.Header, r *http.Request) {
 func removeProcess(h http.Header) {
 	delete(h, gatewayErrorField)
 	delete(h, sourceField)
+	delete(h, sentField)
 }

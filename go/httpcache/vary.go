@@ -35,20 +35,20 @@ const wholeForwarded = "Forwarded:"
 // varyNames returns what a response varies on: the fields in Vary, and the
 // implied ones that its request carried; sorted. ok is false if no later
 // request could match (section 4.1), there are too many, or what the origin was sent is not
-// what the cache saw (Options.AddedBehind).
+// what the cache saw.
 //
 // What proxies behind the cache remove, such as Te or what Connection names, or add to in the
 // same way for all, such as Via, does no harm here: what the origin was sent is a function of
 // what the cache compares. (Requests that name more in Connection bypass the cache anyway.)
-func (c *Cache) varyNames(response, request http.Header) (names []string, ok bool) {
+func (c *Cache) varyNames(x *exchange) (names []string, ok bool) {
 	ok = true
-	field.SplitList(response["Vary"], func(name string) bool {
+	field.SplitList(x.header["Vary"], func(name string) bool {
 		if name == "*" || !field.IsToken(name) {
 			ok = false
 			return false
 		}
 		name = http.CanonicalHeaderKey(name)
-		if ok = !slices.Contains(c.opt.AddedBehind, name); !ok {
+		if ok = !c.unseen(x, name); !ok {
 			return false
 		}
 		if name == "Forwarded" {
@@ -58,13 +58,22 @@ func (c *Cache) varyNames(response, request http.Header) (names []string, ok boo
 		return true
 	})
 	for _, name := range c.opt.ImpliedVary {
-		if len(request[name]) > 0 {
+		if len(x.request[name]) > 0 {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	return names, ok && len(names) <= maxVaryNames
+}
+
+// unseen reports whether the origin may have been sent a field with another value than the
+// cache was asked with: since that is known, or else if it is one of Options.AddedBehind.
+func (c *Cache) unseen(x *exchange, name string) bool {
+	if x.sent != nil {
+		return !c.opt.Private && x.sentOther(name)
+	}
+	return slices.Contains(c.opt.AddedBehind, name)
 }
 
 // index is a decoded vary index:
