@@ -30,11 +30,13 @@ type spool struct {
 	verdict  verdict
 	partial  contentRange
 
-	discard bool // the body is not wanted
-	refused bool // the response was, and so is its body
-	again   bool // the request must be sent again without conditions
-	failed  error
-	origin  *http.Response // see originReporter
+	discard     bool // the body is not wanted
+	refused     bool // the response was, and so is its body
+	credentials bool // the request was sent with some
+
+	again  bool // the request must be sent again without conditions
+	failed error
+	origin *http.Response // see originReporter
 }
 
 var errGone = errors.New("httpcache: all clients have gone")
@@ -221,6 +223,7 @@ func (s *spool) receive() {
 	}
 	x := p.exchange(s.status, s.header, now)
 	s.verdict = c.judge(&x)
+	s.credentials = x.authorization || x.cookie
 	if s.status == http.StatusPartialContent {
 		s.judgePart()
 	}
@@ -326,7 +329,7 @@ func (s *spool) publish(from *flight) (unwanted bool) {
 // with the same status: the error was made for one request, and may quote it.
 func (s *spool) bareError() bool {
 	return (s.status == http.StatusBadGateway || s.status == http.StatusGatewayTimeout) &&
-		s.info.has&(hasAuthorization|hasCookie) == 0 &&
+		!s.credentials &&
 		len(s.header["Set-Cookie"]) == 0 && len(s.header["Cache-Control"]) == 0
 }
 
