@@ -189,7 +189,9 @@ func (x *index) hasSet(set []byte) bool {
 // appendVariantKey appends the key of the variant that a request selects by a
 // set of names. ok is false if the key would be too long. A language stands in
 // for the value of Accept-Language, for the key of an alias (see language.go).
-func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Header, language string) (key []byte, ok bool) {
+func appendVariantKey(
+	dst, primary []byte, epoch uint64, set []byte, h http.Header, language string,
+) (key []byte, ok bool) {
 	start := len(dst)
 	dst = append(dst, 'v')
 	dst = binary.AppendUvarint(dst, uint64(len(primary)))
@@ -391,7 +393,8 @@ func appendForwarded(dst []byte, values []string) []byte {
 	field.SplitList(values, func(element string) bool {
 		for pair := range strings.SplitSeq(element, ";") {
 			pair = field.TrimOWS(pair)
-			if len(pair) > 5 && strings.EqualFold(pair[:5], "host=") || len(pair) > 6 && strings.EqualFold(pair[:6], "proto=") {
+			name, _, _ := strings.Cut(pair, "=")
+			if strings.EqualFold(name, "host") || strings.EqualFold(name, "proto") {
 				dst = field.AppendLower(dst, pair)
 				dst = append(dst, ';')
 			}
