@@ -387,17 +387,24 @@ func compareFold(a, b string) int {
 	return len(a) - len(b)
 }
 
-// appendForwarded keeps of Forwarded (RFC 7239) what may change the response:
-// the host and the scheme the client used, not its address.
+// appendForwarded keeps of Forwarded (RFC 7239) what may change the response: all but the
+// addresses of clients and proxies, for which for and by are. One that holds another = is kept,
+// lest a careless reader find something else in it.
 func appendForwarded(dst []byte, values []string) []byte {
 	field.SplitList(values, func(element string) bool {
 		for pair := range strings.SplitSeq(element, ";") {
 			pair = field.TrimOWS(pair)
-			name, _, _ := strings.Cut(pair, "=")
-			if strings.EqualFold(name, "host") || strings.EqualFold(name, "proto") {
+			name, value, _ := strings.Cut(pair, "=")
+			address := strings.EqualFold(name, "for") || strings.EqualFold(name, "by")
+			switch {
+			case pair == "", address && strings.IndexByte(value, '=') < 0:
+				continue
+			case strings.EqualFold(name, "host"), strings.EqualFold(name, "proto"):
 				dst = field.AppendLower(dst, pair)
-				dst = append(dst, ';')
+			default:
+				dst = append(dst, pair...)
 			}
+			dst = append(dst, ';')
 		}
 		dst = append(dst, ',')
 		return true
