@@ -29,13 +29,17 @@
 //   - Purges by URL, tag, prefix, source and all, hard and soft, that reach what was
 //     made from a resource (AddSource) and tell what they have touched.
 //
+// Parsers are in internal/field, which knows nothing of caches. What to store, for whom and
+// for how long is decided in storing.go and freshness.go, by two clocks (clock.go).
+//
 // Each section has a file of its own; docs/http-caching.md lists every
 // requirement with its test, and docs/security.md what hostile clients try.
 //
 // # How a request flows
 //
 // A request is classified in one pass over its header (request.go), turned into
-// a key (key.go) and looked up (lookup.go). A usable response is written from
+// a key (key.go) and looked up (lookup.go). Whether what is found may be given without
+// asking anyone is for one predicate to say (reuse.go). A usable response is written from
 // its envelope (envelope.go, serve.go): nothing is parsed, the body is written
 // as it was stored. Everything else goes through a flight (flight.go): one
 // goroutine runs the next handler, any number of requests read what it writes.

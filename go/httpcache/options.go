@@ -68,8 +68,8 @@ type Options struct {
 	// ImpliedVary are request fields that are known to change what next hops
 	// answer although responses do not name them in Vary. A response is reused
 	// only for requests that agree on them. Nil means the usual ways to tell
-	// an application another host, scheme, path or method: Forwarded (host and
-	// proto), X-Forwarded-Host, X-Forwarded-Proto, X-Original-Url and their
+	// an application another host, scheme, path or method: Forwarded (but for
+	// addresses), X-Forwarded-Host, X-Forwarded-Proto, X-Original-Url and their
 	// like (see DefaultImpliedVary); an empty list means none. At most 64 count.
 	//
 	// Add Origin if the next hop answers it with Access-Control-Allow-Origin but says
