@@ -13,6 +13,8 @@ type Upstream struct {
 	Balance string `yaml:"balance"`
 	// PreserveHost passes the client's Host on, instead of the target's.
 	PreserveHost bool `yaml:"preserve_host"`
+	// Required makes /readyz fail while no target is well.
+	Required bool `yaml:"required"`
 	// MaxConnections bounds the connections to each target; 0: no bound.
 	MaxConnections int      `yaml:"max_connections"`
 	Timeout        Timeout  `yaml:"timeout"`
@@ -21,12 +23,15 @@ type Upstream struct {
 	Breaker        *Breaker `yaml:"breaker"`
 }
 
-// Timeout bounds the parts of one attempt; 0: no bound.
+// Timeout bounds the parts of one attempt; 0: no bound. What a file leaves out has its
+// default.
 type Timeout struct {
 	// Connect is for the TCP and the TLS handshake.
 	Connect time.Duration `yaml:"connect"`
 	// Header is from the request's end to the response's header.
 	Header time.Duration `yaml:"header"`
+
+	stated bool // it is from a file, where 0 means 0
 }
 
 // Health asks every target regularly whether it is well. A target that isn't
@@ -73,7 +78,7 @@ func (u *Upstream) setDefaults() {
 		u.Balance = "round_robin"
 	}
 	if u.Timeout == (Timeout{}) {
-		u.Timeout = Timeout{Connect: 5 * time.Second, Header: 30 * time.Second}
+		u.Timeout = defaultTimeout
 	}
 	if h := u.Health; h != nil {
 		defaultTo(&h.Path, "/healthz")
