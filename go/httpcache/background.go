@@ -3,6 +3,8 @@ package httpcache
 import (
 	"context"
 	"net/http"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 5861, 3: stale-while-revalidate.
@@ -25,7 +27,7 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 		return
 	}
 	p := t.plan(r, f.since)
-	p.info.directed = parseRequestDirectives(nil) // they are the client's, not ours
+	p.info.directed = field.ParseRequest(nil) // they are the client's, not ours
 	cancel := p.withContext()
 	ctx, stop := context.WithTimeout(p.req.Context(), h.c.opt.BackgroundTimeout)
 	p.req = p.req.WithContext(ctx)

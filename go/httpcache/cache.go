@@ -21,6 +21,7 @@ type store interface {
 // Cache is a shared HTTP cache. It is safe for concurrent use.
 type Cache struct {
 	opt    Options
+	route  HandlerOptions // of HandlerWith
 	store  store
 	shared *shared
 	lends  viewer // store, if it is one
@@ -40,7 +41,11 @@ type shared struct {
 	clock    wallClock
 	epoch    atomic.Uint64 // of vary indexes
 	seed     maphash.Seed
-	stripes  [stripes]stripe
+
+	// partitioned: some Cache has Options.Partition.
+	partitioned atomic.Bool
+
+	stripes [stripes]stripe
 
 	backgroundMu sync.Mutex // for closed and running, and background.Add
 	closed       bool
@@ -86,7 +91,14 @@ func configure(st store, s *shared, o Options) *Cache {
 		c.impliedFilter |= nameBit(name)
 	}
 	c.id = statusID(c.opt.Name)
+	c.notePartition()
 	return c
+}
+
+func (c *Cache) notePartition() {
+	if c.opt.Partition != nil {
+		c.shared.partitioned.Store(true)
+	}
 }
 
 // WithOptions returns a Cache with other options on the same responses, purges
@@ -115,6 +127,14 @@ func (c *Cache) now() int64 {
 // are passed to it as they are, with a ResponseWriter that flushes and hijacks.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return &handler{c: c, next: next}
+}
+
+// HandlerWith is Handler with a policy for one route. The responses, purges and fetches in
+// progress are the Cache's.
+func (c *Cache) HandlerWith(next http.Handler, o HandlerOptions) http.Handler {
+	route := *c
+	route.use(o)
+	return &handler{c: &route, next: next}
 }
 
 type handler struct {

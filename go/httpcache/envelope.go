@@ -98,11 +98,11 @@ type entry struct {
 	etagAt int // index in the field table, -1 without an ETag
 }
 
-// field is one field line of a response to be stored.
-type field struct{ name, value string }
+// fieldLine is one field line of a response to be stored.
+type fieldLine struct{ name, value string }
 
 // appendEnvelope appends the envelope of a response up to its body.
-func appendEnvelope(dst []byte, m *meta, fields []field, tags []uint64) []byte {
+func appendEnvelope(dst []byte, m *meta, fields []fieldLine, tags []uint64) []byte {
 	textLen := 0
 	etag := 0
 	for i, f := range fields {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // Fuzz tests. As tests they run their seeds; `make fuzz` lets each look for more.
@@ -186,7 +188,7 @@ func FuzzDate(f *testing.F) {
 	f.Add("Sun Nov  6 08:49:37 1994")
 	f.Add("Tue, 29 Feb 2028 00:00:60 GMT")
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseHTTPDate(s, 1772366400)
+		got, ok := field.ParseDate(s, 1772366400)
 		if !ok || len(s) != 29 || s[23:25] == "60" {
 			return
 		}
@@ -202,14 +204,14 @@ func FuzzDate(f *testing.F) {
 func FuzzParsers(f *testing.F) {
 	f.Add([]byte(`a=1, b="x\"y", c=(1 2);d, e=?1, f=:YQ==:, g=%"%c3%bc"`))
 	f.Add([]byte(`max-age=3, private="a, b", no-cache, x="`))
-	f.Add(appendEnvelope(nil, &meta{status: 200, flags: flagValidator}, []field{{"Etag", `"a"`}, {"X", "y"}}, []uint64{7}))
+	f.Add(appendEnvelope(nil, &meta{status: 200, flags: flagValidator}, []fieldLine{{"Etag", `"a"`}, {"X", "y"}}, []uint64{7}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		s := string(raw)
-		parseDictionary(s)
-		parseStringList(s)
-		parseTargeted(s)
-		parseResponseDirectives([]string{s, s})
-		parseRequestDirectives([]string{s})
+		field.ParseDictionary(s)
+		field.ParseStringList(s)
+		field.ParseTargeted(s)
+		field.ParseResponse([]string{s, s})
+		field.ParseRequest([]string{s})
 		parseContentRange([]string{s})
 		parseWeighted(nil, []string{s})
 		appendForwarded(nil, []string{s})
@@ -220,7 +222,7 @@ func FuzzParsers(f *testing.F) {
 
 		name, value, _ := strings.Cut(s, ":")
 		name, value = name[:min(len(name), 1000)], value[:min(len(value), 1000)]
-		fields := []field{{name, value}, {"Etag", value}, {name, name}}
+		fields := []fieldLine{{name, value}, {"Etag", value}, {name, name}}
 		m := meta{status: len(s) % 1000, lifetime: int64(len(name)), total: -1, seq: uint64(len(s))}
 		tags := []uint64{uint64(len(s)), ^uint64(0)}
 		var e entry

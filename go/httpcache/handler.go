@@ -16,7 +16,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	t := c.begin()
 	t.info = c.classify(r.Header)
 	var ok bool
-	t.key, ok = appendKey(t.key[:0], r)
+	t.key, ok = c.appendKey(t.key[:0], r)
 	switch {
 	case !ok, t.info.has&hasForeign != 0, r.Method == http.MethodGet && r.ContentLength != 0,
 		r.Method == http.MethodHead && r.ContentLength != 0:
@@ -24,10 +24,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.pass(w, r, t, fwdBypass)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		h.pass(w, r, t, fwdMethod)
-	case t.info.directed.noStore:
+	case t.info.directed.NoStore:
 		h.pass(w, r, t, fwdRequest)
 	case h.serveStored(w, r, t):
-	case t.info.directed.onlyIfCached:
+	case t.info.directed.OnlyIfCached:
 		h.gatewayTimeout(w, r, t)
 	case r.Method == http.MethodHead:
 		h.pass(w, r, t, t.forwardReason())
@@ -58,7 +58,7 @@ func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bo
 		h.hit(w, r, t, Stale)
 		return true
 	case decideMiss:
-		if t.info.has&hasRange == 0 || t.info.directed.noCache || t.info.directed.maxAge >= 0 {
+		if t.info.has&hasRange == 0 || t.info.directed.NoCache || t.info.directed.MaxAge >= 0 {
 			return false
 		}
 		if t.lookupPart(r.Header); t.found {
@@ -118,7 +118,7 @@ func (h *handler) gatewayTimeout(w http.ResponseWriter, r *http.Request, t *txn)
 // or for a range.
 func (t *txn) mayCollapse() bool {
 	d := &t.info.directed
-	if d.noCache || d.maxAge >= 0 || d.minFresh >= 0 || t.info.has&hasRange != 0 && !t.found {
+	if d.NoCache || d.MaxAge >= 0 || d.MinFresh >= 0 || t.info.has&hasRange != 0 && !t.found {
 		return false
 	}
 	return !t.found || t.e.flags&flagNoCache == 0

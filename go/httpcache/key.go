@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 2: the cache key. The primary key is the target URI, taken as it
@@ -16,7 +18,9 @@ import (
 //
 // No two URIs have one key, since every part says where it ends:
 //
-//	'h', scheme, length of host, host, path 0 0, raw path 0 0, '?' and the query
+//	'h', scheme, length of host, host, path 0 0, raw path 0 0,
+//	'p', length of the partition, partition (if Options.Partition gives one),
+//	'?' and the query (if there is one)
 //
 // Zero bytes within a path are written 0 1. The raw path is empty unless the
 // path is encoded in another way than Go would. The path comes first, so that
@@ -32,10 +36,14 @@ const (
 
 // appendKey appends the primary key of a request. ok is false if it has no
 // URI that could be a key.
-func appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
+func (c *Cache) appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	u := r.URL
+	partition := ""
+	if c.opt.Partition != nil {
+		partition = c.opt.Partition(r)
+	}
 	if u.Opaque != "" || u.Path != "" && u.Path[0] != '/' ||
-		len(r.Host)+len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery) > maxKey {
+		len(r.Host)+len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery)+len(partition) > maxKey {
 		return dst, false
 	}
 	scheme := byte(schemeHTTP)
@@ -46,14 +54,14 @@ func appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	if host == "" {
 		host = u.Host
 	}
-	return appendURI(dst, scheme, host, u), true
+	return appendURI(dst, scheme, host, u, partition), true
 }
 
-func appendURI(dst []byte, scheme byte, host string, u *url.URL) []byte {
+func appendURI(dst []byte, scheme byte, host string, u *url.URL, partition string) []byte {
 	host = trimPort(host, scheme)
 	dst = append(dst, 'h', scheme)
 	dst = binary.AppendUvarint(dst, uint64(len(host)))
-	dst = appendLower(dst, host)
+	dst = field.AppendLower(dst, host)
 	if u.Path == "" {
 		dst = append(dst, '/')
 	}
@@ -61,6 +69,11 @@ func appendURI(dst []byte, scheme byte, host string, u *url.URL) []byte {
 	dst = append(dst, 0, 0)
 	dst = appendPath(dst, u.RawPath)
 	dst = append(dst, 0, 0)
+	if partition != "" {
+		dst = append(dst, 'p')
+		dst = binary.AppendUvarint(dst, uint64(len(partition)))
+		dst = append(dst, partition...)
+	}
 	if u.RawQuery != "" || u.ForceQuery {
 		dst = append(dst, '?')
 		dst = append(dst, u.RawQuery...)
@@ -97,8 +110,38 @@ func origin(key []byte) string {
 
 // uriKey returns the primary key of an absolute URL of the scheme.
 func uriKey(scheme byte, u *url.URL) []byte {
-	return appendURI(nil, scheme, u.Host, u)
+	return appendURI(nil, scheme, u.Host, u, "")
 }
+
+// withoutPartition returns the primary key of the same URI without a partition, and whether
+// key had one.
+func withoutPartition(key []byte) (bare []byte, had bool) {
+	n, size := binary.Uvarint(key[2:])
+	at := 2 + size + int(n)
+	at += pathEnd(key[at:])
+	at += pathEnd(key[at:])
+	if at == len(key) || key[at] != 'p' {
+		return key, false
+	}
+	n, size = binary.Uvarint(key[at+1:])
+	return append(key[:at:at], key[at+1+size+int(n):]...), true
+}
+
+// pathEnd returns where what follows a path in a key begins.
+func pathEnd(key []byte) int {
+	for i := 0; ; i++ {
+		if key[i] != 0 {
+			continue
+		}
+		if i++; key[i] == 0 {
+			return i + 1
+		}
+	}
+}
+
+// partitionTag is a tag of all responses of a URI that lie in partitions, so that a purge of
+// the URI reaches them (see plan.go, invalidate).
+func partitionTag(bare []byte) uint64 { return hashTag("u" + string(bare)) }
 
 // prefixKey returns what the keys of all URLs of the scheme that start with u
 // have in common.
@@ -106,6 +149,6 @@ func prefixKey(scheme byte, u *url.URL) string {
 	host := trimPort(u.Host, scheme)
 	dst := []byte{'h', scheme}
 	dst = binary.AppendUvarint(dst, uint64(len(host)))
-	dst = appendLower(dst, host)
+	dst = field.AppendLower(dst, host)
 	return string(appendPath(dst, u.Path))
 }

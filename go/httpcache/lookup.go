@@ -199,16 +199,16 @@ func (t *txn) decide() decision {
 		stale = max(stale, 1)
 	}
 	switch {
-	case e.flags&flagNoCache != 0, d.noCache, d.maxAge >= 0 && age > d.maxAge*1000:
+	case e.flags&flagNoCache != 0, d.NoCache, d.MaxAge >= 0 && age > d.MaxAge*1000:
 		return decideRevalidate
 	case stale <= 0:
-		if d.minFresh >= 0 && e.lifetime-age < d.minFresh*1000 {
+		if d.MinFresh >= 0 && e.lifetime-age < d.MinFresh*1000 {
 			return decideRevalidate
 		}
 		return decideHit
-	case d.maxStale >= 0 && stale <= d.maxStale*1000 && e.flags&flagNoStale == 0 && !t.soft:
+	case d.MaxStale >= 0 && stale <= d.MaxStale*1000 && e.flags&flagNoStale == 0 && !t.soft:
 		return decideMaxStale
-	case stale <= e.swr*1000 && d.minFresh < 0:
+	case stale <= e.swr*1000 && d.MinFresh < 0:
 		return decideBackground
 	}
 	return decideRevalidate

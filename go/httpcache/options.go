@@ -87,6 +87,16 @@ type Options struct {
 
 	// Now is the clock, for tests. Nil means time.Now.
 	Now func() time.Time
+
+	// Partition, if not nil, returns what keeps the request's responses apart from those of
+	// other requests for the same URI: it becomes part of the key. Requests with the same
+	// partition share responses; "" is the partition of those that need none. Purges and
+	// invalidation reach all partitions.
+	//
+	// It is needed wherever a RoundTripper or handler behind the cache adds credentials that
+	// the cache can't see (see the example of Transport), and must then tell apart whatever
+	// they tell apart. It is called for every request, by many goroutines.
+	Partition func(*http.Request) string
 }
 
 // DefaultImpliedVary is used when Options.ImpliedVary is nil.

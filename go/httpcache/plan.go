@@ -56,7 +56,7 @@ func (p *plan) ranged() bool { return p.base == nil && p.info.has&hasRange != 0 
 
 // exchange describes a response to the planned request.
 func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange {
-	return exchange{
+	x := exchange{
 		method:        p.req.Method,
 		authorization: p.info.has&hasAuthorization != 0,
 		cookie:        p.info.has&hasCookie != 0,
@@ -69,6 +69,10 @@ func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange 
 		responseTime:  responseTime,
 		seq:           p.since.seq,
 	}
+	if bare, partitioned := withoutPartition(p.primary); partitioned {
+		x.tags = append(x.tags, partitionTag(bare))
+	}
+	return x
 }
 
 // retry makes the request unconditional and complete, after an answer that did
@@ -168,8 +172,25 @@ func (c *Cache) indexFor(p *plan, v *verdict, set []byte, impliedOnly bool) inde
 	return x
 }
 
+// everywhere does something to a URI's responses in the partition of a key, and in the one
+// without a name; in the others, if there are any, they are purged: where they lie is known to
+// those alone who ask for them.
+func (c *Cache) everywhere(primary []byte, mode PurgeMode, do func(primary []byte)) {
+	if c.shared.partitioned.Load() {
+		bare, had := withoutPartition(primary)
+		c.shared.purges.purgeTag(partitionTag(bare), mode)
+		if had {
+			do(bare)
+		}
+	}
+	do(primary)
+}
+
 // invalidate removes the responses of a URI, and those being fetched.
-func (c *Cache) invalidate(primary []byte) {
+func (c *Cache) invalidate(primary []byte) { c.everywhere(primary, Hard, c.remove) }
+
+// remove does it in one partition.
+func (c *Cache) remove(primary []byte) {
 	hash := c.shared.hash(primary)
 	st := c.shared.stripe(hash)
 	st.mu.Lock()
@@ -180,7 +201,10 @@ func (c *Cache) invalidate(primary []byte) {
 }
 
 // soften marks the responses of a URI as stale.
-func (c *Cache) soften(primary []byte) {
+func (c *Cache) soften(primary []byte) { c.everywhere(primary, Soft, c.softenOne) }
+
+// softenOne does it in one partition.
+func (c *Cache) softenOne(primary []byte) {
 	hash := c.shared.hash(primary)
 	st := c.shared.stripe(hash)
 	st.mu.Lock()

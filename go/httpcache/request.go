@@ -3,13 +3,15 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // requestInfo is what one pass over a request's header tells.
 type requestInfo struct {
 	has      uint32
 	implied  uint64 // bit i: Options.ImpliedVary[i] is present
-	directed requestDirectives
+	directed field.Request
 }
 
 const (
@@ -85,7 +87,7 @@ func (c *Cache) classify(h http.Header) requestInfo {
 			}
 		}
 	}
-	info.directed = requestDirectives{maxAge: absent, minFresh: absent, maxStale: absent, staleIfError: absent}
+	info.directed = field.NoRequest
 	if info.has&(hasCacheControl|hasPragma) != 0 {
 		c.direct(&info, h)
 	}
@@ -100,7 +102,7 @@ func plainConnection(lines []string) bool {
 		return true
 	}
 	plain := true
-	splitList(lines, func(s string) bool {
+	field.SplitList(lines, func(s string) bool {
 		switch strings.ToLower(s) {
 		case "close", "keep-alive", "te", "trailer", "upgrade", "http2-settings":
 		default:
@@ -125,22 +127,21 @@ func nameBit(name string) uint64 {
 func (c *Cache) direct(info *requestInfo, h http.Header) {
 	d := &info.directed
 	if info.has&hasCacheControl != 0 {
-		*d = parseRequestDirectives(h["Cache-Control"])
+		*d = field.ParseRequest(h["Cache-Control"])
 	} else {
-		d.noCache = pragmaNoCache(h)
+		d.NoCache = pragmaNoCache(h)
 	}
 	if c.opt.IgnoreRequestDirectives {
-		*d = requestDirectives{
-			noStore: d.noStore, onlyIfCached: d.onlyIfCached,
-			maxAge: absent, minFresh: absent, maxStale: absent, staleIfError: absent,
-		}
+		noStore, onlyIfCached := d.NoStore, d.OnlyIfCached
+		*d = field.NoRequest
+		d.NoStore, d.OnlyIfCached = noStore, onlyIfCached
 	}
 }
 
 func pragmaNoCache(h http.Header) bool {
 	found := false
-	splitList(h["Pragma"], func(s string) bool {
-		found = found || len(s) == len("no-cache") && string(appendLower(nil, s)) == "no-cache"
+	field.SplitList(h["Pragma"], func(s string) bool {
+		found = found || len(s) == len("no-cache") && string(field.AppendLower(nil, s)) == "no-cache"
 		return !found
 	})
 	return found

@@ -110,7 +110,7 @@ func TestSecurityKeyConfusion(t *testing.T) {
 		if u.Host != "" {
 			req.Host = u.Host
 		}
-		key, ok := appendKey(nil, req)
+		key, ok := (&Cache{}).appendKey(nil, req)
 		if !ok {
 			continue
 		}
@@ -141,7 +141,7 @@ func keyOf(t *testing.T, raw string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, ok := appendKey(nil, &http.Request{URL: u, Host: u.Host})
+	key, ok := (&Cache{}).appendKey(nil, &http.Request{URL: u, Host: u.Host})
 	if !ok {
 		t.Fatalf("%q has no key", raw)
 	}
@@ -157,7 +157,7 @@ func FuzzKeyConfusion(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path1, raw1, query1, path2, raw2, query2 string) {
 		a := &url.URL{Path: "/" + path1, RawPath: raw1, RawQuery: query1}
 		b := &url.URL{Path: "/" + path2, RawPath: raw2, RawQuery: query2}
-		ka, kb := appendURI(nil, 0, "h", a), appendURI(nil, 0, "h", b)
+		ka, kb := appendURI(nil, 0, "h", a, ""), appendURI(nil, 0, "h", b, "")
 		if bytes.Equal(ka, kb) != (*a == *b) {
 			t.Errorf("%+v and %+v: keys equal %v", a, b, bytes.Equal(ka, kb))
 		}

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // spool is the ResponseWriter of a flight: what the next handler writes into.
@@ -289,7 +291,7 @@ func (s *spool) trailers() http.Header {
 			set(name, values)
 		}
 	}
-	splitList(s.f.header["Trailer"], func(name string) bool {
+	field.SplitList(s.f.header["Trailer"], func(name string) bool {
 		name = http.CanonicalHeaderKey(name)
 		if values := s.header[name]; len(values) > 0 {
 			set(name, values)

@@ -20,9 +20,9 @@ func (p *plan) staleOnError(status int, now int64) bool {
 	if status != http.StatusInternalServerError {
 		window = max(window, e.unreachable)
 	}
-	if d.staleIfError >= 0 && e.flags&flagNoStale == 0 {
-		window = max(window, d.staleIfError)
-	} else if d.noCache || d.maxAge >= 0 {
+	if d.StaleIfError >= 0 && e.flags&flagNoStale == 0 {
+		window = max(window, d.StaleIfError)
+	} else if d.NoCache || d.MaxAge >= 0 {
 		return false
 	}
 	// must-revalidate, proxy-revalidate and no-cache have left no window, and a

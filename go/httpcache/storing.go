@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 3 Storing Responses in Caches.
@@ -16,7 +18,8 @@ type exchange struct {
 	cookie        bool
 	ranged        bool // the request has Range
 	request       http.Header
-	origin        string // scheme and authority, for groups
+	origin        string   // scheme and authority, for groups
+	tags          []uint64 // that the response has beside its own
 
 	status       int
 	header       http.Header
@@ -44,32 +47,33 @@ func (c *Cache) judge(x *exchange) verdict {
 	v.status = x.status
 	v.responseTime = x.responseTime
 	v.seq = x.seq
-	v.unstored = d.unstored
+	v.unstored = append(d.NoCacheFields, d.PrivateFields...)
 	now := x.responseTime / 1000
 
 	v.date = now
 	if lines := x.header["Date"]; len(lines) > 0 {
-		if date, ok := parseHTTPDate(lines[0], now); ok {
+		if date, ok := field.ParseDate(lines[0], now); ok {
 			v.date = date
 		}
 	}
 	v.lastModified = noTime
 	if lines := x.header["Last-Modified"]; len(lines) == 1 {
-		if t, ok := parseHTTPDate(lines[0], now); ok {
+		if t, ok := field.ParseDate(lines[0], now); ok {
 			v.lastModified = t
 		}
 	}
 	v.total = -1
 	v.initialAge = initialAge(x.header, v.date, x.requestTime, x.responseTime)
-	seconds, explicit := lifetime(&d, targeted, x.header, v.date, now)
-	if !explicit {
-		seconds = c.heuristicLifetime(x, &d, v.date, v.lastModified)
+	own, explicit := lifetime(&d, targeted, x.header, v.date, now)
+	if v.lifetime = c.overridden(x, &d, own, explicit); v.lifetime > 0 {
+		explicit, d.NoCache = true, false
+	} else if v.lifetime = own; !explicit {
+		v.lifetime = c.heuristicLifetime(x, &d, v.date, v.lastModified)
 	}
-	v.lifetime = seconds * 1000
 	if v.lastModified != noTime || len(x.header["Etag"]) == 1 {
 		v.flags |= flagValidator
 	}
-	if d.noCache {
+	if d.NoCache {
 		v.flags |= flagNoCache
 	}
 	c.staleWindows(&v, &d)
@@ -90,7 +94,7 @@ func (c *Cache) judge(x *exchange) verdict {
 }
 
 // mayStore applies the conditions of section 3 one by one.
-func (c *Cache) mayStore(x *exchange, d *responseDirectives, explicit bool) bool {
+func (c *Cache) mayStore(x *exchange, d *field.Response, explicit bool) bool {
 	switch {
 	case x.method == http.MethodPost:
 		// RFC 9110, 9.3.3; that the Content-Location is right is checked in post.go.
@@ -110,24 +114,30 @@ func (c *Cache) mayStore(x *exchange, d *responseDirectives, explicit bool) bool
 		// requests without it.
 		return false
 	}
-	if d.mustUnderstand {
+	if d.MustUnderstand {
 		if !understood(x.status) {
 			return false
 		}
-	} else if d.noStore {
+	} else if d.NoStore {
 		return false
 	}
-	if d.private {
+	if d.Private {
 		return false
 	}
 	// Section 3.5, Storing Responses to Authenticated Requests.
-	if x.authorization && !d.public && !d.mustRevalidate && d.sMaxAge == absent {
+	if x.authorization && !allowsAuthorization(d) {
 		return false
 	}
 	if len(x.header["Set-Cookie"]) > 0 && (!explicit || c.opt.NeverStoreSetCookie) {
 		return false
 	}
-	return explicit || d.public || heuristicallyCacheable(x.status)
+	return explicit || d.Public || heuristicallyCacheable(x.status)
+}
+
+// allowsAuthorization reports whether the directives let a response to a request with
+// Authorization be shared (section 3.5). Malformed ones let nothing.
+func allowsAuthorization(d *field.Response) bool {
+	return !d.Malformed && (d.Public || d.MustRevalidate || d.SMaxAge >= 0)
 }
 
 // understood reports whether this cache knows what a status means for caching
@@ -148,23 +158,23 @@ func understood(status int) bool {
 // must-revalidate, proxy-revalidate and no-cache forbid it. s-maxage implies
 // proxy-revalidate (section 5.2.2.10), so it does too, unless the same response
 // permits it explicitly with a directive of RFC 5861.
-func (c *Cache) staleWindows(v *verdict, d *responseDirectives) {
-	if d.mustRevalidate || d.proxyRevalidate || d.noCache || d.malformed {
+func (c *Cache) staleWindows(v *verdict, d *field.Response) {
+	if d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.Malformed {
 		v.flags |= flagNoStale
 		return
 	}
 	v.swr = int64(c.opt.StaleWhileRevalidate / time.Second)
 	v.sie = int64(c.opt.StaleIfError / time.Second)
 	v.unreachable = max(v.sie, int64(c.opt.StaleIfUnreachable/time.Second))
-	if d.sMaxAge != absent {
+	if d.SMaxAge != field.Absent {
 		v.flags |= flagNoStale
 		v.swr, v.sie, v.unreachable = 0, 0, 0
 	}
-	if d.staleWhileRevalidate != absent {
-		v.swr = max(d.staleWhileRevalidate, 0)
+	if d.StaleWhileRevalidate != field.Absent {
+		v.swr = max(d.StaleWhileRevalidate, 0)
 	}
-	if d.staleIfError != absent {
-		v.sie = max(d.staleIfError, 0)
+	if d.StaleIfError != field.Absent {
+		v.sie = max(d.StaleIfError, 0)
 		v.unreachable = v.sie
 	}
 }
@@ -172,9 +182,9 @@ func (c *Cache) staleWindows(v *verdict, d *responseDirectives) {
 // keep returns for how long to keep the response: while it is fresh, and then
 // while it can be served stale or be validated. Zero if it can never be
 // reused.
-func (c *Cache) keep(v *verdict, d *responseDirectives) time.Duration {
-	usable := v.lifetime > v.initialAge && !d.noCache || v.flags&flagValidator != 0 ||
-		d.staleWhileRevalidate > 0 || d.staleIfError > 0
+func (c *Cache) keep(v *verdict, d *field.Response) time.Duration {
+	usable := v.lifetime > v.initialAge && !d.NoCache || v.flags&flagValidator != 0 ||
+		d.StaleWhileRevalidate > 0 || d.StaleIfError > 0
 	if !usable {
 		return 0
 	}
@@ -188,7 +198,7 @@ func (c *Cache) keep(v *verdict, d *responseDirectives) time.Duration {
 
 // responseTags returns the hashes of the response's tags and groups.
 func (c *Cache) responseTags(x *exchange) []uint64 {
-	var tags []uint64
+	tags := x.tags
 	for _, name := range c.opt.TagFields {
 		tags = appendTags(tags, x.header[name])
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // Transport returns a round tripper that answers from the cache and asks next
@@ -90,7 +92,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	w.sent = w.header.Clone()
-	splitList(w.sent["Trailer"], func(name string) bool {
+	field.SplitList(w.sent["Trailer"], func(name string) bool {
 		if w.trailer == nil {
 			w.trailer = make(http.Header)
 		}

@@ -3,6 +3,8 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 4.3 Validation: conditional requests sent (4.3.1), received (4.3.2)
@@ -50,7 +52,7 @@ func notModified(e *entry, info *requestInfo, h http.Header, now int64) bool {
 	if len(lines) != 1 {
 		return false
 	}
-	since, ok := parseHTTPDate(lines[0], now/1000)
+	since, ok := field.ParseDate(lines[0], now/1000)
 	if !ok {
 		return false
 	}
@@ -64,7 +66,7 @@ func notModified(e *entry, info *requestInfo, h http.Header, now int64) bool {
 // equal to etag (RFC 9110, 8.8.3.2), or is "*". Tags that break the grammar are
 // compared as they are.
 func matchesETag(lines []string, etag []byte) bool {
-	if len(lines) == 1 && trimOWS(lines[0]) == "*" {
+	if len(lines) == 1 && field.TrimOWS(lines[0]) == "*" {
 		return true
 	}
 	if len(etag) == 0 {
@@ -72,7 +74,7 @@ func matchesETag(lines []string, etag []byte) bool {
 	}
 	opaque := strings.TrimPrefix(string(etag), "W/")
 	found := false
-	splitList(lines, func(s string) bool {
+	field.SplitList(lines, func(s string) bool {
 		found = strings.TrimPrefix(s, "W/") == opaque
 		return !found
 	})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 4.1 Calculating Cache Keys with the Vary Header Field.
@@ -30,8 +32,8 @@ const (
 // request could match (section 4.1), or there are too many.
 func (c *Cache) varyNames(response, request http.Header) (names []string, ok bool) {
 	ok = true
-	splitList(response["Vary"], func(name string) bool {
-		if name == "*" || !isToken(name) {
+	field.SplitList(response["Vary"], func(name string) bool {
+		if name == "*" || !field.IsToken(name) {
 			ok = false
 			return false
 		}
@@ -214,7 +216,7 @@ func appendNormal(dst []byte, name string, values []string) []byte {
 		return dst
 	}
 	first := true
-	splitList(values, func(s string) bool {
+	field.SplitList(values, func(s string) bool {
 		if !first {
 			dst = append(dst, ',')
 		}
@@ -237,11 +239,11 @@ const maxWeighted = 32
 // is invalid keep it as a part of their name.
 func parseWeighted(list []weighted, values []string) ([]weighted, bool) {
 	ok := true
-	splitList(values, func(s string) bool {
+	field.SplitList(values, func(s string) bool {
 		w := weighted{s, 1000}
 		if i := strings.LastIndexByte(s, ';'); i >= 0 {
-			if q, valid := parseWeight(trimOWS(s[i+1:])); valid {
-				w = weighted{trimOWS(s[:i]), q}
+			if q, valid := parseWeight(field.TrimOWS(s[i+1:])); valid {
+				w = weighted{field.TrimOWS(s[:i]), q}
 			}
 		}
 		ok = len(list) < maxWeighted
@@ -253,7 +255,7 @@ func parseWeighted(list []weighted, values []string) ([]weighted, bool) {
 
 // parseWeight parses "q=0.5" into thousandths.
 func parseWeight(s string) (int, bool) {
-	if len(s) < 3 || lower(s[0]) != 'q' || s[1] != '=' || len(s) > 7 {
+	if len(s) < 3 || field.Lower(s[0]) != 'q' || s[1] != '=' || len(s) > 7 {
 		return 0, false
 	}
 	s = s[2:]
@@ -263,7 +265,7 @@ func parseWeight(s string) (int, bool) {
 	q := int(s[0]-'0') * 1000
 	scale := 100
 	for i := 2; i < len(s); i++ {
-		if !isDigit(s[i]) {
+		if !field.IsDigit(s[i]) {
 			return 0, false
 		}
 		q += int(s[i]-'0') * scale
@@ -291,7 +293,7 @@ func appendWeighted(dst []byte, values []string) []byte {
 	for _, w := range list {
 		for i := 0; i < len(w.name); i++ {
 			if c := w.name[i]; c != ' ' && c != '\t' {
-				dst = append(dst, lower(c))
+				dst = append(dst, field.Lower(c))
 			}
 		}
 		// Control characters cannot occur in field values.
@@ -306,7 +308,7 @@ func appendWeighted(dst []byte, values []string) []byte {
 
 func compareFold(a, b string) int {
 	for i := 0; i < len(a) && i < len(b); i++ {
-		if x, y := lower(a[i]), lower(b[i]); x != y {
+		if x, y := field.Lower(a[i]), field.Lower(b[i]); x != y {
 			return int(x) - int(y)
 		}
 	}
@@ -316,11 +318,11 @@ func compareFold(a, b string) int {
 // appendForwarded keeps of Forwarded (RFC 7239) what may change the response:
 // the host and the scheme the client used, not its address.
 func appendForwarded(dst []byte, values []string) []byte {
-	splitList(values, func(element string) bool {
+	field.SplitList(values, func(element string) bool {
 		for pair := range strings.SplitSeq(element, ";") {
-			pair = trimOWS(pair)
+			pair = field.TrimOWS(pair)
 			if len(pair) > 5 && strings.EqualFold(pair[:5], "host=") || len(pair) > 6 && strings.EqualFold(pair[:6], "proto=") {
-				dst = appendLower(dst, pair)
+				dst = field.AppendLower(dst, pair)
 				dst = append(dst, ';')
 			}
 		}

@@ -13,6 +13,8 @@ type Upstream struct {
 	Balance string `yaml:"balance"`
 	// PreserveHost passes the client's Host on, instead of the target's.
 	PreserveHost bool `yaml:"preserve_host"`
+	// Required makes /readyz fail while no target is well.
+	Required bool `yaml:"required"`
 	// MaxConnections bounds the connections to each target; 0: no bound.
 	MaxConnections int      `yaml:"max_connections"`
 	Timeout        Timeout  `yaml:"timeout"`
@@ -21,7 +23,8 @@ type Upstream struct {
 	Breaker        *Breaker `yaml:"breaker"`
 }
 
-// Timeout bounds the parts of one attempt; 0: no bound.
+// Timeout bounds the parts of one attempt; 0: no bound. What a file leaves out has its
+// default.
 type Timeout struct {
 	// Connect is for the TCP and the TLS handshake.
 	Connect time.Duration `yaml:"connect"`
@@ -46,15 +49,8 @@ type Timeout struct {
 	// Continue is how long a request with Expect: 100-continue waits for the target's
 	// word before its content is sent anyway.
 	Continue time.Duration `yaml:"continue"`
-}
 
-// defaultTimeout is what counts for all that a file does not set.
-func defaultTimeout() Timeout {
-	return Timeout{
-		Connect: 5 * time.Second, Header: 30 * time.Second, Body: time.Minute,
-		Queue: 10 * time.Second, Idle: 90 * time.Second, Age: time.Minute,
-		Ping: 5 * time.Second, Continue: time.Second,
-	}
+	stated bool // it is from a file, where 0 means 0
 }
 
 // Health asks every target regularly whether it is well. A target that isn't
@@ -108,7 +104,7 @@ func (u *Upstream) setDefaults() {
 		u.Balance = "round_robin"
 	}
 	if u.Timeout == (Timeout{}) {
-		u.Timeout = defaultTimeout()
+		u.Timeout = defaultTimeout
 	}
 	if h := u.Health; h != nil {
 		defaultTo(&h.Path, "/healthz")
