@@ -169,27 +169,38 @@ func Bytes(h http.Header, body []byte, limit int) ([]byte, error) {
 	return out, nil
 }
 
+// Accepted says which codings of a response may stay.
+type Accepted struct {
+	coding string   // empty: none
+	asked  []string // If-None-Match, as it was asked for what has no coding
+}
+
 type acceptKey struct{}
 
 // Accept returns r for a handler of this process that is to undo codings other than accepted
-// (none, if that is empty), by Undo.
+// (all, if that is empty), by Undo.
 func Accept(r *http.Request, accepted string) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), acceptKey{}, accepted))
+	a := &Accepted{coding: accepted, asked: r.Header["If-None-Match"]}
+	return r.WithContext(context.WithValue(r.Context(), acceptKey{}, a))
 }
 
-// Accepts returns what Accept said.
-func Accepts(ctx context.Context) (accepted string, ok bool) {
-	accepted, ok = ctx.Value(acceptKey{}).(string)
-	return accepted, ok
+// AcceptedBy returns what Accept said; nil if nothing.
+func AcceptedBy(ctx context.Context) *Accepted {
+	a, _ := ctx.Value(acceptKey{}).(*Accepted)
+	return a
 }
 
 // Undo undoes a response's codings as it is read, if they are known and other than accepted.
 // Memory is bounded; the length of what comes out is not, as it isn't for a response that
 // was never coded. Parts of a coded response and forms that must stay (no-transform) are
 // left alone.
-func Undo(resp *http.Response, accepted string) {
+func (a *Accepted) Undo(resp *http.Response) {
+	if resp.StatusCode == http.StatusNotModified {
+		etags.NotModified(resp.Header, a.asked, etags.Identity)
+		return
+	}
 	codings := names(resp.Header)
-	if !known(codings) || len(codings) == 1 && codings[0] == accepted || resp.StatusCode == http.StatusPartialContent {
+	if !known(codings) || len(codings) == 1 && codings[0] == a.coding || resp.StatusCode == http.StatusPartialContent {
 		return
 	}
 	if strings.Contains(strings.ToLower(strings.Join(resp.Header["Cache-Control"], ",")), "no-transform") {
@@ -197,7 +208,7 @@ func Undo(resp *http.Response, accepted string) {
 	}
 	forget(resp.Header)
 	head := resp.Request != nil && resp.Request.Method == http.MethodHead
-	if head || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+	if head || resp.StatusCode == http.StatusNoContent {
 		return
 	}
 	resp.ContentLength = -1

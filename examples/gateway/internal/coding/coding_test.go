@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -96,7 +97,7 @@ func TestUndo(t *testing.T) {
 		for name, values := range c.header {
 			resp.Header[name] = values
 		}
-		Undo(resp, c.accepted)
+		AcceptedBy(Accept(httptest.NewRequest("GET", "/", nil), c.accepted).Context()).Undo(resp)
 		body, err := io.ReadAll(resp.Body)
 		want := coded
 		if c.undone {

@@ -82,7 +82,7 @@ func newRoute(g *Gateway, s *state, r *config.Route) http.Handler {
 		h = compress.Negotiate(h, r.Compress)
 	}
 	if r.Timeout > 0 {
-		h = layers.Timeout(r.Timeout, h)
+		h = layers.Timeout(r.Timeout, g.log.With("route", r.Name), h)
 	}
 	if r.CORS != nil {
 		h = layers.CORS(r.CORS, h)
