@@ -94,7 +94,12 @@ func (h *handler) await(w http.ResponseWriter, r *http.Request, t *txn, f *fligh
 				timer = ring.C
 			}
 		}
-		if err := f.wait(ctx, timer); err != nil {
+		err := f.wait(ctx, timer)
+		if err == errImpatient && stale && !t.standby() {
+			timer = nil // it has been purged meanwhile, or is too old by now
+			continue
+		}
+		if err != nil {
 			return err, stale
 		}
 	}
@@ -230,9 +235,9 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flig
 
 // shows reports whether others than the leader may see a field of the response:
 // not those which private or no-cache name (RFC 9111, 5.2.2.4 and 5.2.2.7), nor
-// those which end at this hop.
+// those which end at this hop, but for Trailer, which the server needs to send them.
 func (f *flight) shows(name string) bool {
-	return !hopByHop[name] && !slices.ContainsFunc(f.withheld, func(s string) bool {
+	return (!hopByHop[name] || name == "Trailer") && !slices.ContainsFunc(f.withheld, func(s string) bool {
 		return strings.EqualFold(s, name)
 	})
 }
