@@ -27,8 +27,8 @@ type ProxyOptions struct {
 }
 
 // Proxy returns a handler that passes requests on to next. It does a proxy's
-// duties and no more: hop-by-hop fields stay behind, Via and X-Forwarded-For,
-// -Host and -Proto are set; informational responses, trailers, upgrades and
+// duties and no more: hop-by-hop fields stay behind; Via and X-Forwarded-For, -Host and
+// -Proto, which the gateway's door sets, go along; informational responses, trailers, upgrades and
 // aborts pass through. Of upgrades only WebSocket's: an upstream that accepts h2c
 // would then be spoken to past the routes, and with whatever fields a client likes.
 func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
@@ -44,8 +44,12 @@ func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
 			// Without this, parameters that Go cannot parse would be lost.
 			r.Out.URL.RawQuery = r.In.URL.RawQuery
-			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			r.SetXForwarded()
+			// The gateway's door has set these; ReverseProxy has dropped them.
+			for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"} {
+				if v := r.In.Header[name]; v != nil {
+					r.Out.Header[name] = v
+				}
+			}
 			if o.Internal {
 				r.Out.Host = ""
 				r.Out.Header.Del("X-Forwarded-Host")
@@ -55,7 +59,6 @@ func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
 				delete(r.Out.Header, "Connection")
 			}
 			forwardOnce(r.Out.Header, r.In.Method)
-			r.Out.Header.Add("Via", protocol(r.In)+" larder-gateway")
 		},
 		ModifyResponse: o.Modify,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -72,15 +75,6 @@ func forwardOnce(h http.Header, method string) {
 	if n, err := strconv.ParseUint(h.Get("Max-Forwards"), 10, 32); err == nil && n > 0 {
 		h.Set("Max-Forwards", strconv.FormatUint(n-1, 10))
 	}
-}
-
-func protocol(r *http.Request) string {
-	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
-		return "1.0"
-	} else if r.ProtoMajor == 2 {
-		return "2.0"
-	}
-	return "1.1"
 }
 
 func stripPrefix(r *http.Request, prefix string) {
