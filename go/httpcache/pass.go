@@ -3,6 +3,7 @@ package httpcache
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 )
@@ -16,12 +17,19 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, t *txn, reason st
 	if r.Method == http.MethodHead && t.found || r.Method == http.MethodPost {
 		p.since = h.c.shared.present(t.key)
 	}
+	if r.Method == http.MethodHead && t.found {
+		p.outer = maps.Clone(w.Header())
+	}
 	h.next.ServeHTTP(&p, r)
 	if p.status == 0 && !p.hijacked && !p.failed {
 		p.WriteHeader(http.StatusOK)
 	}
 	p.storePost()
-	h.observe(r, Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored})
+	ev := Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored}
+	if p.stale {
+		ev.Outcome = Stale
+	}
+	h.observe(r, ev)
 }
 
 // passWriter is the ResponseWriter of a request that passes by the cache.
@@ -31,13 +39,16 @@ type passWriter struct {
 	t      *txn
 	r      *http.Request
 	reason string
-	since  moment // when the request was sent; for HEAD and POST
+	since  moment      // when the request was sent; for HEAD and POST
+	sent   http.Header // what it was sent with, if that is known
 
 	status   int
 	bytes    int64
 	hijacked bool
-	failed   bool // the next handler reported an error
-	refused  bool // the response was, and so is its body
+	failed   bool        // the next handler reported an error
+	refused  bool        // the response was, and so is its body
+	stale    bool        // a stored one was sent instead
+	outer    http.Header // what handlers around the cache had set before; for HEAD
 	post     *postCapture
 	stored   bool
 }
@@ -68,8 +79,30 @@ func (p *passWriter) WriteHeader(status int) {
 		status = p.refuse()
 	}
 	p.status = status
+	if p.standIn() {
+		return
+	}
 	p.receive()
-	p.ResponseWriter.WriteHeader(status)
+	p.ResponseWriter.WriteHeader(p.status)
+}
+
+// standIn answers a HEAD from a stale response in place of an error, if it may.
+func (p *passWriter) standIn() bool {
+	t, after := p.t, troubleOf(p.status)
+	if p.outer == nil || after == notAsked || !t.standby(after) {
+		return false
+	}
+	h := p.Header()
+	clear(h)
+	maps.Copy(h, p.outer)
+	now := p.h.c.now()
+	rep := report{
+		hit: true, fwd: fwdStale, fwdStatus: p.status,
+		ttl: (t.e.lifetime - t.e.age(now)) / 1000, hasTTL: true,
+	}
+	ev := p.h.c.answer(p.ResponseWriter, p.r, &t.info, &t.e, nil, now, &rep)
+	p.status, p.refused, p.stale = ev.Status, true, true
+	return true
 }
 
 // refuse makes a 502 of our own of a response that cannot be passed on. Fields of
@@ -98,7 +131,9 @@ func (p *passWriter) receive() {
 		}
 	case p.r.Method == http.MethodHead:
 		if t.found && p.status == http.StatusOK {
-			c.headUpdate(t.plan(p.r, p.since), header)
+			plan := t.plan(p.r, p.since)
+			plan.sent = p.sent
+			c.headUpdate(plan, header)
 		}
 	case !safeMethod(p.r.Method):
 		seq, alone := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
@@ -119,6 +154,7 @@ func (p *passWriter) peek(header http.Header) {
 	x := exchange{
 		method: p.r.Method, authorization: t.info.has&hasAuthorization != 0, cookie: t.info.has&hasCookie != 0,
 		request: p.r.Header, origin: origin(t.key), status: p.status, header: header, requestTime: t.now, responseTime: now,
+		sent: sentWith(header, p.sent),
 	}
 	if v := c.judge(&x); v.reuse {
 		c.shared.busy.clear(c.shared.hash(t.key))

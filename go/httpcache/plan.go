@@ -16,10 +16,11 @@ type plan struct {
 	original http.Header
 	info     requestInfo
 	primary  []byte
-	hash     uint64 // of primary
-	indexed  bool   // an index lay under primary when it was looked up
-	since    moment // no later than sentAt
-	sentAt   int64  // ms
+	hash     uint64      // of primary
+	indexed  bool        // an index lay under primary when it was looked up
+	since    moment      // no later than sentAt
+	sentAt   int64       // ms
+	sent     http.Header // what the origin was sent in the end, if that is known
 
 	base       *entry // the stored response that the request is about, or nil
 	baseKey    []byte
@@ -68,7 +69,8 @@ func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange 
 		requestTime:   p.sentAt,
 		responseTime:  responseTime,
 		seq:           p.since.seq,
-		tags:          appendNamed([]uint64{ownSource(p.primary)}, h),
+		tags:          p.c.appendNamed([]uint64{p.c.ownSource(p.primary)}, h),
+		sent:          sentWith(h, p.sent),
 	}
 }
 
@@ -101,7 +103,7 @@ func (p *plan) withContext() context.CancelFunc {
 }
 
 // save stores an envelope where requests like the plan's will find it, unless
-// the URI has been invalidated since the request was sent. It reports whether
+// the URI or the response has been invalidated since the request was sent. It reports whether
 // it did.
 func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bool {
 	st := c.shared.stripe(p.hash)
@@ -109,6 +111,10 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 	defer st.mu.Unlock()
 	if st.overtaken(p.hash, p.since.gen) {
 		return false
+	}
+	var e entry
+	if e.decode(value) != nil || c.shared.purges.check(&e, p.primary) != notPurged {
+		return false // and it might take the place of one that was asked for since
 	}
 	c.rememberSources(p.primary, v)
 	part := v.flags&flagPart != 0
