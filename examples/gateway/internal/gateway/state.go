@@ -79,7 +79,7 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 	s.http = g.http.WithOptions(cacheOptions(c))
 	door := &normaliser{
 		trusted: c.Trusted(), underscores: c.Server.UnderscoreHeaders, name: g.name,
-		routed: !plain(c), contained: based(c),
+		traced: g.tracer != nil, routed: !plain(c), contained: based(c),
 	}
 	refused := g.meter.Wrap(g.meter.Route(unmatchedRoute), http.HandlerFunc(answerRefused))
 	s.handler = g.withAdmin(c, guard(door, newRoutes(g, s), refused))
