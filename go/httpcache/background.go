@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
@@ -17,17 +18,18 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	if !s.enterBackground(h.c.opt.MaxBackground) {
 		return
 	}
-	f, rd, leader := s.join(t.flightKey(r.Header), t.key)
+	f, rd, leader := h.c.join(t.flightKey(r.Header), t.key)
 	f.mu.Lock()
 	f.pinned = f.pinned || leader
 	f.mu.Unlock()
-	s.flights.leave(f, rd)
+	h.c.leave(f, rd)
 	if !leader {
 		s.leaveBackground()
 		return
 	}
 	p := t.plan(r, f.since)
 	p.info.directed = field.ParseRequest(nil) // they are the client's, not ours
+	f.baseKey = string(p.baseKey)
 	cancel := p.withContext()
 	ctx, stop := context.WithTimeout(p.req.Context(), h.c.opt.BackgroundTimeout)
 	p.req = p.req.WithContext(ctx)
@@ -39,7 +41,37 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	}()
 }
 
-// enterBackground counts a background revalidation, unless there are limit
+// orphan lets a flight go on that its last reader has left, as one of the fetches
+// in the background: for no longer than one of them, until the cache is closed, and
+// only if there aren't too many. It reports whether it may. f.mu must be held.
+func (c *Cache) orphan(f *flight) bool {
+	s := c.shared
+	if !s.enterBackground(c.opt.MaxBackground) {
+		return false
+	}
+	end := func() { c.endOrphan(f) }
+	timer := time.AfterFunc(c.opt.BackgroundTimeout, end)
+	unhook := context.AfterFunc(s.ctx, end)
+	f.adopt = func() {
+		timer.Stop()
+		unhook()
+		s.leaveBackground()
+	}
+	return true
+}
+
+// endOrphan cancels a flight that still nobody reads.
+func (c *Cache) endOrphan(f *flight) {
+	f.mu.Lock()
+	useless := len(f.readers) == 0 && !f.done
+	f.dead = f.dead || useless
+	f.mu.Unlock()
+	if useless {
+		c.abandon(f)
+	}
+}
+
+// enterBackground counts a fetch in the background, unless there are limit
 // already or the cache has been closed.
 func (s *shared) enterBackground(limit int) bool {
 	s.backgroundMu.Lock()
@@ -59,7 +91,7 @@ func (s *shared) leaveBackground() {
 	s.background.Done()
 }
 
-// closeBackground ends all background revalidations and waits for them.
+// closeBackground ends all fetches in the background and waits for them.
 func (s *shared) closeBackground() {
 	s.backgroundMu.Lock()
 	s.closed = true

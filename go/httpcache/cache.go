@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type Cache struct {
 
 	ours          map[string]bool // response fields for this cache only
 	impliedFilter uint64          // nameBit of every name in opt.ImpliedVary
+	addedBehind   uint32          // hasAuthorization, hasCookie: by opt.AddedBehind
 	id            string          // Options.Name as Cache-Status shows it
 }
 
@@ -35,10 +37,11 @@ type Cache struct {
 type shared struct {
 	purges   *purges
 	flights  flights
-	busy     busyTable
+	busy     recentTable // keys whose responses could not be shared
+	silent   recentTable // keys that the next hop did not answer in time
 	loans    loans
 	prepared preparedTable
-	clock    wallClock
+	forward  forwardClock
 	epoch    atomic.Uint64 // of vary indexes
 	seed     maphash.Seed
 
@@ -66,7 +69,7 @@ func newCache(st store, o Options) *Cache {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	// Numbers that start at the present are higher than those of an earlier
 	// Cache on the same responses.
-	start := uint64(time.Now().UnixNano())
+	start := uint64(started.UnixNano() + int64(time.Since(started)))
 	s.purges = newPurges(start)
 	s.epoch.Store(start)
 	s.flights.init()
@@ -80,7 +83,7 @@ func configure(st store, s *shared, o Options) *Cache {
 		c.ours[name] = true
 	}
 	for _, name := range c.opt.TargetedFields {
-		if len(name) > 7 && name[:7] == "Larder-" {
+		if name == "Surrogate-Control" || strings.HasPrefix(name, "Larder-") {
 			c.ours[name] = true
 		}
 	}
@@ -89,6 +92,14 @@ func configure(st store, s *shared, o Options) *Cache {
 	}
 	for _, name := range c.opt.ImpliedVary {
 		c.impliedFilter |= nameBit(name)
+	}
+	for _, name := range c.opt.AddedBehind {
+		switch name {
+		case "Authorization":
+			c.addedBehind |= hasAuthorization
+		case "Cookie":
+			c.addedBehind |= hasCookie
+		}
 	}
 	c.id = statusID(c.opt.Name)
 	c.notePartition()
@@ -113,13 +124,6 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-func (c *Cache) now() int64 {
-	if c.opt.Now == nil {
-		return c.shared.clock.now()
-	}
-	return c.opt.Now().UnixMilli()
-}
-
 // Handler returns a handler that answers from the cache and asks next for the
 // rest. next is called by other goroutines than the request's, with a context
 // that is not cancelled as long as anyone waits for the response; requests the
@@ -138,6 +142,7 @@ func (c *Cache) HandlerWith(next http.Handler, o HandlerOptions) http.Handler {
 }
 
 type handler struct {
-	c    *Cache
-	next http.Handler
+	c      *Cache
+	next   http.Handler
+	client bool // of a Transport
 }

@@ -1,9 +1,12 @@
 package httpcache
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 )
 
 // deliver answers a request from a flight. If the flight turns out to be of no
@@ -11,68 +14,145 @@ import (
 // flight that suits it, or "" for one of its own.
 func (h *handler) deliver(w http.ResponseWriter, r *http.Request, t *txn, f *flight, rd *reader, leader bool, reason string) (next string, done bool) {
 	c := h.c
-	defer c.shared.flights.leave(f, rd)
-	ctx := r.Context()
+	defer c.leave(f, rd)
+
+	switch err, stale := h.await(w, r, t, f, leader); {
+	case err == errImpatient && stale:
+		c.leave(f, rd) // what comes may be more than it is let ahead of its readers
+		h.serveStandby(w, r, t, "timeout")
+		return "", true
+	case err == errImpatient:
+		return "", false
+	case err != nil:
+		h.giveUp(w, r, t, err)
+		return "", true
+	}
 
 	f.mu.Lock()
-	seen := 0 // interim responses
-	for f.outcome == outcomePending || f.outcome == outcomeStream && (leader || f.shareable) && !f.visible && !f.done ||
-		leader && seen < len(f.interim) {
-		if leader && seen < len(f.interim) {
-			i := f.interim[seen]
-			seen++
-			f.mu.Unlock()
-			sendInterim(w, r, i)
-			f.mu.Lock()
-			continue
-		}
-		if err := f.wait(ctx); err != nil {
-			f.mu.Unlock()
-			h.giveUp(w, r, err)
-			return "", true
-		}
-	}
-	outcome, shareable, failure := f.outcome, f.shareable, f.failure
+	outcome, shareable := f.outcome, f.shareable
+	purged := !leader && f.purged(c.shared.purges, t.key)
 	f.mu.Unlock()
 
-	switch outcome {
-	case outcomeRetry:
+	switch {
+	case outcome == outcomeRetry:
 		return retryKey, false
-	case outcomeFailed:
-		h.abort(w, failure, leader)
+	case outcome == outcomeFailed:
+		h.abort(w, r, f, leader, reason)
 		return "", true
-	case outcomeStored:
-		if !leader && !shareable {
-			return "", false
+	case !leader && !shareable:
+		return "", false
+	case purged:
+		return retryKey, false
+	case outcome == outcomeStored:
+		if !leader && !(t.found && string(t.entryKey) == f.baseKey) {
+			return "", false // by its own lookup it selects another response, or none
 		}
 		h.deliverStored(w, r, t, f, leader)
 		return "", true
 	}
-	if !leader {
-		if !shareable {
+	switch {
+	case leader:
+	case f.bare:
+		if t.info.has&(hasAuthorization|hasCookie) != 0 {
 			return "", false
 		}
-		if variantOf(f.vary, r.Header) != f.variant || t.info.implied != 0 && !t.covers(f.vary) {
-			return flightKey(t.key, f.vary, variantOf(f.vary, r.Header)), false
-		}
+		h.answerOwn(w, r, f.status, report{fwd: reason, fwdStatus: f.status, collapsed: true})
+		return "", true
+	case f.head == nil: // an error of our own, whoever it is for
+	case variantOf(f.vary, r.Header) != f.variant || t.info.implied != 0 && !t.covers(f.vary):
+		return flightKey(t.key, f.vary, variantOf(f.vary, r.Header)), false
 	}
 	h.stream(w, r, t, f, rd, leader, reason)
 	return "", true
 }
 
-// abort ends a request without a response. The leader gets what the next
-// handler panicked with, as if it had called it itself.
-func (h *handler) abort(w http.ResponseWriter, failure any, leader bool) {
-	if err, ok := failure.(error); ok {
-		if e, ok := w.(errorReporter); ok {
-			e.reportError(err)
-			return
+// await waits until it is known what has become of the flight, and passes interim
+// responses on to the leader's client meanwhile. stale tells, if the time is up,
+// that the txn's stale response may be served.
+func (h *handler) await(w http.ResponseWriter, r *http.Request, t *txn, f *flight, leader bool) (err error, stale bool) {
+	ctx := r.Context()
+	var timer <-chan time.Time
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if leader && len(f.interim) > 0 {
+			i := f.interim[0]
+			f.interim = f.interim[1:]
+			f.mu.Unlock()
+			sendInterim(w, r, i)
+			f.mu.Lock()
+			continue
+		}
+		if f.known(leader) {
+			return nil, false
+		}
+		if timer == nil {
+			var d time.Duration
+			if d, stale = t.patience(leader); d > 0 {
+				ring := time.NewTimer(d)
+				defer ring.Stop()
+				timer = ring.C
+			}
+		}
+		err := f.wait(ctx, timer)
+		if err == errImpatient && stale && !t.standby() {
+			timer = nil // it has been purged meanwhile, or is too old by now
+			continue
+		}
+		if err != nil {
+			return err, stale
 		}
 	}
-	if leader {
-		panic(failure)
+}
+
+// known reports whether a request need not wait any longer to know what has become
+// of the flight. f.mu must be held.
+func (f *flight) known(leader bool) bool {
+	switch f.outcome {
+	case outcomePending:
+		return false
+	case outcomeStream:
+		// Until something of it may be sent on, it may still fail as a whole.
+		return f.visible || f.done || !leader && !f.shareable
 	}
-	panic(http.ErrAbortHandler)
+	return true
+}
+
+// abort ends a request without a response of the next hop. The leader gets what
+// the next handler panicked with, as if it had called it itself; but if there was a
+// header, and only the body has ended before anything of it was sent on, that is a
+// fault of the next hop's which clients can be told of.
+func (h *handler) abort(w http.ResponseWriter, r *http.Request, f *flight, leader bool, reason string) {
+	err, isError := f.failure.(error)
+	switch e, ok := w.(errorReporter); {
+	case ok && isError:
+		e.reportError(err)
+	case isError && f.broken && errors.Is(err, ErrBodyIdle):
+		h.answerOwn(w, r, http.StatusGatewayTimeout, report{fwd: reason, fwdStatus: f.status, detail: "stalled"})
+	case isError && f.broken:
+		h.answerOwn(w, r, http.StatusBadGateway, report{fwd: reason, fwdStatus: f.status, detail: "incomplete"})
+	case leader && !isError:
+		panic(f.failure)
+	case leader && !errors.Is(err, http.ErrAbortHandler):
+		panic(f.failure)
+	default:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// answerOwn answers with a response of our own, which has a status and no content.
+func (h *handler) answerOwn(w http.ResponseWriter, r *http.Request, status int, rep report) {
+	out := w.Header()
+	GatewayError(out) // for a cache around this one
+	out["Cache-Control"] = []string{"no-store"}
+	out["Content-Length"] = []string{"0"}
+	h.c.addStatus(out, rep)
+	w.WriteHeader(status)
+	ev := Event{Outcome: Miss, Status: status}
+	if rep.collapsed {
+		ev.Outcome = Collapsed
+	}
+	h.observe(r, ev)
 }
 
 // sendInterim passes a 1xx on, but not to a client of HTTP/1.0, which would take it
@@ -95,7 +175,9 @@ func (h *handler) deliverStored(w http.ResponseWriter, r *http.Request, t *txn, 
 	now := h.c.now()
 	rep := f.baseFresh
 	rep.ttl, rep.hasTTL = (f.base.lifetime-f.base.age(now))/1000, true
-	if !leader {
+	if leader {
+		maps.Copy(w.Header(), f.own)
+	} else {
 		rep.collapsed = true
 	}
 	ev := h.c.answer(w, r, &t.info, f.base, nil, now, &rep)
@@ -114,31 +196,93 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flig
 	rep := report{fwd: reason, fwdStatus: f.status, stored: f.head != nil && leader}
 	if !leader {
 		ev.Outcome, rep.collapsed = Collapsed, true
+	} else {
+		rep.detail = f.refusal
 	}
-	out := w.Header()
-	if f.head != nil && t.info.conditional() && notModified(f.head, &t.info, r.Header, t.now) {
-		c.emit(out, f.head, emission{now: c.now(), length: -1, notModified: true}, &rep)
+	if o, ok := w.(originReporter); ok && f.origin != nil {
+		o.reportOrigin(f.origin)
+	}
+	if t.info.conditional() && notModified(f.validators(), &t.info, r.Header, t.now) {
+		c.streamNotModified(w.Header(), f, leader, &rep)
 		w.WriteHeader(http.StatusNotModified)
 		ev.Status = http.StatusNotModified
 		h.observe(r, ev)
 		return
 	}
+	out := w.Header()
 	for name, values := range f.header {
-		out[name] = values[:len(values):len(values)]
+		if leader || f.shows(name) {
+			out[name] = values[:len(values):len(values)]
+		}
 	}
 	c.removeOurs(out)
 	c.addStatus(out, rep)
 	w.WriteHeader(f.status)
-	ev.Bytes = h.streamBody(w, r, f, rd)
+	var failure error
+	ev.Bytes, failure = h.streamBody(w, r, f, rd, leader)
+	ev.Aborted = failure != nil
 	h.observe(r, ev)
+	if failure == nil || errors.Is(failure, errGone) {
+		return
+	}
+	// The client can tell by that alone.
+	if e, ok := w.(errorReporter); ok {
+		e.reportError(failure)
+		return
+	}
+	panic(http.ErrAbortHandler)
 }
 
-// streamBody sends the body as it comes in. It panics with
-// http.ErrAbortHandler if the response ends early, so that the client can tell.
-func (h *handler) streamBody(w http.ResponseWriter, r *http.Request, f *flight, rd *reader) int64 {
+// shows reports whether others than the leader may see a field of the response:
+// not those which private or no-cache name (RFC 9111, 5.2.2.4 and 5.2.2.7), nor
+// those which end at this hop, but for Trailer, which the server needs to send them.
+func (f *flight) shows(name string) bool {
+	return (!hopByHop[name] || name == "Trailer") && !slices.ContainsFunc(f.withheld, func(s string) bool {
+		return strings.EqualFold(s, name)
+	})
+}
+
+// validators returns an entry that a request's conditions can be evaluated
+// against, whether the response is stored or not: a private one that is polled is
+// transferred to this hop, but not to its client.
+func (f *flight) validators() *entry {
+	if f.head != nil {
+		return f.head
+	}
+	var fields []fieldLine
+	if values := f.header["Etag"]; len(values) == 1 && len(values[0]) <= maxFieldValue {
+		fields = []fieldLine{{"Etag", values[0]}}
+	}
+	e := new(entry)
+	if e.decode(appendEnvelope(nil, &f.meta, fields, nil)) != nil {
+		panic("httpcache: an envelope of one field is malformed")
+	}
+	return e
+}
+
+// streamNotModified sets the header of a 304 in place of a response that is being
+// received.
+func (c *Cache) streamNotModified(out http.Header, f *flight, leader bool, rep *report) {
+	if f.head != nil && !leader {
+		c.emit(out, f.head, emission{now: c.now(), length: -1, notModified: true}, rep)
+		return
+	}
+	for name, values := range f.header {
+		if !describesContent(name) && !hopByHop[name] {
+			out[name] = values[:len(values):len(values)]
+		}
+	}
+	c.removeOurs(out)
+	c.addStatus(out, *rep)
+}
+
+// streamBody sends the body as it comes in. It returns how much of it was sent,
+// and an error if that is not all: errGone if the client has left.
+func (h *handler) streamBody(w http.ResponseWriter, r *http.Request, f *flight, rd *reader, leader bool) (int64, error) {
 	ctx := r.Context()
 	var flushed int64
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	for {
 		if at := rd.pos - f.dropped; at < int64(len(f.buf)-f.bodyAt) {
 			chunk := f.buf[f.bodyAt+int(at):]
@@ -150,8 +294,7 @@ func (h *handler) streamBody(w http.ResponseWriter, r *http.Request, f *flight, 
 				f.signal() // the writer may be waiting for us
 			}
 			if err != nil {
-				f.mu.Unlock()
-				return rd.pos // the client has gone
+				return rd.pos, errGone
 			}
 			continue
 		}
@@ -163,22 +306,28 @@ func (h *handler) streamBody(w http.ResponseWriter, r *http.Request, f *flight, 
 			continue
 		}
 		if f.done {
-			failure, trailers := f.failure, f.trailers
-			f.mu.Unlock()
-			if failure != nil {
-				h.abort(w, failure, false)
+			if f.failure != nil {
+				return rd.pos, asError(f.failure)
 			}
-			for name, values := range trailers {
-				w.Header()[name] = slices.Clip(values)
+			for name, values := range f.trailers {
+				if leader || f.shows(strings.TrimPrefix(name, http.TrailerPrefix)) {
+					w.Header()[name] = slices.Clip(values)
+				}
 			}
-			return rd.pos
+			return rd.pos, nil
 		}
-		if err := f.wait(ctx); err != nil {
-			f.mu.Unlock()
-			h.abort(w, err, false)
-			return rd.pos
+		if err := f.wait(ctx, nil); err != nil {
+			return rd.pos, err
 		}
 	}
+}
+
+// asError makes an error of what a handler has ended with.
+func asError(failure any) error {
+	if err, ok := failure.(error); ok {
+		return err
+	}
+	return http.ErrAbortHandler
 }
 
 func flush(w http.ResponseWriter) {

@@ -73,7 +73,7 @@ func responseDirectives(h http.Header, targeted []string, now time.Time) Directi
 		StaleWhileRevalidate: statedWindow(f.StaleWhileRevalidate),
 		StaleIfError:         statedWindow(f.StaleIfError),
 		Unstored:             append(f.NoCacheFields, f.PrivateFields...),
-		age:                  initialAge(h, date, ms, ms),
+		age:                  initialAge(h, date, ms, 0),
 		received:             now,
 		shared:               allowsAuthorization(&f),
 	}
@@ -101,10 +101,13 @@ func (d Directives) Lifetime(now time.Time) time.Duration {
 // Storable reports whether a shared cache may store a response with the status, as far as
 // no-store, private and must-understand go (RFC 9111, 3).
 func (d Directives) Storable(status int) bool {
-	if d.MustUnderstand {
-		return !d.Private && understood(status)
+	switch {
+	case d.Private, d.MustUnderstand && !understood(status):
+		return false
+	case d.NoStore:
+		return d.MustUnderstand && !d.Malformed
 	}
-	return !d.Private && !d.NoStore
+	return true
 }
 
 // AllowsAuthorization reports whether a response to a request with Authorization may be given

@@ -85,7 +85,7 @@ func describesStored(name string) bool {
 
 // update replaces the stored fields by those of a 304, or of a response to
 // HEAD (section 3.2), received now.
-func update(stored, fresh http.Header, now int64) {
+func (c *Cache) update(stored, fresh http.Header) {
 	drop := connectionOptions(fresh)
 	for name, values := range fresh {
 		if hopByHop[name] || describesStored(name) || strings.HasPrefix(name, http.TrailerPrefix) || slices.Contains(drop, name) {
@@ -97,6 +97,6 @@ func update(stored, fresh http.Header, now int64) {
 		delete(stored, "Age")
 	}
 	if _, ok := fresh["Date"]; !ok {
-		stored["Date"] = []string{field.FormatDate(now / 1000)}
+		stored["Date"] = []string{field.FormatDate(c.wall() / 1000)}
 	}
 }

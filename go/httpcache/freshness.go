@@ -48,7 +48,10 @@ func (c *Cache) heuristicLifetime(x *exchange, d *field.Response, date, lastModi
 	if !d.Public && !heuristicallyCacheable(x.status) || d.Malformed {
 		return 0
 	}
-	if x.method != http.MethodGet || x.cookie || len(x.header["Set-Cookie"]) > 0 || !d.Present && pragmaNoCache(x.header) {
+	if x.method != http.MethodGet || !d.Present && pragmaNoCache(x.header) {
+		return 0
+	}
+	if !c.opt.Private && (x.cookie || len(x.header["Set-Cookie"]) > 0) {
 		return 0
 	}
 	switch {
@@ -100,11 +103,11 @@ func heuristicallyCacheable(status int) bool {
 }
 
 // initialAge returns the corrected_initial_age in milliseconds (section
-// 4.2.3). An Age that is not delta-seconds is ignored; of several values the
-// first counts (section 5.1).
-func initialAge(h http.Header, date, requestTime, responseTime int64) int64 {
-	apparent := max(0, responseTime/1000-date) * 1000
-	return max(apparent, ageValue(h)*1000+max(0, responseTime-requestTime))
+// 4.2.3) of a response received at a time of the wall clock, after a delay. An Age that is not
+// delta-seconds is ignored; of several values the first counts (section 5.1).
+func initialAge(h http.Header, date, received, delay int64) int64 {
+	apparent := max(0, received/1000-date) * 1000
+	return max(apparent, ageValue(h)*1000+max(0, delay))
 }
 
 // ageValue returns the Age field in seconds, zero without a valid one.
@@ -124,8 +127,7 @@ func ageValue(h http.Header) int64 {
 	return age
 }
 
-// age returns the current_age in milliseconds (section 4.2.3). A clock set
-// back does not make responses younger than they arrived.
+// age returns the current_age in milliseconds (section 4.2.3).
 func (m *meta) age(now int64) int64 {
 	return m.initialAge + max(0, now-m.responseTime)
 }

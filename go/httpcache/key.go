@@ -13,7 +13,8 @@ import (
 // will reach the next handler: nothing is decoded, removed, sorted or folded
 // that an origin might tell apart, for every such step is a way to confuse two
 // resources. Only the host is compared without regard to case, and a default
-// port is dropped (RFC 9110, 4.2.3). Methods share a key: HEAD is answered from
+// port is dropped (RFC 9110, 4.2.3); and parameters of the query are left out that
+// Options.IgnoreQuery names. Methods share a key: HEAD is answered from
 // what GET stored.
 //
 // No two URIs have one key, since every part says where it ends:
@@ -54,10 +55,10 @@ func (c *Cache) appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	if host == "" {
 		host = u.Host
 	}
-	return appendURI(dst, scheme, host, u, partition), true
+	return c.appendURI(dst, scheme, host, u, partition), true
 }
 
-func appendURI(dst []byte, scheme byte, host string, u *url.URL, partition string) []byte {
+func (c *Cache) appendURI(dst []byte, scheme byte, host string, u *url.URL, partition string) []byte {
 	host = trimPort(host, scheme)
 	dst = append(dst, 'h', scheme)
 	dst = binary.AppendUvarint(dst, uint64(len(host)))
@@ -74,11 +75,46 @@ func appendURI(dst []byte, scheme byte, host string, u *url.URL, partition strin
 		dst = binary.AppendUvarint(dst, uint64(len(partition)))
 		dst = append(dst, partition...)
 	}
-	if u.RawQuery != "" || u.ForceQuery {
-		dst = append(dst, '?')
-		dst = append(dst, u.RawQuery...)
+	return c.appendQuery(dst, u)
+}
+
+// appendQuery appends the query without the parameters of Options.IgnoreQuery. A query of
+// which nothing is left is none.
+func (c *Cache) appendQuery(dst []byte, u *url.URL) []byte {
+	if u.RawQuery == "" {
+		if u.ForceQuery {
+			dst = append(dst, '?')
+		}
+		return dst
+	}
+	if len(c.opt.IgnoreQuery) == 0 {
+		return append(append(dst, '?'), u.RawQuery...)
+	}
+	separator := byte('?')
+	for rest, more := u.RawQuery, true; more; {
+		var parameter string
+		parameter, rest, more = strings.Cut(rest, "&")
+		if c.ignoresParameter(parameter) {
+			continue
+		}
+		dst = append(append(dst, separator), parameter...)
+		separator = '&'
 	}
 	return dst
+}
+
+// ignoresParameter reports whether a parameter of a query is one of Options.IgnoreQuery.
+func (c *Cache) ignoresParameter(parameter string) bool {
+	name, _, _ := strings.Cut(parameter, "=")
+	if name == "" || strings.IndexByte(parameter, ';') >= 0 {
+		return false
+	}
+	for _, ignored := range c.opt.IgnoreQuery {
+		if prefix, ok := strings.CutSuffix(ignored, "*"); ok && strings.HasPrefix(name, prefix) || name == ignored {
+			return true
+		}
+	}
+	return false
 }
 
 func appendPath(dst []byte, path string) []byte {
@@ -109,8 +145,8 @@ func origin(key []byte) string {
 }
 
 // uriKey returns the primary key of an absolute URL of the scheme.
-func uriKey(scheme byte, u *url.URL) []byte {
-	return appendURI(nil, scheme, u.Host, u, "")
+func (c *Cache) uriKey(scheme byte, u *url.URL) []byte {
+	return c.appendURI(nil, scheme, u.Host, u, "")
 }
 
 // withoutPartition returns the primary key of the same URI without a partition, and whether
@@ -138,10 +174,6 @@ func pathEnd(key []byte) int {
 		}
 	}
 }
-
-// partitionTag is a tag of all responses of a URI that lie in partitions, so that a purge of
-// the URI reaches them (see plan.go, invalidate).
-func partitionTag(bare []byte) uint64 { return hashTag("u" + string(bare)) }
 
 // prefixKey returns what the keys of all URLs of the scheme that start with u
 // have in common.

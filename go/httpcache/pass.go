@@ -37,6 +37,7 @@ type passWriter struct {
 	bytes    int64
 	hijacked bool
 	failed   bool // the next handler reported an error
+	refused  bool // the response was, and so is its body
 	post     *postCapture
 	stored   bool
 }
@@ -54,17 +55,36 @@ func (p *passWriter) reportError(err error) {
 }
 
 func (p *passWriter) WriteHeader(status int) {
-	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
+	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols && p.status == 0 {
 		if p.r.ProtoMajor != 1 || p.r.ProtoMinor != 0 {
 			p.ResponseWriter.WriteHeader(status)
 		}
 		return
 	}
-	if p.status == 0 {
-		p.status = status
-		p.receive()
+	if p.status != 0 {
+		return
 	}
+	if mendNames(p.Header()) != nil || !p.h.client && !finalStatus(status) && status != http.StatusSwitchingProtocols {
+		status = p.refuse()
+	}
+	p.status = status
+	p.receive()
 	p.ResponseWriter.WriteHeader(status)
+}
+
+// refuse makes a 502 of our own of a response that cannot be passed on. Fields of
+// outer handlers stay.
+func (p *passWriter) refuse() (status int) {
+	p.refused = true
+	h := p.Header()
+	for name := range h {
+		if describesContent(name) || name == "Etag" || name == "Last-Modified" || name == "Set-Cookie" {
+			delete(h, name)
+		}
+	}
+	h["Cache-Control"] = []string{"no-store"}
+	h["Content-Length"] = []string{"0"}
+	return http.StatusBadGateway
 }
 
 // receive acts on the response's header before the client sees it.
@@ -81,10 +101,13 @@ func (p *passWriter) receive() {
 			c.headUpdate(t.plan(p.r, p.since), header)
 		}
 	case !safeMethod(p.r.Method):
-		c.invalidateAfter(p.r, t.key, p.status, header)
-		p.capturePost(header)
+		seq, alone := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
+		if p.r.Method == http.MethodPost && alone {
+			p.capturePost(header, seq)
+		}
 	}
 	c.removeOurs(header)
+	removeProcess(header)
 	c.addStatus(header, report{fwd: p.reason, fwdStatus: p.status})
 }
 
@@ -106,6 +129,9 @@ func (p *passWriter) Write(b []byte) (int, error) {
 	if p.status == 0 {
 		p.WriteHeader(http.StatusOK)
 	}
+	if p.refused {
+		return len(b), nil
+	}
 	n, err := p.ResponseWriter.Write(b)
 	p.bytes += int64(n)
 	if p.post != nil {
@@ -120,7 +146,7 @@ func (p *passWriter) ReadFrom(src io.Reader) (int64, error) {
 		p.WriteHeader(http.StatusOK)
 	}
 	to, ok := p.ResponseWriter.(io.ReaderFrom)
-	if !ok || p.post != nil {
+	if !ok || p.post != nil || p.refused {
 		return io.Copy(writerOnly{p}, src)
 	}
 	n, err := to.ReadFrom(src)

@@ -56,7 +56,7 @@ func (p *plan) ranged() bool { return p.base == nil && p.info.has&hasRange != 0 
 
 // exchange describes a response to the planned request.
 func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange {
-	x := exchange{
+	return exchange{
 		method:        p.req.Method,
 		authorization: p.info.has&hasAuthorization != 0,
 		cookie:        p.info.has&hasCookie != 0,
@@ -68,11 +68,8 @@ func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange 
 		requestTime:   p.sentAt,
 		responseTime:  responseTime,
 		seq:           p.since.seq,
+		tags:          appendNamed([]uint64{ownSource(p.primary)}, h),
 	}
-	if bare, partitioned := withoutPartition(p.primary); partitioned {
-		x.tags = append(x.tags, partitionTag(bare))
-	}
-	return x
 }
 
 // retry makes the request unconditional and complete, after an answer that did
@@ -89,7 +86,7 @@ func (p *plan) busy(yes bool) {
 	switch {
 	case p.ranged():
 	case yes:
-		p.c.shared.busy.mark(p.hash, p.c.now())
+		p.c.shared.busy.mark(p.hash, p.c.now()+busyFor)
 	default:
 		p.c.shared.busy.clear(p.hash)
 	}
@@ -113,6 +110,7 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 	if st.overtaken(p.hash, p.since.gen) {
 		return false
 	}
+	c.rememberSources(p.primary, v)
 	part := v.flags&flagPart != 0
 	if len(v.vary) == 0 && !p.indexed {
 		key := p.primary
@@ -173,23 +171,18 @@ func (c *Cache) indexFor(p *plan, v *verdict, set []byte, impliedOnly bool) inde
 }
 
 // everywhere does something to a URI's responses in the partition of a key, and in the one
-// without a name; in the others, if there are any, they are purged: where they lie is known to
-// those alone who ask for them.
-func (c *Cache) everywhere(primary []byte, mode PurgeMode, do func(primary []byte)) {
+// without a name. In the others, and under other spellings of the URI, they are purged by
+// their source (source.go): where they lie is known to those alone who ask for them.
+func (c *Cache) everywhere(primary []byte, do func(primary []byte)) {
 	if c.shared.partitioned.Load() {
-		bare, had := withoutPartition(primary)
-		c.shared.purges.purgeTag(partitionTag(bare), mode)
-		if had {
+		if bare, had := withoutPartition(primary); had {
 			do(bare)
 		}
 	}
 	do(primary)
 }
 
-// invalidate removes the responses of a URI, and those being fetched.
-func (c *Cache) invalidate(primary []byte) { c.everywhere(primary, Hard, c.remove) }
-
-// remove does it in one partition.
+// remove removes the responses of a URI, and those being fetched, in one partition.
 func (c *Cache) remove(primary []byte) {
 	hash := c.shared.hash(primary)
 	st := c.shared.stripe(hash)
@@ -200,11 +193,8 @@ func (c *Cache) remove(primary []byte) {
 	c.store.Delete(partKey(nil, primary))
 }
 
-// soften marks the responses of a URI as stale.
-func (c *Cache) soften(primary []byte) { c.everywhere(primary, Soft, c.softenOne) }
-
-// softenOne does it in one partition.
-func (c *Cache) softenOne(primary []byte) {
+// soften marks the responses of a URI as stale, in one partition.
+func (c *Cache) soften(primary []byte) {
 	hash := c.shared.hash(primary)
 	st := c.shared.stripe(hash)
 	st.mu.Lock()
@@ -231,11 +221,11 @@ func (c *Cache) softenOne(primary []byte) {
 
 // remaining returns for how long a stored response is still worth keeping.
 func (c *Cache) remaining(e *entry, now int64) time.Duration {
-	stale := time.Duration(max(e.swr, e.sie, e.unreachable)) * time.Second
+	stale := e.longest()
 	if e.flags&flagValidator != 0 {
-		stale = max(stale, c.opt.KeepStale)
+		stale = max(stale, milliseconds(c.opt.KeepStale))
 	}
-	return max(msDuration(e.lifetime-e.age(now))+stale, time.Millisecond)
+	return max(msDuration(e.lifetime-e.age(now)+stale), time.Millisecond)
 }
 
 func msDuration(ms int64) time.Duration {

@@ -87,6 +87,7 @@ func (c *Cache) classify(h http.Header) requestInfo {
 			}
 		}
 	}
+	info.has |= c.addedBehind
 	info.directed = field.NoRequest
 	if info.has&(hasCacheControl|hasPragma) != 0 {
 		c.direct(&info, h)

@@ -18,7 +18,7 @@ func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return &transport{handler{c: c, next: tripper{next}}}
+	return &transport{handler{c: c, next: tripper{next}, client: true}}
 }
 
 type transport struct{ handler }
@@ -79,6 +79,8 @@ type responseWriter struct {
 	pw     *io.PipeWriter
 	cancel context.CancelFunc
 
+	origin *http.Response // see originReporter
+
 	once    sync.Once
 	ready   chan struct{} // closed when there is a status or an error
 	trailer http.Header
@@ -117,6 +119,8 @@ func (w *responseWriter) Flush() {
 	}
 }
 
+func (w *responseWriter) reportOrigin(resp *http.Response) { w.origin = resp }
+
 func (w *responseWriter) reportError(err error) {
 	if w.err == nil {
 		w.err = err
@@ -147,6 +151,13 @@ func (w *responseWriter) response(req *http.Request) *http.Response {
 		ContentLength: contentLength(w.sent),
 		Trailer:       w.trailer,
 		Request:       req,
+	}
+	if o := w.origin; o != nil {
+		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = o.Proto, o.ProtoMajor, o.ProtoMinor
+		resp.TLS, resp.Uncompressed = o.TLS, o.Uncompressed
+		if o.StatusCode == w.status && o.Status != "" {
+			resp.Status = o.Status
+		}
 	}
 	if req.Method == http.MethodHead || !allowsBody(w.status) {
 		resp.Body.Close()
@@ -179,6 +190,9 @@ func (t tripper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer resp.Body.Close()
+	if o, ok := w.(originReporter); ok {
+		o.reportOrigin(resp)
+	}
 	header := w.Header()
 	for name, values := range resp.Header {
 		header[name] = values
@@ -193,6 +207,20 @@ func (t tripper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for name, values := range resp.Trailer {
 		header[name] = values
+	}
+}
+
+// originReporter is implemented by the ResponseWriters of this package, so that a
+// Transport's response tells what a header cannot: the protocol and TLS state of the
+// connection, and whether it was decompressed on the way. It tells nothing of the
+// kind of one that was stored.
+type originReporter interface{ reportOrigin(*http.Response) }
+
+func (s *spool) reportOrigin(resp *http.Response) { s.origin = resp }
+
+func (p *passWriter) reportOrigin(resp *http.Response) {
+	if o, ok := p.ResponseWriter.(originReporter); ok {
+		o.reportOrigin(resp)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 type roundTripFunc func(*http.Request) (*http.Response, error)
@@ -124,7 +125,7 @@ type errReader struct{ err error }
 func (e errReader) Read([]byte) (int, error) { return 0, e.err }
 
 func TestTransportCancelled(t *testing.T) {
-	r := newRig(t, Options{})
+	r := newRig(t, Options{BackgroundTimeout: time.Millisecond})
 	ended := make(chan struct{})
 	rt := r.cache.Transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()

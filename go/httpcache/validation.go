@@ -92,7 +92,7 @@ func (c *Cache) refresh(p *plan, fresh http.Header, responseTime int64) *refresh
 		}
 	}
 	h := e.header()
-	update(h, fresh, responseTime)
+	c.update(h, fresh)
 	return c.restore(p, h, responseTime)
 }
 
@@ -101,6 +101,8 @@ type refreshed struct {
 	entry  *entry
 	reuse  bool // other requests may reuse it
 	stored bool
+
+	unstored []string // fields of the update that are for its own request only
 }
 
 // restore stores the plan's base anew with other fields.
@@ -116,7 +118,7 @@ func (c *Cache) restore(p *plan, h http.Header, responseTime int64) *refreshed {
 	}
 	value := appendEnvelope(make([]byte, 0, len(e.raw)+256), &v.meta, fields, v.tags)
 	value = append(value, e.body...)
-	r := &refreshed{entry: new(entry), reuse: v.reuse}
+	r := &refreshed{entry: new(entry), reuse: v.reuse, unstored: v.unstored}
 	if err := r.entry.decode(value); err != nil {
 		return nil
 	}

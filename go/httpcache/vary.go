@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/http"
 	"slices"
@@ -27,9 +28,18 @@ const (
 	maxVariantKey = 16 << 10
 )
 
+// wholeForwarded stands for Forwarded where a response names it: then all of it is compared,
+// the client's address too. Where it is only implied, appendForwarded tells what is.
+const wholeForwarded = "Forwarded:"
+
 // varyNames returns what a response varies on: the fields in Vary, and the
 // implied ones that its request carried; sorted. ok is false if no later
-// request could match (section 4.1), or there are too many.
+// request could match (section 4.1), there are too many, or what the origin was sent is not
+// what the cache saw (Options.AddedBehind).
+//
+// What proxies behind the cache remove, such as Te or what Connection names, or add to in the
+// same way for all, such as Via, does no harm here: what the origin was sent is a function of
+// what the cache compares. (Requests that name more in Connection bypass the cache anyway.)
 func (c *Cache) varyNames(response, request http.Header) (names []string, ok bool) {
 	ok = true
 	field.SplitList(response["Vary"], func(name string) bool {
@@ -37,7 +47,14 @@ func (c *Cache) varyNames(response, request http.Header) (names []string, ok boo
 			ok = false
 			return false
 		}
-		names = append(names, http.CanonicalHeaderKey(name))
+		name = http.CanonicalHeaderKey(name)
+		if ok = !slices.Contains(c.opt.AddedBehind, name); !ok {
+			return false
+		}
+		if name == "Forwarded" {
+			name = wholeForwarded
+		}
+		names = append(names, name)
 		return true
 	})
 	for _, name := range c.opt.ImpliedVary {
@@ -181,7 +198,7 @@ func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Head
 			dst = append(dst, 0)
 			continue
 		}
-		values := h[string(name)]
+		values := h[string(bytes.TrimSuffix(name, []byte(":")))]
 		if len(values) == 0 {
 			dst = append(dst, 0)
 			continue

@@ -3,7 +3,11 @@ package config
 import "time"
 
 // defaultTimeout is what a file changes.
-var defaultTimeout = Timeout{Connect: 5 * time.Second, Header: 30 * time.Second}
+var defaultTimeout = Timeout{
+	Connect: 5 * time.Second, Header: 30 * time.Second, Body: time.Minute,
+	Queue: 10 * time.Second, Idle: 90 * time.Second, Age: time.Minute,
+	Ping: 5 * time.Second, Continue: time.Second,
+}
 
 // UnmarshalYAML reads a Timeout over the defaults: one that is stated must not switch
 // the others off.

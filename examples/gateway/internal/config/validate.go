@@ -99,8 +99,17 @@ func (u *Upstream) validate(p *problems, place string) {
 	p.check(u.MaxConnections >= 0, place+".max_connections", "is negative")
 	p.notNegative(place+".timeout.connect", u.Timeout.Connect)
 	p.notNegative(place+".timeout.header", u.Timeout.Header)
+	p.notNegative(place+".timeout.body", u.Timeout.Body)
+	p.notNegative(place+".timeout.stream", u.Timeout.Stream)
+	p.notNegative(place+".timeout.queue", u.Timeout.Queue)
+	p.notNegative(place+".timeout.idle", u.Timeout.Idle)
+	p.notNegative(place+".timeout.age", u.Timeout.Age)
+	p.notNegative(place+".timeout.ping", u.Timeout.Ping)
+	p.notNegative(place+".timeout.continue", u.Timeout.Continue)
 	if h := u.Health; h != nil {
-		p.check(strings.HasPrefix(h.Path, "/"), place+".health.path", "%q does not begin with a slash", h.Path)
+		_, err := url.Parse(h.Path)
+		p.check(err == nil && strings.HasPrefix(h.Path, "/"), place+".health.path",
+			"%q is not a path that begins with a slash", h.Path)
 		p.check(h.Interval > 0 && h.Timeout > 0, place+".health", "interval and timeout must be above 0")
 		p.check(h.Rise > 0 && h.Fall > 0, place+".health", "rise and fall must be above 0")
 	}
@@ -115,6 +124,9 @@ func (u *Upstream) validate(p *problems, place string) {
 	}
 	if b := u.Breaker; b != nil {
 		p.check(b.Failures > 0 && b.Open > 0 && b.Probes > 0, place+".breaker", "failures, open and probes must be above 0")
+		for _, s := range b.Statuses {
+			p.check(s >= 400 && s <= 599, place+".breaker.statuses", "%d is not an error status", s)
+		}
 	}
 }
 

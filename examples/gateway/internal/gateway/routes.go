@@ -189,7 +189,7 @@ func newRoute(g *Gateway, s *state, r *config.Route) http.Handler {
 	}
 	h = layers.Body(int64(s.config.Server.MaxRequestBytes), s.config.Server.BodyTimeout, h)
 	if r.Timeout > 0 {
-		h = layers.Timeout(r.Timeout, layers.Cut(h))
+		h = layers.Timeout(r.Timeout, g.log.With("route", r.Name), layers.Cut(h))
 	}
 	h = s.limits[r.Name].handler(h)
 	// Outside of the limits, so that a browser may read what they answer.

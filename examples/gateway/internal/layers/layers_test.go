@@ -1,7 +1,6 @@
 package layers
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -132,18 +131,5 @@ func TestCORS(t *testing.T) {
 	w = ask(h, "OPTIONS", "Origin", "https://app.example", "Access-Control-Request-Method", "GET")
 	if w.Code != http.StatusNoContent || w.Header().Get("Access-Control-Allow-Methods") != "GET" || w.Header().Get("Access-Control-Max-Age") != "60" {
 		t.Errorf("preflight: %d %v", w.Code, w.Header())
-	}
-}
-
-func TestTimeoutEndsTheContext(t *testing.T) {
-	h := Timeout(10*time.Millisecond, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
-		if r.Context().Err() != context.DeadlineExceeded {
-			t.Error(r.Context().Err())
-		}
-		w.WriteHeader(http.StatusGatewayTimeout)
-	}))
-	if w := ask(h, "GET"); w.Code != http.StatusGatewayTimeout {
-		t.Errorf("%d", w.Code)
 	}
 }

@@ -6,12 +6,18 @@ import (
 	"errors"
 	"log"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/coding"
+	"github.com/larder-cache/larder/examples/gateway/internal/etags"
+	"github.com/larder-cache/larder/examples/gateway/internal/respond"
 )
 
 // ProxyOptions configures a Proxy.
@@ -31,7 +37,16 @@ type ProxyOptions struct {
 // -Proto, which the gateway's door sets, go along; informational responses, trailers, upgrades and
 // aborts pass through. Of upgrades only WebSocket's: an upstream that accepts h2c
 // would then be spoken to past the routes, and with whatever fields a client likes.
+//
+// The answer is decoded if the request says so (see coding.Accept).
 func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
+	proxy := newProxy(next, o)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxy.ServeHTTP(&answerWriter{ResponseWriter: w, before: maps.Clone(w.Header())}, r)
+	})
+}
+
+func newProxy(next http.RoundTripper, o ProxyOptions) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Transport:  next,
 		BufferPool: buffers,
@@ -58,9 +73,20 @@ func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
 				delete(r.Out.Header, "Upgrade")
 				delete(r.Out.Header, "Connection")
 			}
+			if coding.AcceptedBy(r.In.Context()) != nil {
+				etags.Inward(r.Out, etags.Identity)
+			}
 			forwardOnce(r.Out.Header, r.In.Method)
 		},
-		ModifyResponse: o.Modify,
+		ModifyResponse: func(resp *http.Response) error {
+			if a := coding.AcceptedBy(resp.Request.Context()); a != nil {
+				a.Undo(resp)
+			}
+			if o.Modify == nil {
+				return nil
+			}
+			return o.Modify(resp)
+		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			fail(w, r, o.Log, err)
 		},
@@ -97,22 +123,39 @@ func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 		// take it for an answer.
 		panic(http.ErrAbortHandler)
 	}
-	if errors.Is(err, errClientBody) {
+	if status, why := clientsFault(err); status != 0 {
 		log.Debug("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-		Problem(w, http.StatusBadRequest, errClientBody.Error())
+		Problem(w, status, why)
 		return
 	}
 	status := http.StatusBadGateway
 	var timeout net.Error
 	switch {
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, ErrUnavailable), errors.Is(err, errQueue):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		status = http.StatusGatewayTimeout
 	}
 	log.Warn("upstream failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	w.Header().Set(respond.InternalError, strconv.Itoa(status))
 	Problem(w, status, "")
+}
+
+// clientsFault returns the status for a request that could not be sent because of what it is.
+func clientsFault(err error) (status int, why string) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, errOutside):
+		return http.StatusBadRequest, errOutside.Error()
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge, "the request's content is larger than it may be"
+	case !errors.Is(err, errClientBody):
+		return 0, ""
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, "the request's content did not come in time"
+	}
+	return http.StatusBadRequest, errClientBody.Error()
 }
 
 // Problem answers with an RFC 9457 problem of the gateway's own.
