@@ -95,7 +95,7 @@ func (h *handler) await(w http.ResponseWriter, r *http.Request, t *txn, f *fligh
 			}
 		}
 		err := f.wait(ctx, timer)
-		if err == errImpatient && stale && !t.standby() {
+		if err == errImpatient && stale && !t.standby(unreachable) {
 			timer = nil // it has been purged meanwhile, or is too old by now
 			continue
 		}

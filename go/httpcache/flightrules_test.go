@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -226,6 +227,20 @@ func TestMarksStayInTheProcess(t *testing.T) {
 	}
 	if s := raw.String(); strings.Contains(s, "Larder") {
 		t.Errorf("clients got\n%s", s)
+	}
+}
+
+// A handler that aborts is no news to the log.
+func TestAbortsAreQuiet(t *testing.T) {
+	for _, v := range []any{http.ErrAbortHandler, fmt.Errorf("wrapped: %w", http.ErrAbortHandler)} {
+		r := newRig(t, Options{})
+		r.h = r.cache.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(v) }))
+		var logged strings.Builder
+		server := &http.Server{ErrorLog: log.New(&logged, "", 0)}
+		req := r.request("", "/", nil, "")
+		if rec := r.do(req.WithContext(context.WithValue(req.Context(), http.ServerContextKey, server))); rec.Code != 0 || logged.Len() > 0 {
+			t.Errorf("%v: got %d, logged %q", v, rec.Code, logged.String())
+		}
 	}
 }
 

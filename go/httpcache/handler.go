@@ -241,12 +241,13 @@ type errorReporter interface{ reportError(error) }
 func (h *handler) giveUp(w http.ResponseWriter, r *http.Request, t *txn, err error) {
 	if e, ok := w.(errorReporter); ok {
 		e.reportError(context.Cause(r.Context()))
+		h.observe(r, Event{Outcome: Miss, Status: StatusClientClosedRequest, Aborted: true})
 		return
 	}
 	ev := Event{Outcome: Miss, Status: StatusClientClosedRequest, Aborted: true}
 	detail := "cancelled"
 	if errors.Is(err, context.DeadlineExceeded) {
-		if t.standby() {
+		if t.standby(unreachable) {
 			h.serveStandby(w, r, t, "timeout")
 			return
 		}

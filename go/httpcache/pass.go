@@ -3,6 +3,7 @@ package httpcache
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 )
@@ -16,12 +17,19 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, t *txn, reason st
 	if r.Method == http.MethodHead && t.found || r.Method == http.MethodPost {
 		p.since = h.c.shared.present(t.key)
 	}
+	if r.Method == http.MethodHead && t.found {
+		p.outer = maps.Clone(w.Header())
+	}
 	h.next.ServeHTTP(&p, r)
 	if p.status == 0 && !p.hijacked && !p.failed {
 		p.WriteHeader(http.StatusOK)
 	}
 	p.storePost()
-	h.observe(r, Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored})
+	ev := Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored}
+	if p.stale {
+		ev.Outcome = Stale
+	}
+	h.observe(r, ev)
 }
 
 // passWriter is the ResponseWriter of a request that passes by the cache.
@@ -36,8 +44,10 @@ type passWriter struct {
 	status   int
 	bytes    int64
 	hijacked bool
-	failed   bool // the next handler reported an error
-	refused  bool // the response was, and so is its body
+	failed   bool        // the next handler reported an error
+	refused  bool        // the response was, and so is its body
+	stale    bool        // a stored one was sent instead
+	outer    http.Header // what handlers around the cache had set before; for HEAD
 	post     *postCapture
 	stored   bool
 }
@@ -68,8 +78,30 @@ func (p *passWriter) WriteHeader(status int) {
 		status = p.refuse()
 	}
 	p.status = status
+	if p.standIn() {
+		return
+	}
 	p.receive()
-	p.ResponseWriter.WriteHeader(status)
+	p.ResponseWriter.WriteHeader(p.status)
+}
+
+// standIn answers a HEAD from a stale response in place of an error, if it may.
+func (p *passWriter) standIn() bool {
+	t, after := p.t, troubleOf(p.status)
+	if p.outer == nil || after == notAsked || !t.standby(after) {
+		return false
+	}
+	h := p.Header()
+	clear(h)
+	maps.Copy(h, p.outer)
+	now := p.h.c.now()
+	rep := report{
+		hit: true, fwd: fwdStale, fwdStatus: p.status,
+		ttl: (t.e.lifetime - t.e.age(now)) / 1000, hasTTL: true,
+	}
+	ev := p.h.c.answer(p.ResponseWriter, p.r, &t.info, &t.e, nil, now, &rep)
+	p.status, p.refused, p.stale = ev.Status, true, true
+	return true
 }
 
 // refuse makes a 502 of our own of a response that cannot be passed on. Fields of

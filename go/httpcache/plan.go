@@ -101,7 +101,7 @@ func (p *plan) withContext() context.CancelFunc {
 }
 
 // save stores an envelope where requests like the plan's will find it, unless
-// the URI has been invalidated since the request was sent. It reports whether
+// the URI or the response has been invalidated since the request was sent. It reports whether
 // it did.
 func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bool {
 	st := c.shared.stripe(p.hash)
@@ -109,6 +109,10 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 	defer st.mu.Unlock()
 	if st.overtaken(p.hash, p.since.gen) {
 		return false
+	}
+	var e entry
+	if e.decode(value) != nil || c.shared.purges.check(&e, p.primary) != notPurged {
+		return false // and it might take the place of one that was asked for since
 	}
 	c.rememberSources(p.primary, v)
 	part := v.flags&flagPart != 0

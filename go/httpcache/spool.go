@@ -79,7 +79,7 @@ func (h *handler) call(w *spool, r *http.Request) (failure any) {
 		}
 		if failure = recover(); failure == nil {
 			failure = http.ErrAbortHandler // runtime.Goexit
-		} else if failure != http.ErrAbortHandler {
+		} else if err, _ := failure.(error); !errors.Is(err, http.ErrAbortHandler) {
 			// The panic goes on in another goroutine, or nowhere.
 			logPanic(r, failure)
 		}

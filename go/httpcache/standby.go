@@ -11,9 +11,10 @@ import (
 // RFC 5861, 4: a timeout is an error). The fetch goes on. Nobody else waits for the
 // next hop until it has answered; it is asked again in the background.
 
-// standby reports whether the txn's entry may be served if the next hop is silent.
-func (t *txn) standby() bool {
-	return t.found && t.e.reuse(&t.info.directed, t.soft, t.c.now(), unreachable) == decideStale &&
+// standby reports whether the txn's entry may be served after the next hop had that
+// trouble; unreachable, if it is silent.
+func (t *txn) standby(after trouble) bool {
+	return t.found && t.e.reuse(&t.info.directed, t.soft, t.c.now(), after) == decideStale &&
 		t.c.shared.purges.check(&t.e, t.key) != hardPurged
 }
 
@@ -21,7 +22,7 @@ func (t *txn) standby() bool {
 // last asked for it.
 func (h *handler) serveSilent(w http.ResponseWriter, r *http.Request, t *txn) bool {
 	silent, hash := &h.c.shared.silent, h.c.shared.hash(t.key)
-	if _, known := silent.get(hash); !known || !t.standby() {
+	if _, known := silent.get(hash); !known || !t.standby(unreachable) {
 		return false
 	}
 	if !silent.has(hash, t.now) {
@@ -54,7 +55,7 @@ func (h *handler) answerStale(w http.ResponseWriter, r *http.Request, t *txn, de
 // leader's, and whether a stale response is served then. Zero: without bounds.
 func (t *txn) patience(leader bool) (d time.Duration, stale bool) {
 	o := &t.c.opt
-	if o.StaleTimeout > 0 && (leader || o.StaleTimeout < o.LockTimeout) && t.standby() {
+	if o.StaleTimeout > 0 && (leader || o.StaleTimeout < o.LockTimeout) && t.standby(unreachable) {
 		return o.StaleTimeout, true
 	}
 	if leader {

@@ -176,6 +176,31 @@ func TestPrivateIsNotModified(t *testing.T) {
 	}
 }
 
+// HEAD is answered as GET would be.
+func TestStaleForHead(t *testing.T) {
+	for _, status := range []int{500, 502, 503, 504} {
+		r := newRig(t, Options{})
+		inner := r.h
+		r.h = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("X-Request-Id", "7")
+			inner.ServeHTTP(w, req)
+		})
+		r.set(reply(200, "old", mayBeStale))
+		r.get("/")
+		r.clock.advance(5 * sec)
+		r.set(reply(status, "", "X-User: alice", "Content-Length: 99"))
+		rec := r.do(r.request("HEAD", "/", nil, ""))
+		checkFields(t, 1, "response", rec.Header(), []string{"!X-User", "Content-Length: 3", "X-Request-Id: 7", "Cache-Status: ~hit; fwd=stale"})
+		if rec.Code != 200 || rec.Body.Len() != 0 || r.lastEvent().Outcome != Stale {
+			t.Errorf("%d: got %d %q, %+v", status, rec.Code, rec.Body, r.lastEvent())
+		}
+		r.clock.advance(3600 * sec)
+		if rec := r.do(r.request("HEAD", "/", nil, "")); rec.Code != status {
+			t.Errorf("when its window is over got %d", rec.Code)
+		}
+	}
+}
+
 // A client that leaves while it waits is no error of the gateway's.
 func TestClientThatLeaves(t *testing.T) {
 	r := newRig(t, Options{})
