@@ -475,3 +475,91 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("after the first has gone: %v", err)
 	}
 }
+
+// What an upstream says of its own URLs leads clients back through the gateway.
+func TestLocations(t *testing.T) {
+	u := &config.Upstream{Targets: []string{"http://10.0.0.1:8080/app", "http://10.0.0.2/app/", "https://back.example"}}
+	asked := func(base string) *http.Request {
+		r, err := http.NewRequest("GET", base, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-Host", "shop.example")
+		return r
+	}
+	for _, c := range []struct{ prefix, base, reference, want string }{
+		{"", "http://10.0.0.1:8080/app/x", "http://10.0.0.1:8080/app/login?next=%2Fa#top", "/login?next=%2Fa#top"},
+		{"", "http://10.0.0.1:8080/app/x", "http://10.0.0.1:8080/app", "/"},
+		{"", "http://10.0.0.1:8080/app/x", "http://10.0.0.2:80/app/a%2Fb", "/a%2Fb"}, // another target of the pool
+		{"", "http://10.0.0.1:8080/app/x", "/app/login", "/login"},
+		{"", "http://10.0.0.1:8080/app/x", "http://shop.example/app/login", "/login"},
+		{"", "http://10.0.0.1:8080/app/x", "//10.0.0.1:8080/app/x", "/x"},
+		{"", "http://10.0.0.1:8080/app/x", "http://10.0.0.1:8080/app//evil.example", "/.//evil.example"},
+		{"/shop", "http://10.0.0.1:8080/app/x", "http://10.0.0.1:8080/app/login", "/shop/login"},
+		{"/shop", "https://back.example/x", "/login", "/shop/login"},
+		{"", "https://back.example/x", "https://back.example:443/login", "/login"},
+		// These stay.
+		{"", "https://back.example/x", "/login", "/login"},
+		{"", "https://back.example/x", "login", "login"},
+		{"/shop", "https://back.example/x", "../login", "../login"},
+		{"", "http://10.0.0.1:8080/app/x", "http://10.0.0.1:8080/other", "http://10.0.0.1:8080/other"},
+		{"", "http://10.0.0.1:8080/app/x", "http://10.0.0.1:8080/application", "http://10.0.0.1:8080/application"},
+		{"", "http://10.0.0.1:8080/app/x", "https://elsewhere.example/app/login", "https://elsewhere.example/app/login"},
+		{"", "http://10.0.0.1:8080/app/x", "mailto:a@b", "mailto:a@b"},
+		{"", "http://10.0.0.1:8080/app/x", "http://user@10.0.0.1:8080/app/x", "http://user@10.0.0.1:8080/app/x"},
+		{"", "http://10.0.0.1:8080/app/x", "%zz", "%zz"},
+	} {
+		resp := &http.Response{Header: http.Header{"Location": {c.reference}, "Content-Location": {c.reference}}, Request: asked(c.base)}
+		newLocations(u, c.prefix).apply(resp)
+		if l, cl := resp.Header.Get("Location"), resp.Header.Get("Content-Location"); l != c.want || cl != c.want {
+			t.Errorf("%s from %s, prefix %q: %q and %q, want %q", c.reference, c.base, c.prefix, l, cl, c.want)
+		}
+	}
+}
+
+// What a POST has created is invalidated under the name that clients know it by.
+func TestCreatedItemIsInvalidated(t *testing.T) {
+	var asked atomic.Int64
+	_, url, _ := start(t, origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" {
+			w.Header().Set("Location", "http://"+r.Host+"/items/7")
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		asked.Add(1)
+		w.Header().Set("Cache-Control", "max-age=60")
+	}))
+	get(t, url+"/items/7")
+	get(t, url+"/items/7")
+	resp, _ := do(t, "POST", url+"/items")
+	if got := resp.Header.Get("Location"); got != "/items/7" {
+		t.Errorf("the client is sent to %s", got)
+	}
+	get(t, url+"/items/7")
+	if asked.Load() != 2 {
+		t.Errorf("asked %d times, want once before and once after the POST", asked.Load())
+	}
+}
+
+func TestParametersThatMakeNoDifference(t *testing.T) {
+	_, url, b := startYAML(t, `
+cache: {ignore_query: ["utm_*"]}
+upstreams: {u: {targets: ["%s"]}}
+routes:
+  - {path: /, upstream: u}
+  - {path: /r/, upstream: u, ignore_query: [sid]}
+`, fresh("x"))
+	for _, c := range []struct {
+		target string
+		asked  int64
+	}{{"/?a=1", 1}, {"/?a=1&utm_source=x", 0}, {"/?a=1&sid=3", 1}, {"/r/?a=1&sid=1", 1}, {"/r/?a=1&utm_x=1&sid=2", 0}, {"/r/?a=2", 1}} {
+		before := b.asked.Load()
+		get(t, url+c.target)
+		if got := b.asked.Load() - before; got != c.asked {
+			t.Errorf("%s: asked %d times, want %d", c.target, got, c.asked)
+		}
+	}
+	if last := b.last.Load(); last.RequestURI != "/r/?a=2" {
+		t.Errorf("the upstream saw %s", last.RequestURI)
+	}
+}

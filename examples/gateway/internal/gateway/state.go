@@ -127,6 +127,8 @@ var impliedVary = slices.DeleteFunc(slices.Clone(httpcache.DefaultImpliedVary), 
 func cacheOptions(c *config.Config) httpcache.Options {
 	return httpcache.Options{
 		ImpliedVary:             impliedVary,
+		AddedBehind:             []string{}, // the door adds all there is
+		IgnoreQuery:             c.Cache.IgnoreQuery,
 		NeverStoreSetCookie:     !c.Cache.StoreSetCookie,
 		MaxBodyBytes:            int64(c.Cache.MaxBodyBytes),
 		DefaultTTL:              c.Cache.DefaultTTL,
