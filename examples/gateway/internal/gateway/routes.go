@@ -16,6 +16,7 @@ import (
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 	"github.com/larder-cache/larder/examples/gateway/internal/fields"
 	"github.com/larder-cache/larder/examples/gateway/internal/layers"
+	"github.com/larder-cache/larder/examples/gateway/internal/respond"
 	"github.com/larder-cache/larder/examples/gateway/internal/traffic"
 	"github.com/larder-cache/larder/examples/gateway/internal/upstream"
 )
@@ -210,7 +211,8 @@ func (g *Gateway) content(s *state, r *config.Route) http.Handler {
 	}
 	return upstream.Proxy(s.pools[r.Upstream], upstream.ProxyOptions{
 		StripPrefix: r.StripPrefix,
-		Modify:      g.modify(s.config, r),
+		Name:        r.Upstream,
+		Modify:      respond.Keep(g.modify(s.config, r)),
 		Log:         g.log.With("route", r.Name),
 	})
 }
@@ -244,7 +246,9 @@ func (g *Gateway) cached(s *state, r *config.Route, content http.Handler) http.H
 	if !r.Fields {
 		return whole
 	}
-	selected := fields.Handler(whole, int(s.config.Cache.MaxBodyBytes))
+	selected := fields.Handler(whole, int(s.config.Cache.MaxBodyBytes), func(inner *http.Request) string {
+		return upstream.Source(r.Upstream, r.StripPrefix, inner)
+	})
 	return fields.Route(whole, store(retag(selected)))
 }
 
@@ -258,7 +262,8 @@ func (g *Gateway) aggregated(s *state, r *config.Route) http.Handler {
 		options := &config.Route{Name: r.Name, Upstream: p.Upstream, Fields: true}
 		h := upstream.Proxy(s.pools[p.Upstream], upstream.ProxyOptions{
 			Internal: true,
-			Modify:   g.modify(s.config, options),
+			Name:     p.Upstream,
+			Modify:   respond.Keep(g.modify(s.config, options)),
 			Log:      g.log.With("route", r.Name, "part", p.Name),
 		})
 		if r.Cached() {
@@ -268,6 +273,7 @@ func (g *Gateway) aggregated(s *state, r *config.Route) http.Handler {
 	}
 	return aggregate.Handler(parts, aggregate.Options{
 		MaxPartBytes: int(s.config.Cache.MaxBodyBytes), TagField: traffic.InternalTags,
+		Log: g.log.With("route", r.Name),
 	})
 }
 

@@ -12,33 +12,50 @@ import (
 )
 
 // Timeout bounds how long a request may take. Who waits for an upstream by then answers with
-// an error; an answer that is under way is cut off, and log says so.
+// an error; an answer that is under way is cut off, and log says so. (Cut, inside, ends what
+// looks at no context.)
 //
 // A stream is no answer that ends: what begins as text/event-stream, or switches protocols,
 // is bounded until then and goes on without a bound.
 func Timeout(d time.Duration, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
 		t := &timed{ResponseWriter: w}
-		t.deadline = newDeadline(r.Context(), d, func() {
-			if t.cut() {
+		t.clock = time.AfterFunc(d, func() {
+			cancel(context.DeadlineExceeded)
+			if t.isUnderWay() {
 				log.Warn("answer cut off", "reason", "the route's timeout", "timeout", d,
 					"method", r.Method, "path", r.URL.Path)
 			}
 		})
 		defer t.end()
-		next.ServeHTTP(t, r.WithContext(t.deadline))
+		next.ServeHTTP(t, r.WithContext(deadline{ctx}))
 	})
+}
+
+// deadline is a context with a deadline that can be taken back: it says that it ended by
+// one if that is its cause.
+type deadline struct{ context.Context }
+
+// Err implements context.Context.
+func (d deadline) Err() error {
+	err := d.Context.Err()
+	if err != nil && context.Cause(d.Context) == context.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 // timed is the ResponseWriter of a request with a timeout.
 type timed struct {
 	http.ResponseWriter
-	deadline *deadline
+	clock *time.Timer
 
 	written bool
 
 	mu       sync.Mutex
-	underWay bool // an answer that may be cut is
+	underWay bool // an answer is that ends some time
 }
 
 // WriteHeader stops the clock for streams.
@@ -55,7 +72,7 @@ func (t *timed) begin(status int) {
 	}
 	t.written = true
 	if status == http.StatusSwitchingProtocols || isEventStream(t.Header()) {
-		t.deadline.stop()
+		t.clock.Stop()
 		return
 	}
 	t.mu.Lock()
@@ -68,22 +85,17 @@ func isEventStream(h http.Header) bool {
 	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
 }
 
-// end is called when the handler returns: the connection is the next request's then.
+// end is called when the handler returns.
 func (t *timed) end() {
-	t.deadline.end()
+	t.clock.Stop()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.underWay = false
 }
 
-// cut ends an answer that has begun. A client that does not read may hold a write, which
-// looks at no context; so the connection's own deadline is moved to now.
-func (t *timed) cut() bool {
+func (t *timed) isUnderWay() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.underWay {
-		_ = http.NewResponseController(t.ResponseWriter).SetWriteDeadline(time.Now())
-	}
 	return t.underWay
 }
 
@@ -116,96 +128,3 @@ func (t *timed) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Unwrap serves http.ResponseController.
 func (t *timed) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
-// deadline is a context with a deadline that can be taken back.
-type deadline struct {
-	context.Context // its values, and its end
-	done            chan struct{}
-	timer           *time.Timer
-	unhook          func() bool
-
-	mu    sync.Mutex
-	err   error
-	after map[*func()]struct{}
-}
-
-// newDeadline returns a context that ends after d, and calls expired if that is why it ends.
-func newDeadline(parent context.Context, d time.Duration, expired func()) *deadline {
-	c := &deadline{Context: parent, done: make(chan struct{})}
-	c.mu.Lock() // nobody ends it before it has its timer
-	defer c.mu.Unlock()
-	c.timer = time.AfterFunc(d, func() {
-		if c.finish(context.DeadlineExceeded) {
-			expired()
-		}
-	})
-	c.unhook = context.AfterFunc(parent, func() { c.finish(parent.Err()) })
-	return c
-}
-
-// finish ends the context, if it hasn't ended.
-func (c *deadline) finish(err error) bool {
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		return false
-	}
-	c.err = err
-	after := c.after
-	c.after = nil
-	c.timer.Stop()
-	c.mu.Unlock()
-	close(c.done)
-	for f := range after {
-		go (*f)()
-	}
-	return true
-}
-
-// stop takes the deadline back. The context then ends when its parent does.
-func (c *deadline) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.timer.Stop()
-}
-
-// end ends the context when the request is over.
-func (c *deadline) end() {
-	c.unhook()
-	c.finish(context.Canceled)
-}
-
-// Deadline implements context.Context. There is none that is certain.
-func (c *deadline) Deadline() (time.Time, bool) { return c.Context.Deadline() }
-
-// Done implements context.Context.
-func (c *deadline) Done() <-chan struct{} { return c.done }
-
-// Err implements context.Context.
-func (c *deadline) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
-
-// AfterFunc lets contexts made of this one learn of its end without a goroutine each.
-func (c *deadline) AfterFunc(f func()) (stop func() bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		go f()
-		return func() bool { return false }
-	}
-	if c.after == nil {
-		c.after = make(map[*func()]struct{})
-	}
-	key := &f
-	c.after[key] = struct{}{}
-	return func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		_, waiting := c.after[key]
-		delete(c.after, key)
-		return waiting
-	}
-}

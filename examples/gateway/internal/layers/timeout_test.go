@@ -23,7 +23,7 @@ func TestTimeoutEndsTheContext(t *testing.T) {
 		inner, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		<-inner.Done()
-		for _, err := range []error{r.Context().Err(), inner.Err(), context.Cause(inner), context.Cause(r.Context())} {
+		for _, err := range []error{r.Context().Err(), context.Cause(inner), context.Cause(r.Context())} {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
 			}
@@ -49,18 +49,11 @@ func TestTimeoutPassesOnThatTheClientHasGone(t *testing.T) {
 
 func TestContextsEndWithTheRequest(t *testing.T) {
 	var kept context.Context
-	stopped := false
-	h := Timeout(time.Hour, quiet, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		kept = r.Context()
-		stopped = context.AfterFunc(kept, func() { t.Error("a hook that was taken back ran") })()
-	}))
+	h := Timeout(time.Hour, quiet, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { kept = r.Context() }))
 	ask(h, "GET")
 	<-kept.Done()
-	late, cancel := context.WithCancel(kept)
-	defer cancel()
-	<-late.Done()
-	if !stopped {
-		t.Error("the hook could not be taken back")
+	if err := kept.Err(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
@@ -92,14 +85,14 @@ func TestTimeoutCutsAnswersThatNobodyReads(t *testing.T) {
 	var log lines
 	ended := make(chan error, 1)
 	server := httptest.NewServer(Timeout(50*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil)),
-		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		Cut(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			var err error
 			for block := make([]byte, 1<<20); err == nil; {
 				_, err = w.Write(block)
 			}
 			ended <- err
 			panic(http.ErrAbortHandler)
-		})))
+		}))))
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {

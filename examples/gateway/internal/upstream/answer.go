@@ -1,6 +1,10 @@
 package upstream
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/larder-cache/larder/go/httpcache"
+)
 
 // maxInterim is how many informational responses of one answer are passed on. They are few
 // where they make sense; without a bound they would be kept, and sent, as long as an
@@ -13,6 +17,7 @@ const maxInterim = 16
 type answerWriter struct {
 	http.ResponseWriter
 	before  http.Header // what the layers have set; values are never changed in place
+	source  string
 	interim int
 	done    bool
 }
@@ -34,6 +39,7 @@ func (w *answerWriter) WriteHeader(status int) {
 		if w.interim > 0 {
 			w.restore()
 		}
+		httpcache.AddSource(w.Header(), w.source)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -81,14 +81,20 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 // deafened tells whether a write failed because the other side has stopped reading in the
-// middle of a request. At a request's beginning such a failure stays one: nothing was sent,
-// and the transport tries another connection.
+// middle of a request (or because the transport, which was reading, has found that out and
+// closed the connection). At a request's beginning such a failure stays one: nothing was
+// sent, and the transport tries another connection.
 func (c *conn) deafened(err error) bool {
-	if err == nil || !c.written.Load() || !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+	if err == nil || !c.written.Load() {
 		return false
 	}
-	c.deaf.Store(true)
-	return true
+	for _, gone := range []error{syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
+		if errors.Is(err, gone) {
+			c.deaf.Store(true)
+			return true
+		}
+	}
+	return false
 }
 
 // ReadFrom keeps the connection's own way of copying.

@@ -10,10 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/larder-cache/larder/go/httpcache"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/coding"
 	"github.com/larder-cache/larder/examples/gateway/internal/etags"
@@ -24,6 +27,9 @@ import (
 type ProxyOptions struct {
 	// StripPrefix is taken off the path.
 	StripPrefix string
+	// Name is that of the upstream: with the path it identifies what an answer was made
+	// from, for whatever is stored (see Source).
+	Name string
 	// Internal requests are the gateway's own: their host is no client's, and
 	// the upstream is not told of it.
 	Internal bool
@@ -42,7 +48,9 @@ type ProxyOptions struct {
 func Proxy(next http.RoundTripper, o ProxyOptions) http.Handler {
 	proxy := newProxy(next, o)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		proxy.ServeHTTP(&answerWriter{ResponseWriter: w, before: maps.Clone(w.Header())}, r)
+		proxy.ServeHTTP(&answerWriter{
+			ResponseWriter: w, before: maps.Clone(w.Header()), source: Source(o.Name, o.StripPrefix, r),
+		}, r)
 	})
 }
 
@@ -53,7 +61,7 @@ func newProxy(next http.RoundTripper, o ProxyOptions) *httputil.ReverseProxy {
 		ErrorLog:   errorLog(o.Log),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			if o.StripPrefix != "" {
-				stripPrefix(r.Out, o.StripPrefix)
+				stripPrefix(r.Out.URL, o.StripPrefix)
 			}
 			// ReverseProxy wants an absolute URL; the pool fills in the real one.
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
@@ -103,17 +111,38 @@ func forwardOnce(h http.Header, method string) {
 	}
 }
 
-func stripPrefix(r *http.Request, prefix string) {
-	strip := func(path string) string {
-		if path = strings.TrimPrefix(path, prefix); !strings.HasPrefix(path, "/") {
-			return "/" + path
-		}
+// stripped returns the path of u, as it is written, without a prefix of whole segments.
+func stripped(u *url.URL, prefix string) string {
+	path := u.EscapedPath()
+	if prefix == "" {
 		return path
 	}
-	r.URL.Path = strip(r.URL.Path)
-	if r.URL.RawPath != "" {
-		r.URL.RawPath = strip(r.URL.RawPath)
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(prefix, "/"))
+	if !ok || rest != "" && rest[0] != '/' {
+		return path
 	}
+	if rest == "" {
+		return "/"
+	}
+	return rest
+}
+
+// stripPrefix takes a prefix off the path of a request.
+func stripPrefix(u *url.URL, prefix string) {
+	raw := stripped(u, prefix)
+	if path, err := url.PathUnescape(raw); err == nil {
+		u.Path, u.RawPath = path, raw
+	}
+}
+
+// Source identifies the resource of an upstream that a request asks for, among all that the
+// gateway stores something of: under other names, parts of it, or one of several.
+func Source(upstream, prefix string, r *http.Request) string {
+	id := upstream + " " + stripped(r.URL, prefix)
+	if r.URL.RawQuery != "" {
+		id += "?" + r.URL.RawQuery
+	}
+	return id
 }
 
 // fail answers for an upstream that did not.
@@ -166,6 +195,9 @@ func Problem(w http.ResponseWriter, status int, detail string) {
 		Detail string `json:"detail,omitempty"`
 	}{http.StatusText(status), status, detail})
 	h := w.Header()
+	if status >= http.StatusInternalServerError {
+		httpcache.GatewayError(h) // who waited for the same answer may have it
+	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

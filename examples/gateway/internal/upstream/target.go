@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sony/gobreaker/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 )
@@ -101,6 +102,9 @@ func (t *target) address(r *http.Request) (*http.Request, error) {
 		return nil, err
 	}
 	r.URL = u
+	// The transport would send the content of a request that was refused before any was sent,
+	// and so ask the client for it, only to use the connection again.
+	r.Close = u.Scheme == "http" && httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
 	if !t.options.PreserveHost || r.Host == "" {
 		r.Host = t.base.Host
 	}
