@@ -146,7 +146,7 @@ func appendEnvelope(dst []byte, m *meta, fields []fieldLine, tags []uint64) []by
 }
 
 // decode makes e the entry of an envelope. It fails only on bytes that this
-// package did not write.
+// package did not write, and then on all whose parts don't fit: what is decoded can be read.
 func (e *entry) decode(raw []byte) error {
 	if len(raw) < fixedSize || raw[0] != kindResponse {
 		return errEnvelope

@@ -72,3 +72,54 @@ func ExampleCache_PurgeTag() {
 	// 10
 	// 12
 }
+
+// bearer adds a user's credentials to requests.
+type bearer struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.next.RoundTrip(r)
+}
+
+// Several users of an API share the memory of one cache, but no response.
+func ExampleCache_Transport() {
+	cache, err := larder.New(larder.Options{MaxBytes: 16 << 20})
+	if err != nil {
+		panic(err)
+	}
+	defer cache.Close()
+	hc := httpcache.New(cache, httpcache.Options{})
+	defer hc.Close()
+
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, max-age=60")
+		io.WriteString(w, "the inbox of "+r.Header.Get("Authorization"))
+	}))
+	defer api.Close()
+
+	client := func(user string) *http.Client {
+		own := hc.WithOptions(httpcache.Options{
+			Private:   true,
+			Partition: func(*http.Request) string { return user },
+		})
+		return &http.Client{Transport: own.Transport(bearer{user, http.DefaultTransport})}
+	}
+	for _, user := range []string{"alice", "bob", "alice"} {
+		resp, err := client(user).Get(api.URL)
+		if err != nil {
+			panic(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		status, _, _ := strings.Cut(resp.Header.Get("Cache-Status"), "; ttl")
+		fmt.Printf("%s (%s)\n", body, status)
+	}
+	// Output:
+	// the inbox of Bearer alice (larder; fwd=uri-miss; fwd-status=200; stored)
+	// the inbox of Bearer bob (larder; fwd=uri-miss; fwd-status=200; stored)
+	// the inbox of Bearer alice (larder; hit)
+}

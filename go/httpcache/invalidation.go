@@ -28,11 +28,11 @@ func (c *Cache) invalidateAfter(r *http.Request, primary []byte, status int, h h
 	}
 	c.invalidateGroups(origin(primary), h)
 	c.everywhere(primary, c.remove)
-	sources := appendNamed([]uint64{ownSource(primary)}, h)
+	sources := c.appendNamed([]uint64{c.ownSource(primary)}, h)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if key := c.relatedKey(r, primary, h.Get(name)); key != nil {
 			c.everywhere(key, c.remove)
-			sources = append(sources, ownSource(key))
+			sources = append(sources, c.ownSource(key))
 		}
 	}
 	return c.shared.purges.purgeTags(sources, Hard, since)

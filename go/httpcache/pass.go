@@ -39,7 +39,8 @@ type passWriter struct {
 	t      *txn
 	r      *http.Request
 	reason string
-	since  moment // when the request was sent; for HEAD and POST
+	since  moment      // when the request was sent; for HEAD and POST
+	sent   http.Header // what it was sent with, if that is known
 
 	status   int
 	bytes    int64
@@ -130,7 +131,9 @@ func (p *passWriter) receive() {
 		}
 	case p.r.Method == http.MethodHead:
 		if t.found && p.status == http.StatusOK {
-			c.headUpdate(t.plan(p.r, p.since), header)
+			plan := t.plan(p.r, p.since)
+			plan.sent = p.sent
+			c.headUpdate(plan, header)
 		}
 	case !safeMethod(p.r.Method):
 		seq, alone := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
@@ -151,6 +154,7 @@ func (p *passWriter) peek(header http.Header) {
 	x := exchange{
 		method: p.r.Method, authorization: t.info.has&hasAuthorization != 0, cookie: t.info.has&hasCookie != 0,
 		request: p.r.Header, origin: origin(t.key), status: p.status, header: header, requestTime: t.now, responseTime: now,
+		sent: sentWith(header, p.sent),
 	}
 	if v := c.judge(&x); v.reuse {
 		c.shared.busy.clear(c.shared.hash(t.key))

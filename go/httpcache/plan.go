@@ -16,10 +16,11 @@ type plan struct {
 	original http.Header
 	info     requestInfo
 	primary  []byte
-	hash     uint64 // of primary
-	indexed  bool   // an index lay under primary when it was looked up
-	since    moment // no later than sentAt
-	sentAt   int64  // ms
+	hash     uint64      // of primary
+	indexed  bool        // an index lay under primary when it was looked up
+	since    moment      // no later than sentAt
+	sentAt   int64       // ms
+	sent     http.Header // what the origin was sent in the end, if that is known
 
 	base       *entry // the stored response that the request is about, or nil
 	baseKey    []byte
@@ -68,7 +69,8 @@ func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange 
 		requestTime:   p.sentAt,
 		responseTime:  responseTime,
 		seq:           p.since.seq,
-		tags:          appendNamed([]uint64{ownSource(p.primary)}, h),
+		tags:          p.c.appendNamed([]uint64{p.c.ownSource(p.primary)}, h),
+		sent:          sentWith(h, p.sent),
 	}
 }
 

@@ -37,6 +37,7 @@ func (p *passWriter) capturePost(header http.Header, seq uint64) {
 	}
 	// The request itself has just begun a new generation.
 	plan := t.plan(p.r, moment{gen: c.shared.generation(t.key), seq: seq})
+	plan.sent = p.sent
 	x := plan.exchange(p.status, header, c.now())
 	if v := c.judge(&x); v.store {
 		p.post = &postCapture{plan: plan, verdict: v, header: header.Clone(), length: contentLength(header)}

@@ -37,7 +37,7 @@ func AddSource(h http.Header, id string) {
 // for it, then purge the response too.
 func AddSourceOf(h http.Header, r *http.Request) {
 	if key, ok := new(Cache).appendKey(nil, r); ok { // in no partition
-		h[sourceField] = append(h[sourceField], "s"+string(appendSourceKey(nil, key)))
+		h[sourceField] = append(h[sourceField], "s"+string(key))
 	}
 }
 
@@ -45,4 +45,5 @@ func AddSourceOf(h http.Header, r *http.Request) {
 func removeProcess(h http.Header) {
 	delete(h, gatewayErrorField)
 	delete(h, sourceField)
+	delete(h, sentField)
 }

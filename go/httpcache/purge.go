@@ -54,7 +54,7 @@ func (c *Cache) PurgeURL(rawURL string, mode PurgeMode) error {
 
 // purgeKey purges the responses of a URI.
 func (c *Cache) purgeKey(key []byte, mode PurgeMode) {
-	sources := append(c.sourcesOf(key), ownSource(key))
+	sources := append(c.sourcesOf(key), c.ownSource(key))
 	if mode == Soft {
 		c.everywhere(key, c.soften)
 	} else {

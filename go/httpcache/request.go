@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/larder-cache/larder/go/httpcache/internal/field"
@@ -79,6 +80,9 @@ func (c *Cache) classify(h http.Header) requestInfo {
 				info.has |= hasForeign
 			}
 		}
+		if strings.IndexByte(name, '_') >= 0 && c.impliedByUnderscores(name) {
+			info.has |= hasForeign
+		}
 		if c.impliedFilter&nameBit(name) != 0 {
 			for i, implied := range c.opt.ImpliedVary {
 				if name == implied {
@@ -93,6 +97,13 @@ func (c *Cache) classify(h http.Header) requestInfo {
 		c.direct(&info, h)
 	}
 	return info
+}
+
+// impliedByUnderscores reports whether a name is one of the implied fields but for underscores.
+// What follows CGI's conventions can't tell X_Forwarded_Host from X-Forwarded-Host, and the
+// cache would not compare it.
+func (c *Cache) impliedByUnderscores(name string) bool {
+	return slices.Contains(c.opt.ImpliedVary, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")))
 }
 
 // plainConnection reports whether Connection declares no field to be for this

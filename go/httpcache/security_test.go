@@ -65,6 +65,23 @@ func TestSecurityPoisoningByUnkeyedFields(t *testing.T) {
 	}
 }
 
+// Underscores in place of hyphens reach applications under the same name, so such requests
+// have no part in the cache.
+func TestSecurityPoisoningByUnderscores(t *testing.T) {
+	for _, name := range []string{"X_Forwarded_Host", "x_forwarded-proto", "X-Original_URL", "X_HTTP_METHOD_OVERRIDE"} {
+		r := newRig(t, Options{})
+		r.set(reply(200, "for evil", fresh))
+		r.get("/", name+": evil")
+		r.set(reply(200, "one", fresh))
+		if rec := r.get("/"); rec.Body.String() != "one" {
+			t.Errorf("%s: a visitor got %q", name, rec.Body)
+		}
+		if r.get("/", "X_Other: 1"); r.lastEvent().Outcome != Hit {
+			t.Errorf("another underscore: %v", r.lastEvent().Outcome)
+		}
+	}
+}
+
 // The same where the responses have Vary of their own.
 func TestSecurityPoisoningOfVariants(t *testing.T) {
 	r := newRig(t, Options{})

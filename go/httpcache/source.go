@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 )
 
 // Some responses are made from others, by handlers between two caches: a selection
@@ -27,15 +29,16 @@ const maxSources = 256
 func hashSource(s string) uint64 { return hashTag(s) | sourceBit }
 
 // ownSource is the source that every response of a URI has.
-func ownSource(primary []byte) uint64 {
-	return hashSource("s" + string(appendSourceKey(nil, primary)))
+func (c *Cache) ownSource(primary []byte) uint64 {
+	return hashSource("s" + string(c.appendSourceKey(nil, primary)))
 }
 
 // appendSourceKey appends what all spellings of a URI have in common: the primary
-// key without partition and raw path, and with the query decoded. That of some URIs
+// key without partition, raw path and parameters that don't count (Options.IgnoreQuery),
+// and with the query decoded. That of some URIs
 // which an origin may tell apart is the same; one of them is then purged with the
 // other.
-func appendSourceKey(dst, primary []byte) []byte {
+func (c *Cache) appendSourceKey(dst, primary []byte) []byte {
 	n, size := binary.Uvarint(primary[2:])
 	path := 2 + size + int(n)
 	path += pathEnd(primary[path:])
@@ -44,6 +47,9 @@ func appendSourceKey(dst, primary []byte) []byte {
 	if len(rest) > 0 && rest[0] == 'p' {
 		n, size := binary.Uvarint(rest[1:])
 		rest = rest[1+size+int(n):]
+	}
+	if len(rest) > 0 {
+		rest = c.appendQuery(nil, &url.URL{RawQuery: string(rest[1:]), ForceQuery: true})
 	}
 	return appendUnescaped(append(dst, primary[:path]...), rest)
 }
@@ -63,10 +69,15 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// appendNamed appends the sources that a response names.
-func appendNamed(dst []uint64, h http.Header) []uint64 {
+// appendNamed appends the sources that a response names: by an id, or by the primary
+// key of what it was made from.
+func (c *Cache) appendNamed(dst []uint64, h http.Header) []uint64 {
 	for _, source := range h[sourceField] {
-		dst = append(dst, hashSource(source))
+		if key, ok := strings.CutPrefix(source, "s"); ok {
+			dst = append(dst, c.ownSource([]byte(key)))
+		} else {
+			dst = append(dst, hashSource(source))
+		}
 	}
 	return dst
 }
@@ -90,7 +101,7 @@ func (c *Cache) sourcesOf(primary []byte) []uint64 {
 // rememberSources keeps the sources that a response to be stored names, for as long
 // as it. The URI's stripe must be locked.
 func (c *Cache) rememberSources(primary []byte, v *verdict) {
-	own := ownSource(primary)
+	own := c.ownSource(primary)
 	var tags []uint64
 	for _, tag := range v.tags {
 		if tag&sourceBit != 0 && tag != own {

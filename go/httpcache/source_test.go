@@ -240,6 +240,31 @@ func TestSpellingsOfAURI(t *testing.T) {
 	}
 }
 
+// Parameters that don't count make no other resource.
+func TestSourcesWithoutParametersThatDoNotCount(t *testing.T) {
+	r := newRig(t, Options{IgnoreQuery: []string{"utm_*"}})
+	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/made" {
+			AddSourceOf(w.Header(), r.request("", "/item?utm_source=x&a=1", nil, ""))
+		}
+		reply(200, req.Method, fresh).write(w)
+	}))
+	for i, u := range []string{"/item?a=1", "/item?utm_medium=y&a=%31"} {
+		r.get("/made")
+		if r.get("/made"); r.lastEvent().Outcome != Hit {
+			t.Fatal("not stored")
+		}
+		if i == 0 {
+			r.do(r.request("PUT", u, nil, "x"))
+		} else if err := r.cache.PurgeURL("http://example.com"+u, Hard); err != nil {
+			t.Error(err)
+		}
+		if r.get("/made"); r.lastEvent().Outcome == Hit {
+			t.Errorf("%s left what was made of it", u)
+		}
+	}
+}
+
 // A response to POST that is one to GET as well outlives its own invalidation, and no
 // other.
 func TestPostIsNotPurgedByItself(t *testing.T) {

@@ -18,8 +18,9 @@ type exchange struct {
 	cookie        bool
 	ranged        bool // the request has Range
 	request       http.Header
-	origin        string   // scheme and authority, for groups
-	tags          []uint64 // that the response has beside its own
+	sent          http.Header // what the origin was sent, nil if that is not known
+	origin        string      // scheme and authority, for groups
+	tags          []uint64    // that the response has beside its own
 
 	status       int
 	header       http.Header
@@ -46,6 +47,7 @@ func (v *verdict) refuse(why string) { v.store, v.reuse, v.refusal = false, fals
 // judge decides whether a response may be stored (section 3), and for how long
 // it can be reused.
 func (c *Cache) judge(x *exchange) verdict {
+	x.learn()
 	d, targeted := effectiveDirectives(x.header, c.opt.TargetedFields)
 	if c.opt.Private {
 		asPrivateCache(&d)
@@ -91,7 +93,7 @@ func (c *Cache) judge(x *exchange) verdict {
 		return v
 	}
 	var ok bool
-	if v.vary, ok = c.varyNames(x.header, x.request); !ok {
+	if v.vary, ok = c.varyNames(x); !ok {
 		v.refusal = "vary"
 		return v
 	}

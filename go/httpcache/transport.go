@@ -12,8 +12,19 @@ import (
 )
 
 // Transport returns a round tripper that answers from the cache and asks next
-// for the rest: a shared cache, on the client's side. A nil next means
+// for the rest: a cache on the client's side. A nil next means
 // http.DefaultTransport. Errors of next reach the caller as they are.
+//
+// It is a shared cache unless Options.Private is set: most of what an API answers to requests
+// with credentials is then not stored at all. With Private it is the cache of one user. Where
+// there are several, each needs a Transport of its own, by WithOptions with another Partition;
+// see the example.
+//
+// Credentials are best added before the cache, where it sees them. If next adds them (as
+// oauth2.Transport does), the cache learns of it from http.Response.Request, and treats the
+// response as one to a request with credentials. A next that sets another Request, or none,
+// or adds them in fields other than Authorization and Cookie, needs Options.AddedBehind or a
+// Partition.
 func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -216,9 +227,17 @@ func (t tripper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // kind of one that was stored.
 type originReporter interface{ reportOrigin(*http.Response) }
 
-func (s *spool) reportOrigin(resp *http.Response) { s.origin = resp }
+func (s *spool) reportOrigin(resp *http.Response) {
+	s.origin = resp
+	if resp.Request != nil {
+		s.p.sent = resp.Request.Header
+	}
+}
 
 func (p *passWriter) reportOrigin(resp *http.Response) {
+	if resp.Request != nil {
+		p.sent = resp.Request.Header
+	}
 	if o, ok := p.ResponseWriter.(originReporter); ok {
 		o.reportOrigin(resp)
 	}

@@ -35,20 +35,20 @@ const wholeForwarded = "Forwarded:"
 // varyNames returns what a response varies on: the fields in Vary, and the
 // implied ones that its request carried; sorted. ok is false if no later
 // request could match (section 4.1), there are too many, or what the origin was sent is not
-// what the cache saw (Options.AddedBehind).
+// what the cache saw.
 //
 // What proxies behind the cache remove, such as Te or what Connection names, or add to in the
 // same way for all, such as Via, does no harm here: what the origin was sent is a function of
 // what the cache compares. (Requests that name more in Connection bypass the cache anyway.)
-func (c *Cache) varyNames(response, request http.Header) (names []string, ok bool) {
+func (c *Cache) varyNames(x *exchange) (names []string, ok bool) {
 	ok = true
-	field.SplitList(response["Vary"], func(name string) bool {
+	field.SplitList(x.header["Vary"], func(name string) bool {
 		if name == "*" || !field.IsToken(name) {
 			ok = false
 			return false
 		}
 		name = http.CanonicalHeaderKey(name)
-		if ok = !slices.Contains(c.opt.AddedBehind, name); !ok {
+		if ok = !c.unseen(x, name); !ok {
 			return false
 		}
 		if name == "Forwarded" {
@@ -58,13 +58,22 @@ func (c *Cache) varyNames(response, request http.Header) (names []string, ok boo
 		return true
 	})
 	for _, name := range c.opt.ImpliedVary {
-		if len(request[name]) > 0 {
+		if len(x.request[name]) > 0 {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	return names, ok && len(names) <= maxVaryNames
+}
+
+// unseen reports whether the origin may have been sent a field with another value than the
+// cache was asked with: since that is known, or else if it is one of Options.AddedBehind.
+func (c *Cache) unseen(x *exchange, name string) bool {
+	if x.sent != nil {
+		return !c.opt.Private && x.sentOther(name)
+	}
+	return slices.Contains(c.opt.AddedBehind, name)
 }
 
 // index is a decoded vary index:
@@ -218,19 +227,19 @@ func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Head
 // appendNormal appends the values of a request field in a form that is the same
 // for values that mean the same (section 4.1): weighted lists without regard to
 // case, order and spelling of weights; other lists without regard to lines and
-// whitespace; fields that are no lists as they are.
+// whitespace; fields that are no lists as they are, and neither are lists with a quoted
+// string that does not end in its line.
 func appendNormal(dst []byte, name string, values []string) []byte {
+	if slices.ContainsFunc(values, endsQuoted) {
+		return appendExact(dst, values)
+	}
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
 		return appendWeighted(dst, values)
 	case "Forwarded":
 		return appendForwarded(dst, values)
 	case "Authorization", "Cookie", "Origin", "Referer", "User-Agent":
-		for _, v := range values {
-			dst = append(dst, v...)
-			dst = append(dst, '\n')
-		}
-		return dst
+		return appendExact(dst, values)
 	}
 	first := true
 	field.SplitList(values, func(s string) bool {
@@ -242,6 +251,30 @@ func appendNormal(dst []byte, name string, values []string) []byte {
 		return true
 	})
 	return dst
+}
+
+// appendExact appends the values as they are. The line feed at their end is not to be found
+// in any other form.
+func appendExact(dst []byte, values []string) []byte {
+	for _, v := range values {
+		dst = append(dst, v...)
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// endsQuoted reports whether a line ends within a quoted string.
+func endsQuoted(line string) bool {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		}
+	}
+	return quoted
 }
 
 // weighted is an element of a list with weights (RFC 9110, 12.4.2).
@@ -294,12 +327,8 @@ func parseWeight(s string) (int, bool) {
 func appendWeighted(dst []byte, values []string) []byte {
 	var space [maxWeighted]weighted
 	list, ok := parseWeighted(space[:0], values)
-	if !ok { // too many to sort: take them as they are
-		for _, v := range values {
-			dst = append(dst, v...)
-			dst = append(dst, '\n')
-		}
-		return dst
+	if !ok { // too many to sort
+		return appendExact(dst, values)
 	}
 	slices.SortFunc(list, func(a, b weighted) int {
 		if n := compareFold(a.name, b.name); n != 0 {
@@ -308,17 +337,41 @@ func appendWeighted(dst []byte, values []string) []byte {
 		return a.weight - b.weight
 	})
 	for _, w := range list {
-		for i := 0; i < len(w.name); i++ {
-			if c := w.name[i]; c != ' ' && c != '\t' {
-				dst = append(dst, field.Lower(c))
-			}
-		}
+		dst = appendRange(dst, w.name)
 		// Control characters cannot occur in field values.
 		if w.weight != 1000 {
 			dst = append(dst, 1)
 			dst = strconv.AppendInt(dst, int64(w.weight), 10)
 		}
 		dst = append(dst, 2)
+	}
+	return dst
+}
+
+// appendRange appends a language, coding or media range without regard to case and
+// whitespace, but for the values of parameters, in which both may mean something.
+func appendRange(dst []byte, s string) []byte {
+	quoted, value := false, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case quoted && c == '\\' && i+1 < len(s):
+			dst = append(dst, c)
+			i++
+			c = s[i]
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ' ' || c == '\t':
+			continue
+		case c == '=':
+			value = true
+		case c == ';':
+			value = false
+		case !value:
+			c = field.Lower(c)
+		}
+		dst = append(dst, c)
 	}
 	return dst
 }

@@ -167,25 +167,3 @@ func TestSplitList(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDirectives(f *testing.F) {
-	for _, s := range []string{"max-age=3", `no-cache="a, b"`, `x="\"`, "a=b c"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		d := ParseResponse([]string{s})
-		for _, v := range []int64{d.MaxAge, d.SMaxAge, d.StaleIfError, d.StaleWhileRevalidate} {
-			if v < Invalid || v > MaxDelta {
-				t.Fatalf("%q: %d", s, v)
-			}
-		}
-		for _, n := range append(d.NoCacheFields, d.PrivateFields...) {
-			if !IsToken(n) {
-				t.Fatalf("%q: field name %q", s, n)
-			}
-		}
-		ParseRequest([]string{s})
-		ParseDictionary(s)
-		ParseDate(s, 0)
-	})
-}
