@@ -116,6 +116,9 @@ type Cache struct {
 	// StoreSetCookie stores responses with Set-Cookie whose freshness is explicit, as
 	// RFC 9111, 7.3 permits, and so gives one client's cookie to others.
 	StoreSetCookie bool `yaml:"store_set_cookie"`
+	// IgnoreQuery are parameters that make no difference to any answer, such as utm_*:
+	// the cache leaves them out of its keys. Upstreams see them.
+	IgnoreQuery []string `yaml:"ignore_query"`
 }
 
 // Demo configures the traffic that the gateway sends to itself.

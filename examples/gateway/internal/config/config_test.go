@@ -79,6 +79,8 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{valid + "  - {path: /b//c, upstream: a}", "empty segment"},
 		{valid + "  - {path: /bc/, strip_prefix: /b, upstream: a}", "strip_prefix"},
 		{valid + "  - {path: \"/{x}/y\", strip_prefix: \"/{x}\", upstream: a}", "strip_prefix"},
+		{"cache: {ignore_query: [a=b]}" + valid, "cache.ignore_query[0]"},
+		{valid + "  - {path: /b, upstream: a, ignore_query: [\"*\"]}", "ignore_query[0]"},
 		{"routes: [{path: /, upstream: b}]", `routes[0] (/).upstream: there is no upstream "b"`},
 		{valid + "  - {name: /, path: /b, upstream: a}", "routes[1] (/): has the name of routes[0]"},
 		{valid + "  - {name: twin, path: /, upstream: a}", "routes[1] (twin): pattern \"/\" "},

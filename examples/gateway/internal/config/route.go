@@ -28,6 +28,9 @@ type Route struct {
 	// override, whatever they say, unless they are private or no-store.
 	TTL         time.Duration `yaml:"ttl"`
 	TTLOverride bool          `yaml:"ttl_override"`
+	// IgnoreQuery are parameters that make no difference to this route's answers, besides
+	// the cache's.
+	IgnoreQuery []string `yaml:"ignore_query"`
 	// Timeout bounds the whole request; 0: no bound. Not for streams.
 	Timeout time.Duration `yaml:"timeout"`
 	// Fields lets clients select parts of JSON answers by ?fields=a,b.c.

@@ -71,6 +71,7 @@ func (c *Config) validate() error {
 	p.notNegative("server.send_timeout", c.Server.SendTimeout)
 	p.notNegative("shutdown.delay", c.Shutdown.Delay)
 	p.notNegative("shutdown.timeout", c.Shutdown.Timeout)
+	p.parameters("cache.ignore_query", c.Cache.IgnoreQuery)
 	p.notNegative("cache.default_ttl", c.Cache.DefaultTTL)
 	p.notNegative("cache.stale_while_revalidate", c.Cache.StaleWhileRevalidate)
 	p.notNegative("cache.stale_if_error", c.Cache.StaleIfError)
@@ -154,6 +155,15 @@ func (p *problems) path(place, path string) {
 	}
 }
 
+// parameters checks names of query parameters.
+func (p *problems) parameters(place string, names []string) {
+	for i, name := range names {
+		stem := strings.TrimSuffix(name, "*")
+		p.check(stem != "" && !strings.ContainsAny(stem, "*&=#? "), fmt.Sprintf("%s[%d]", place, i),
+			"%q is not a parameter's name, such as gclid, nor the beginning of one, such as utm_*", name)
+	}
+}
+
 // beginsWith tells whether a path begins with a prefix of whole segments.
 func beginsWith(path, prefix string) bool {
 	rest, ok := strings.CutPrefix(path, prefix)
@@ -222,6 +232,8 @@ func (r *Route) validate(p *problems, place string, upstreams map[string]*Upstre
 		p.check(httpguts.ValidHeaderFieldName(m) && m == strings.ToUpper(m), place+".methods", "%q is not a method such as GET", m)
 	}
 	p.check(r.StripPrefix == "" || beginsWith(r.Path, r.StripPrefix), place+".strip_prefix", "%q is not where the path %q begins, in whole segments without wildcards", r.StripPrefix, r.Path)
+	p.parameters(place+".ignore_query", r.IgnoreQuery)
+	p.check(!r.Fields || !slices.Contains(r.IgnoreQuery, "fields"), place+".ignore_query", "fields makes a difference to this route")
 	p.notNegative(place+".ttl", r.TTL)
 	p.check(!r.TTLOverride || r.TTL > 0, place+".ttl_override", "needs a ttl above 0")
 	p.notNegative(place+".timeout", r.Timeout)

@@ -77,12 +77,8 @@ func (l *locations) base(u *url.URL, sent *http.Request) (base string, ours bool
 		host, ours = sent.URL.Host, true // of the target that answered
 	}
 	for _, t := range l.targets {
-		if !sameHost(t, host) {
-			continue
-		}
-		ours = true
-		if p := strings.TrimSuffix(t.EscapedPath(), "/"); len(p) >= len(base) && strings.HasPrefix(u.EscapedPath(), p) {
-			base = p
+		if p := strings.TrimSuffix(t.EscapedPath(), "/"); sameHost(t, host) && len(p) >= len(base) {
+			base, ours = p, true
 		}
 	}
 	return base, ours

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/larder-cache/larder/go/httpcache"
+
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 	"github.com/larder-cache/larder/examples/gateway/internal/traffic"
 )
@@ -17,10 +19,8 @@ func (g *Gateway) modify(c *config.Config, r *config.Route) func(*http.Response)
 	}
 	return func(resp *http.Response) error {
 		keys := resp.Header["Surrogate-Key"]
-		for _, value := range keys {
-			for tag := range strings.FieldsSeq(value) {
-				g.tags.Add(tag, 1)
-			}
+		for _, tag := range httpcache.SplitTags("Surrogate-Key", keys) {
+			g.tags.Add(tag, 1)
 		}
 		// The cache takes Surrogate-Key for itself. What is made of a stored
 		// response needs the tags too.

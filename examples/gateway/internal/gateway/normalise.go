@@ -47,7 +47,8 @@ import (
 // (trusted_proxies) it takes what they say of the client; from anybody else they, all
 // other X-Forwarded- fields, Forwarded and X-Real-Ip are dropped. The client is the
 // right-most address that is no trusted proxy's, and becomes the request's RemoteAddr,
-// which limits, logs and traces read.
+// which limits, logs and traces read. A trace that somebody else began is joined only if
+// a trusted proxy says so: the decision to sample it comes along.
 //
 // # Other fields
 //
@@ -77,6 +78,8 @@ type normaliser struct {
 	underscores bool
 	// name is what Via calls this gateway; no other one has it.
 	name string
+	// traced: what a traceparent says decides what is traced.
+	traced bool
 	// routed: there are routes that a path could lead around. contained: an upstream has a
 	// base path that a path could lead out of.
 	routed, contained bool
@@ -128,6 +131,10 @@ func (n *normaliser) sender(r *http.Request) sender {
 			name == "X-Real-Ip" && !trusted,
 			strings.HasPrefix(name, "X-Forwarded-") && !trusted:
 			delete(r.Header, name)
+		case name == "Traceparent", name == "Tracestate", name == "Baggage":
+			if n.traced && !trusted {
+				delete(r.Header, name)
+			}
 		}
 	}
 	return s

@@ -40,7 +40,7 @@ func TestHostHasOneForm(t *testing.T) {
 	}
 }
 
-// door returns what becomes of a request, and the error with which it is refused.
+// pass returns the status with which a request is refused, or 200, and where it leads.
 func pass(t *testing.T, n *normaliser, r *http.Request) (int, string) {
 	t.Helper()
 	var no *refusal
@@ -180,6 +180,26 @@ func TestForwardedFields(t *testing.T) {
 	r.Header.Set("X-Forwarded-Host", "a/b")
 	if status, _ := pass(t, n, r); status != 400 {
 		t.Errorf("a host that is none, from a trusted proxy: %d", status)
+	}
+}
+
+// Clients must not be able to have everything sampled.
+func TestTracesOfStrangersAreNotJoined(t *testing.T) {
+	c := config.Config{TrustedProxies: []string{"10.0.0.1"}}
+	for peer, joined := range map[string]bool{"10.0.0.1:5": true, "10.0.0.2:5": false} {
+		r := request(t, "/")
+		r.RemoteAddr = peer
+		r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+		r.Header.Set("Baggage", "a=b")
+		pass(t, &normaliser{name: "n", trusted: c.Trusted(), traced: true}, r)
+		if (r.Header.Get("Traceparent")+r.Header.Get("Baggage") != "") != joined {
+			t.Errorf("%s: %v", peer, r.Header)
+		}
+	}
+	r := request(t, "/")
+	r.Header.Set("Traceparent", "x")
+	if pass(t, &normaliser{name: "n"}, r); r.Header.Get("Traceparent") == "" {
+		t.Error("a gateway that traces nothing passes no traces on")
 	}
 }
 

@@ -221,6 +221,12 @@ func (g *Gateway) content(s *state, r *config.Route) http.Handler {
 // changes the content: compression, and the selection of fields, which starts
 // from the stored whole.
 func (g *Gateway) cached(s *state, r *config.Route, content http.Handler) http.Handler {
+	cache := s.http
+	if len(r.IgnoreQuery) > 0 {
+		o := cacheOptions(s.config)
+		o.IgnoreQuery = append(slices.Clone(o.IgnoreQuery), r.IgnoreQuery...)
+		cache = s.http.WithOptions(o)
+	}
 	policy := httpcache.HandlerOptions{Partition: partition(r)}
 	if r.TTLOverride {
 		policy.TTLOverride = r.TTL
@@ -232,7 +238,7 @@ func (g *Gateway) cached(s *state, r *config.Route, content http.Handler) http.H
 			h = compress.Handler(h)
 		}
 		if r.Cached() {
-			h = s.http.HandlerWith(h, policy)
+			h = cache.HandlerWith(h, policy)
 		}
 		return h
 	}
@@ -253,7 +259,7 @@ func (g *Gateway) aggregated(s *state, r *config.Route) http.Handler {
 		// The slash keeps clients out: no Host field may contain one.
 		host := p.Upstream + "/part"
 		// What is done to responses is a matter of the part, not of the route.
-		options := &config.Route{Name: r.Name, Fields: true}
+		options := &config.Route{Name: r.Name, Upstream: p.Upstream, Fields: true}
 		h := upstream.Proxy(s.pools[p.Upstream], upstream.ProxyOptions{
 			Internal: true,
 			Name:     p.Upstream,
@@ -288,7 +294,7 @@ func asPart(next http.Handler) http.Handler {
 // after a reload that has it answered by something else, what was stored before is not
 // reused. Other targets of the same upstream are not something else.
 func partition(r *config.Route) func(*http.Request) string {
-	source := r.Upstream + r.StripPrefix
+	source := r.Upstream + "\x00" + r.StripPrefix
 	if r.Aggregate != nil {
 		text, _ := json.Marshal(r.Aggregate) // plain values: cannot fail
 		sum := sha256.Sum256(text)

@@ -79,7 +79,7 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 	s.http = g.http.WithOptions(cacheOptions(c))
 	door := &normaliser{
 		trusted: c.Trusted(), underscores: c.Server.UnderscoreHeaders, name: g.name,
-		routed: !plain(c), contained: based(c),
+		traced: g.tracer != nil, routed: !plain(c), contained: based(c),
 	}
 	refused := g.meter.Wrap(g.meter.Route(unmatchedRoute), http.HandlerFunc(answerRefused))
 	s.handler = g.withAdmin(c, guard(door, newRoutes(g, s), refused))
@@ -127,6 +127,8 @@ var impliedVary = slices.DeleteFunc(slices.Clone(httpcache.DefaultImpliedVary), 
 func cacheOptions(c *config.Config) httpcache.Options {
 	return httpcache.Options{
 		ImpliedVary:             impliedVary,
+		AddedBehind:             []string{}, // the door adds all there is
+		IgnoreQuery:             c.Cache.IgnoreQuery,
 		NeverStoreSetCookie:     !c.Cache.StoreSetCookie,
 		MaxBodyBytes:            int64(c.Cache.MaxBodyBytes),
 		DefaultTTL:              c.Cache.DefaultTTL,

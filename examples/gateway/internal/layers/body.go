@@ -28,27 +28,29 @@ func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
 		if max > 0 {
 			bounded.Body = http.MaxBytesReader(w, r.Body, max)
 		}
-		if idle > 0 {
-			bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(w), idle}
-		}
+		bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(w), idle}
 		next.ServeHTTP(w, &bounded)
 	})
 }
 
-// idleBody gives the client a time for each part of its content.
+// idleBody gives the client a time for each part of its content, at most until the
+// request's context ends.
 type idleBody struct {
 	io.ReadCloser
 	ctx        context.Context
-	connection *http.ResponseController
-	idle       time.Duration
+	connection *http.ResponseController // of tests' writers, which know no deadlines, errors are ignored
+	idle       time.Duration            // 0: no bound
 }
 
 func (b *idleBody) Read(p []byte) (int, error) {
-	if b.ctx.Err() == nil {
-		_ = b.connection.SetReadDeadline(time.Now().Add(b.idle)) // tests' writers have none
+	var deadline time.Time
+	if b.idle > 0 {
+		deadline = time.Now().Add(b.idle)
 	}
+	_ = b.connection.SetReadDeadline(deadline)
+	stop := context.AfterFunc(b.ctx, func() { _ = b.connection.SetReadDeadline(time.Unix(1, 0)) })
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
+	if stop() && err == io.EOF {
 		// net/http goes on reading, to see whether the client leaves.
 		_ = b.connection.SetReadDeadline(time.Time{})
 	}

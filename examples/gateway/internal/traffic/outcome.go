@@ -49,7 +49,8 @@ func outcomeOf(values []string) Outcome {
 		return Hit
 	case strings.Contains(member, "; collapsed"):
 		return Collapsed
-	case strings.Contains(member, "; fwd-status=304"):
+	case strings.Contains(member, "; fwd-status=304") && !strings.Contains(member, "-miss"):
+		// A 304 without anything stored is the client's own, passed on.
 		return Revalidated
 	case strings.Contains(member, "; fwd=bypass"), strings.Contains(member, "; fwd=method"):
 		return Bypass
