@@ -45,7 +45,7 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 		o.Resolve = url.Parse
 	}
 	log := o.Log.With("upstream", name)
-	d := &dialer{max: c.MaxConnections}
+	d := &dialer{max: c.MaxConnections, stall: c.Timeout.Body}
 	d.Timeout = c.Timeout.Connect
 	base := &aging{
 		age:   c.Timeout.Age,
