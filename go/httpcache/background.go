@@ -42,23 +42,45 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 }
 
 // orphan lets a flight go on that its last reader has left: for no longer than a
-// revalidation in the background, until the cache is closed, and only if there aren't
-// too many. They are counted apart, so that clients which leave cannot use up what
+// revalidation in the background, or some of them while it fills; until the cache is
+// closed; and only if there aren't too many. They are counted apart, so that clients which leave cannot use up what
 // revalidations need. It reports whether it may. f.mu must be held.
 func (c *Cache) orphan(f *flight) bool {
 	s := c.shared
 	if !s.enterBackground(&s.orphans, c.opt.MaxBackground) {
 		return false
 	}
-	end := func() { c.endOrphan(f) }
-	timer := time.AfterFunc(c.opt.BackgroundTimeout, end)
-	unhook := context.AfterFunc(s.ctx, end)
+	limit := c.opt.BackgroundTimeout
+	last := time.Now().Add(orphanRounds * limit)
+	var timer *time.Timer
+	timer = time.AfterFunc(limit, func() {
+		f.mu.Lock()
+		goesOn := f.adopt != nil && f.fills(limit) && time.Now().Before(last)
+		if goesOn {
+			timer.Reset(limit)
+		}
+		f.mu.Unlock()
+		if !goesOn {
+			c.endOrphan(f)
+		}
+	})
+	unhook := context.AfterFunc(s.ctx, func() { c.endOrphan(f) })
 	f.adopt = func() {
 		timer.Stop()
 		unhook()
 		s.leaveBackground(&s.orphans)
 	}
 	return true
+}
+
+// orphanRounds is how many times as long as a revalidation a fetch without clients
+// may take whose body keeps coming, and is to be stored.
+const orphanRounds = 10
+
+// fills reports whether the flight has brought something to be stored within a time.
+// f.mu must be held.
+func (f *flight) fills(within time.Duration) bool {
+	return f.outcome == outcomeStream && f.retain && time.Since(f.progress) < within
 }
 
 // endOrphan cancels a flight that still nobody reads.

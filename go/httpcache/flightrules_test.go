@@ -576,6 +576,39 @@ func TestFillIsTakenOver(t *testing.T) {
 	}
 }
 
+// A fill that takes longer than a revalidation may goes on while it brings something.
+func TestSlowFillGoesOn(t *testing.T) {
+	r := newRig(t, Options{BackgroundTimeout: 200 * time.Millisecond})
+	begun := make(chan bool, 1)
+	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		for range 40 {
+			if _, err := io.WriteString(w, "0123456789"); err != nil {
+				return
+			}
+			flush(w)
+			select {
+			case begun <- true:
+			default:
+			}
+			select {
+			case <-time.After(15 * time.Millisecond):
+			case <-req.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}))
+	ctx, cancel := context.WithCancel(context.Background())
+	wait := crowd(r, 1, func(int) *http.Request { return r.request("", "/", nil, "").WithContext(ctx) })
+	<-begun
+	cancel()
+	wait()
+	r.joined0(t)
+	if rec := r.get("/"); rec.Body.Len() != 400 || r.lastEvent().Outcome != Hit {
+		t.Errorf("got %d bytes, %v", rec.Body.Len(), r.lastEvent().Outcome)
+	}
+}
+
 // Clients that leave do not use up what revalidations need.
 func TestFillsDoNotKeepRevalidationsOut(t *testing.T) {
 	r := newRig(t, Options{MaxBackground: 1})

@@ -79,7 +79,8 @@ type Options struct {
 
 	// BackgroundTimeout bounds each background revalidation, and for how long a fetch
 	// goes on that all of its clients have left: it does if its response may be
-	// stored, or isn't known yet. Zero means 30 seconds.
+	// stored, or isn't known yet; one whose body keeps coming, up to ten times as
+	// long. Zero means 30 seconds.
 	BackgroundTimeout time.Duration
 
 	// MaxBackground bounds the fetches in the background: revalidations, beyond
