@@ -207,7 +207,7 @@ func TestExampleIsTrue(t *testing.T) {
 	} {
 		for i := range reflect.TypeOf(part).NumField() {
 			name := reflect.TypeOf(part).Field(i).Tag.Get("yaml")
-			if name != "" && !regexp.MustCompile(`(^|[\s{])` + name + `:`).Match(text) {
+			if name != "" && !regexp.MustCompile(`(^|[\s{])`+name+`:`).Match(text) {
 				t.Errorf("%T: %s is not in the example", part, name)
 			}
 		}
