@@ -58,7 +58,7 @@ func (h *handler) deliver(w http.ResponseWriter, r *http.Request, t *txn, f *fli
 		}
 		h.answerOwn(w, r, f.status, report{fwd: reason, fwdStatus: f.status, collapsed: true})
 		return "", true
-	case f.head == nil: // an error of our own, whoever it is for
+	case f.ours: // it is the same for all
 	case variantOf(f.vary, r.Header) != f.variant || t.info.implied != 0 && !t.covers(f.vary):
 		return flightKey(t.key, f.vary, variantOf(f.vary, r.Header)), false
 	}
@@ -216,6 +216,9 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flig
 		}
 	}
 	c.removeOurs(out)
+	if f.ours {
+		GatewayError(out)
+	}
 	c.addStatus(out, rep)
 	w.WriteHeader(f.status)
 	var failure error

@@ -61,6 +61,7 @@ type flight struct {
 	head     *entry         // the envelope without its body, if it is to be stored
 	withheld []string       // fields that only the leader may see
 	refusal  string         // why it is not stored
+	ours     bool           // an error that this process made (GatewayError)
 	bare     bool           // others than the leader get the status alone
 	origin   *http.Response // what else a Transport's response is like, or nil
 	visible  bool           // the header and what is in buf may be sent on

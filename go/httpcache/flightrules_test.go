@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -194,7 +197,7 @@ func TestErrorsOfTheGatewayAreShared(t *testing.T) {
 				t.Errorf("got %d %q", rec.Code, rec.Body)
 			}
 			for name := range rec.Header() {
-				if !field.IsToken(name) {
+				if !field.IsToken(name) && name != gatewayErrorField {
 					t.Errorf("%q reached the client", name)
 				}
 			}
@@ -202,6 +205,92 @@ func TestErrorsOfTheGatewayAreShared(t *testing.T) {
 		if asked.Load() != 1 || r.store.len() != 0 {
 			t.Errorf("%d: asked %d times, %d stored", status, asked.Load(), r.store.len())
 		}
+	}
+}
+
+// One cache in front of another: what was marked behind the inner one is marked for
+// the outer one as well.
+func TestErrorsOfTheGatewayAreSharedByLayers(t *testing.T) {
+	const n = 20
+	r := newRig(t, Options{})
+	var asked atomic.Int64
+	begun, next := make(chan bool, n), make(chan bool)
+	inner := r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		begun <- true
+		<-next
+		GatewayError(w.Header())
+		reply(504, "problem", "Cache-Control: no-store").write(w)
+	}))
+	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		rec := httptest.NewRecorder()
+		inner.ServeHTTP(rec, r.request("", "/inner", nil, ""))
+		for name, values := range rec.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(rec.Code)
+		w.Write(rec.Body.Bytes())
+	}))
+	wait := crowd(r, n, func(int) *http.Request { return r.request("", "/outer", nil, "") })
+	<-begun
+	r.joined(n)
+	close(next)
+	for _, rec := range wait() {
+		if rec.Code != 504 || rec.Body.String() != "problem" {
+			t.Errorf("got %d %q", rec.Code, rec.Body)
+		}
+	}
+	if got := asked.Load(); got != 1 {
+		t.Errorf("asked %d times", got)
+	}
+}
+
+// No goroutine and no flight is left of all the ways that a fetch can end.
+func TestNothingIsLeftOfFlights(t *testing.T) {
+	before := runtime.NumGoroutine()
+	r := newRig(t, Options{
+		BodyIdleTimeout: 5 * time.Millisecond, StaleTimeout: 2 * time.Millisecond, LockTimeout: 3 * time.Millisecond,
+		JoinTimeout: 4 * time.Millisecond, BackgroundTimeout: 20 * time.Millisecond, MaxBackground: 4,
+	})
+	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		h := w.Header()
+		switch n := rand.IntN(8); n {
+		case 0: // no header
+			<-req.Context().Done()
+			panic(http.ErrAbortHandler)
+		case 1, 2: // no end
+			h.Set("Cache-Control", "max-age=1, stale-if-error=60")
+			w.Write(make([]byte, rand.IntN(9000)))
+			<-req.Context().Done()
+			panic(http.ErrAbortHandler)
+		case 3:
+			w.WriteHeader(503)
+		case 4:
+			panic(http.ErrAbortHandler)
+		default:
+			h.Set("Cache-Control", "max-age=1, stale-if-error=60")
+			if n == 5 {
+				h.Set("Cache-Control", "private")
+			}
+			h.Set("Surrogate-Key", "k")
+			w.Write(make([]byte, rand.IntN(100000)))
+		}
+	}))
+	wait := crowd(r, 400, func(i int) *http.Request {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+rand.IntN(40))*time.Millisecond)
+		context.AfterFunc(ctx, cancel)
+		if i%10 == 0 {
+			r.cache.PurgeTag("k", Hard)
+			r.clock.advance(sec)
+		}
+		return r.request("", fmt.Sprint("/", i%7), nil, "").WithContext(ctx)
+	})
+	wait()
+	r.joined0(t)
+	r.cache.Close()
+	waitFor(func() bool { return runtime.NumGoroutine() <= before+2 })
+	if n := r.cache.shared.running; n != 0 {
+		t.Errorf("%d fetches in the background are still counted", n)
 	}
 }
 
@@ -268,7 +357,7 @@ func TestStalledBodyIsCut(t *testing.T) {
 		"stored": {fresh}, "declared": {fresh, "Content-Length: 8195"}, "not stored": {"Cache-Control: no-store"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, Options{BodyIdleTimeout: 30 * time.Millisecond})
+			r := newRig(t, Options{BodyIdleTimeout: 300 * time.Millisecond})
 			var count atomic.Int64
 			r.h = r.cache.Handler(stalling(&count, make(chan bool, 9), nil, header...))
 			if rec := r.get("/"); rec.Code != 0 || r.lastEvent().Aborted == false {
@@ -286,7 +375,7 @@ func TestStalledBodyIsCut(t *testing.T) {
 
 // A handler that ignores its context cannot hold the requests either.
 func TestStalledHandlerIsLeft(t *testing.T) {
-	r := newRig(t, Options{BodyIdleTimeout: 20 * time.Millisecond})
+	r := newRig(t, Options{BodyIdleTimeout: 300 * time.Millisecond})
 	next := make(chan bool)
 	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -321,13 +410,13 @@ func (r *rig) joined0(t *testing.T) {
 
 // Events may be rare, and a client that takes its time is no fault of the origin's.
 func TestWhatDoesNotStall(t *testing.T) {
-	r := newRig(t, Options{BodyIdleTimeout: 10 * time.Millisecond})
+	r := newRig(t, Options{BodyIdleTimeout: 300 * time.Millisecond})
 	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/events" {
 			w.Header().Set("Content-Type", "text/event-stream")
 			io.WriteString(w, "data: 1\n\n")
 			flush(w)
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(400 * time.Millisecond)
 			io.WriteString(w, "data: 2\n\n")
 			return
 		}
@@ -338,17 +427,21 @@ func TestWhatDoesNotStall(t *testing.T) {
 	if rec := r.get("/events"); rec.Body.Len() != 18 {
 		t.Errorf("events: %q", rec.Body)
 	}
-	slow := &slowWriter{httptest.NewRecorder()}
+	slow := &slowWriter{ResponseRecorder: httptest.NewRecorder()}
 	r.h.ServeHTTP(slow, r.request("", "/big", nil, ""))
 	if n := slow.Body.Len(); n != 20*32<<10 {
 		t.Errorf("the slow client got %d bytes", n)
 	}
 }
 
-type slowWriter struct{ *httptest.ResponseRecorder }
+// slowWriter takes its time once.
+type slowWriter struct {
+	*httptest.ResponseRecorder
+	once sync.Once
+}
 
 func (w *slowWriter) Write(b []byte) (int, error) {
-	time.Sleep(15 * time.Millisecond)
+	w.once.Do(func() { time.Sleep(400 * time.Millisecond) })
 	return w.ResponseRecorder.Write(b)
 }
 

@@ -142,7 +142,8 @@ func (p *passWriter) receive() {
 		}
 	}
 	c.removeOurs(header)
-	removeProcess(header)
+	delete(header, sourceField)
+	delete(header, sentField)
 	c.addStatus(header, report{fwd: p.reason, fwdStatus: p.status})
 }
 

@@ -5,8 +5,8 @@ import "net/http"
 // What handlers of this process tell the cache around them stands in the header of
 // their responses, under names with a colon, as those with http.TrailerPrefix: such
 // a name cannot come off a wire, for there it ends at the colon, and net/http
-// writes none to one. They pass through whatever wraps a ResponseWriter, and end
-// here.
+// writes none to one. They pass through whatever wraps a ResponseWriter. Sources end at
+// the cache; that an error is ours is told to a cache further out, too.
 const (
 	processPrefix     = "Larder:"
 	gatewayErrorField = processPrefix + "Gateway-Error"
@@ -39,11 +39,4 @@ func AddSourceOf(h http.Header, r *http.Request) {
 	if key, ok := new(Cache).appendKey(nil, r); ok { // in no partition
 		h[sourceField] = append(h[sourceField], "s"+string(key))
 	}
-}
-
-// removeProcess deletes what is meant for this process only.
-func removeProcess(h http.Header) {
-	delete(h, gatewayErrorField)
-	delete(h, sourceField)
-	delete(h, sentField)
 }

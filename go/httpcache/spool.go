@@ -30,11 +30,13 @@ type spool struct {
 	verdict  verdict
 	partial  contentRange
 
-	discard bool // the body is not wanted
-	refused bool // the response was, and so is its body
-	again   bool // the request must be sent again without conditions
-	failed  error
-	origin  *http.Response // see originReporter
+	discard     bool // the body is not wanted
+	refused     bool // the response was, and so is its body
+	credentials bool // the request was sent with some
+
+	again  bool // the request must be sent again without conditions
+	failed error
+	origin *http.Response // see originReporter
 }
 
 var errGone = errors.New("httpcache: all clients have gone")
@@ -221,6 +223,7 @@ func (s *spool) receive() {
 	}
 	x := p.exchange(s.status, s.header, now)
 	s.verdict = c.judge(&x)
+	s.credentials = x.authorization || x.cookie
 	if s.status == http.StatusPartialContent {
 		s.judgePart()
 	}
@@ -278,8 +281,9 @@ func (s *spool) begin(body []byte) {
 			buf = nil
 		}
 	}
-	bare := s.bareError()
-	shareable := v.reuse && v.store || bare || s.status >= 500 && isGatewayError(s.header)
+	ours := s.status >= 500 && isGatewayError(s.header)
+	bare := !ours && s.bareError()
+	shareable := v.reuse && v.store || bare || ours
 	if s.status < 500 {
 		s.p.busy(!shareable)
 	}
@@ -289,7 +293,7 @@ func (s *spool) begin(body []byte) {
 	if s.publish(&flight{
 		status: s.status, header: header, head: head, meta: v.meta,
 		bodyAt: len(buf), buf: append(buf, body...), retain: v.store,
-		withheld: append(connectionOptions(header), v.unstored...), bare: bare, refusal: v.refusal,
+		withheld: append(connectionOptions(header), v.unstored...), ours: ours, bare: bare, refusal: v.refusal,
 		vary: set, variant: string(variant), shareable: shareable,
 	}) {
 		c.abandon(f)
@@ -307,7 +311,7 @@ func (s *spool) publish(from *flight) (unwanted bool) {
 	}
 	f.status, f.header, f.head, f.meta = from.status, from.header, from.head, from.meta
 	f.bodyAt, f.buf, f.retain = from.bodyAt, from.buf, from.retain
-	f.withheld, f.bare, f.refusal = from.withheld, from.bare, from.refusal
+	f.withheld, f.ours, f.bare, f.refusal = from.withheld, from.ours, from.bare, from.refusal
 	f.vary, f.variant, f.shareable = from.vary, from.variant, from.shareable
 	f.origin = s.origin
 	f.outcome = outcomeStream
@@ -325,7 +329,7 @@ func (s *spool) publish(from *flight) (unwanted bool) {
 // with the same status: the error was made for one request, and may quote it.
 func (s *spool) bareError() bool {
 	return (s.status == http.StatusBadGateway || s.status == http.StatusGatewayTimeout) &&
-		s.info.has&(hasAuthorization|hasCookie) == 0 &&
+		!s.credentials &&
 		len(s.header["Set-Cookie"]) == 0 && len(s.header["Cache-Control"]) == 0
 }
 

@@ -181,7 +181,7 @@ func TestTransportKeepsTheConnectionsState(t *testing.T) {
 
 // A body that stalls ends with an error, as those that break off.
 func TestTransportStalledBody(t *testing.T) {
-	r := newRig(t, Options{BodyIdleTimeout: 10 * time.Millisecond})
+	r := newRig(t, Options{BodyIdleTimeout: 300 * time.Millisecond})
 	ended := make(chan struct{})
 	rt := r.cache.Transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		body, w := io.Pipe()

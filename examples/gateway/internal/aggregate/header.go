@@ -42,6 +42,7 @@ func freshness(h http.Header, r *http.Request, answers []answer) {
 	h.Set("Cache-Control", everywhere.String())
 	if targeted {
 		h.Set("Larder-Cache-Control", here.String())
+		h.Set(respond.InternalControl, here.String())
 	}
 }
 
@@ -151,8 +152,10 @@ func tags(h http.Header, answers []answer, field string) {
 // sources says what the whole was made from: when one of the parts changes, it goes.
 func sources(h http.Header, parts []Part, answers []answer) {
 	for i, p := range parts {
-		httpcache.AddSource(h, upstream.Source(p.Upstream, "", answers[i].request))
+		id := upstream.Source(p.Upstream, "", answers[i].request)
+		httpcache.AddSource(h, id)
 		httpcache.AddSourceOf(h, answers[i].request)
+		h.Add(respond.InternalSources, id)
 	}
 }
 

@@ -104,6 +104,9 @@ func answer(w http.ResponseWriter, b *respond.Buffer, selection Selection, asked
 		httpcache.GatewayError(h)
 	}
 	h.Del("Cache-Status") // the outer cache says what became of this request
+	for _, id := range h[respond.InternalSources] {
+		httpcache.AddSource(h, id)
+	}
 	if own := h[respond.InternalControl]; len(own) > 0 {
 		h["Larder-Cache-Control"] = own // what the inner cache obeyed counts here as well
 	}

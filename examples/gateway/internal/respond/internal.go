@@ -8,6 +8,9 @@ const (
 	// InternalControl is the upstream's Larder-Cache-Control, which the cache obeys and takes
 	// out: what is made of a stored response must obey it as well.
 	InternalControl = "X-Larder-Internal-Control"
+	// InternalSources names what an answer was made from (see httpcache.AddSource), which the
+	// cache takes out as well: what is made of it again was made from the same.
+	InternalSources = "X-Larder-Internal-Sources"
 	// InternalError marks an error as the gateway's own: it tells nothing of who asked.
 	InternalError = "X-Larder-Internal-Error"
 )
@@ -17,6 +20,7 @@ const (
 func Keep(next func(*http.Response) error) func(*http.Response) error {
 	return func(resp *http.Response) error {
 		delete(resp.Header, InternalControl)
+		delete(resp.Header, InternalSources)
 		delete(resp.Header, InternalError)
 		if next != nil {
 			if err := next(resp); err != nil {

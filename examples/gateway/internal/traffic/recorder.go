@@ -40,6 +40,7 @@ func (r *recorder) hide(status int) {
 	h := r.Header()
 	delete(h, InternalTags)
 	delete(h, respond.InternalControl)
+	delete(h, respond.InternalSources)
 	if status >= http.StatusInternalServerError {
 		delete(h, respond.InternalError)
 	}

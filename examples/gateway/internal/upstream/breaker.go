@@ -88,7 +88,8 @@ func (b *breaker) ready(id uint64) bool {
 	case gobreaker.StateOpen:
 		return false
 	case gobreaker.StateHalfOpen:
-		if b.target.Counts().Requests >= uint32(b.options.Probes) {
+		c := b.target.Counts()
+		if c.Requests-min(c.TotalExclusions, c.Requests) >= uint32(b.options.Probes) {
 			return false // somebody is trying already
 		}
 	}

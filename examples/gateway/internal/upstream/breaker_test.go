@@ -173,6 +173,56 @@ func TestHalfOpenRefusesNothingThatAnotherCanServe(t *testing.T) {
 	}
 }
 
+// A request that says nothing gives its place as the one that tries to the next.
+func TestWhatSaysNothingIsNoProbe(t *testing.T) {
+	ill, good := newServer(t), newServer(t)
+	ill.status.Store(http.StatusServiceUnavailable)
+	p := newPool(t, config.Upstream{Breaker: &config.Breaker{Failures: 1, Open: 20 * time.Millisecond, Probes: 1}}, ill, good)
+	first := p.targets[0]
+	for first.state() == "up" {
+		send(t, p, "GET", "/")
+	}
+	eventually(t, "the breaker is half open", func() bool { return first.state() == "breaker half-open" })
+	for _, o := range []outcome{unclear, unclear} {
+		done, err := first.breaker.admit(1)
+		if err != nil || first.breaker.ready(2) {
+			t.Fatalf("%v, and another may try: %v", err, first.breaker.ready(2))
+		}
+		if done(o); !first.breaker.ready(2) {
+			t.Error("nobody may try any more")
+		}
+	}
+	ill.status.Store(http.StatusOK)
+	eventually(t, "the breaker is closed", func() bool {
+		send(t, p, "GET", "/new")
+		return first.state() == "up"
+	})
+}
+
+// A panic below must not keep the place either.
+func TestPanicsGiveTheProbeBack(t *testing.T) {
+	s := newServer(t)
+	p := newPool(t, config.Upstream{Breaker: &config.Breaker{Failures: 1, Open: time.Millisecond, Probes: 1}}, s)
+	s.status.Store(http.StatusServiceUnavailable)
+	send(t, p, "GET", "/")
+	eventually(t, "the breaker is half open", func() bool { return p.targets[0].state() == "breaker half-open" })
+	working := p.transport
+	p.transport = panicking{}
+	func() {
+		defer func() { _ = recover() }()
+		send(t, p, "GET", "/2")
+	}()
+	p.transport = working
+	s.status.Store(http.StatusOK)
+	if got := send(t, p, "GET", "/3"); got != http.StatusOK || p.Status()[0].InFlight != 0 {
+		t.Errorf("%d, %+v", got, p.Status()[0])
+	}
+}
+
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("broken") }
+
 func TestUploadsThatBreakOffOpenNoBreaker(t *testing.T) {
 	s := newServer(t)
 	p := newPool(t, config.Upstream{Breaker: &config.Breaker{Failures: 1}}, s)

@@ -53,7 +53,15 @@ func (t *target) roundTrip(r *http.Request, transport http.RoundTripper, done fu
 	x := &exchange{timeout: t.options.Timeout, limited: t.options.MaxConnections > 0}
 	t.requests.Add(1)
 	t.inFlight.Add(1)
+	returned := false
+	defer func() {
+		if !returned { // but panicked: the breaker must not wait for this one for good
+			t.inFlight.Add(-1)
+			done(unclear)
+		}
+	}()
 	resp, err := t.exchange(x, r, transport)
+	returned = true
 	var statuses []int
 	if t.breaker != nil {
 		statuses = t.breaker.options.Statuses
