@@ -15,7 +15,7 @@ import (
 // meanwhile join it.
 func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	s := h.c.shared
-	if !s.enterBackground(h.c.opt.MaxBackground) {
+	if !s.enterBackground(&s.running, h.c.opt.MaxBackground) {
 		return
 	}
 	f, rd, leader := h.c.join(t.flightKey(r.Header), t.key)
@@ -24,7 +24,7 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	f.mu.Unlock()
 	h.c.leave(f, rd)
 	if !leader {
-		s.leaveBackground()
+		s.leaveBackground(&s.running)
 		return
 	}
 	p := t.plan(r, f.since)
@@ -36,28 +36,51 @@ func (h *handler) refreshInBackground(r *http.Request, t *txn) {
 	unhook := context.AfterFunc(s.ctx, cancel)
 	f.cancel = func() { unhook(); stop(); cancel() }
 	go func() {
-		defer s.leaveBackground()
+		defer s.leaveBackground(&s.running)
 		h.run(f, p)
 	}()
 }
 
-// orphan lets a flight go on that its last reader has left, as one of the fetches
-// in the background: for no longer than one of them, until the cache is closed, and
-// only if there aren't too many. It reports whether it may. f.mu must be held.
+// orphan lets a flight go on that its last reader has left: for no longer than a
+// revalidation in the background, or some of them while it fills; until the cache is
+// closed; and only if there aren't too many. They are counted apart, so that clients which leave cannot use up what
+// revalidations need. It reports whether it may. f.mu must be held.
 func (c *Cache) orphan(f *flight) bool {
 	s := c.shared
-	if !s.enterBackground(c.opt.MaxBackground) {
+	if !s.enterBackground(&s.orphans, c.opt.MaxBackground) {
 		return false
 	}
-	end := func() { c.endOrphan(f) }
-	timer := time.AfterFunc(c.opt.BackgroundTimeout, end)
-	unhook := context.AfterFunc(s.ctx, end)
+	limit := c.opt.BackgroundTimeout
+	last := time.Now().Add(orphanRounds * limit)
+	var timer *time.Timer
+	timer = time.AfterFunc(limit, func() {
+		f.mu.Lock()
+		goesOn := f.adopt != nil && f.fills(limit) && time.Now().Before(last)
+		if goesOn {
+			timer.Reset(limit)
+		}
+		f.mu.Unlock()
+		if !goesOn {
+			c.endOrphan(f)
+		}
+	})
+	unhook := context.AfterFunc(s.ctx, func() { c.endOrphan(f) })
 	f.adopt = func() {
 		timer.Stop()
 		unhook()
-		s.leaveBackground()
+		s.leaveBackground(&s.orphans)
 	}
 	return true
+}
+
+// orphanRounds is how many times as long as a revalidation a fetch without clients
+// may take whose body keeps coming, and is to be stored.
+const orphanRounds = 10
+
+// fills reports whether the flight has brought something to be stored within a time.
+// f.mu must be held.
+func (f *flight) fills(within time.Duration) bool {
+	return f.outcome == outcomeStream && f.retain && time.Since(f.progress) < within
 }
 
 // endOrphan cancels a flight that still nobody reads.
@@ -71,22 +94,22 @@ func (c *Cache) endOrphan(f *flight) {
 	}
 }
 
-// enterBackground counts a fetch in the background, unless there are limit
-// already or the cache has been closed.
-func (s *shared) enterBackground(limit int) bool {
+// enterBackground counts a fetch in the background, unless there are limit already
+// or the cache has been closed.
+func (s *shared) enterBackground(running *int, limit int) bool {
 	s.backgroundMu.Lock()
 	defer s.backgroundMu.Unlock()
-	if s.closed || s.running >= limit {
+	if s.closed || *running >= limit {
 		return false
 	}
 	s.background.Add(1)
-	s.running++
+	*running++
 	return true
 }
 
-func (s *shared) leaveBackground() {
+func (s *shared) leaveBackground(running *int) {
 	s.backgroundMu.Lock()
-	s.running--
+	*running--
 	s.backgroundMu.Unlock()
 	s.background.Done()
 }

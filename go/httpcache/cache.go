@@ -50,9 +50,10 @@ type shared struct {
 
 	stripes [stripes]stripe
 
-	backgroundMu sync.Mutex // for closed and running, and background.Add
+	backgroundMu sync.Mutex // for closed and the counts, and background.Add
 	closed       bool
 	running      int // background revalidations
+	orphans      int // fetches that go on without clients
 	background   sync.WaitGroup
 	ctx          context.Context
 	stop         context.CancelFunc

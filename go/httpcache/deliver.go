@@ -9,98 +9,111 @@ import (
 	"time"
 )
 
+// delivery is the part of one request in a flight.
+type delivery struct {
+	h      *handler
+	w      http.ResponseWriter
+	r      *http.Request
+	t      *txn
+	f      *flight
+	rd     *reader
+	leader bool
+	reason string // why the request goes forward
+}
+
 // deliver answers a request from a flight. If the flight turns out to be of no
 // use for it, done is false and next says how to go on: retryKey, the key of a
 // flight that suits it, or "" for one of its own.
-func (h *handler) deliver(w http.ResponseWriter, r *http.Request, t *txn, f *flight, rd *reader, leader bool, reason string) (next string, done bool) {
+func (d *delivery) deliver() (next string, done bool) {
+	h, r, t, f := d.h, d.r, d.t, d.f
 	c := h.c
-	defer c.leave(f, rd)
+	defer c.leave(f, d.rd)
 
-	switch err, stale := h.await(w, r, t, f, leader); {
+	switch stale, err := d.await(); {
 	case err == errImpatient && stale:
-		c.leave(f, rd) // what comes may be more than it is let ahead of its readers
-		h.serveStandby(w, r, t, "timeout")
+		c.leave(f, d.rd) // what comes may be more than it is let ahead of its readers
+		h.serveStandby(d.w, r, t, "timeout")
 		return "", true
 	case err == errImpatient:
 		return "", false
 	case err != nil:
-		h.giveUp(w, r, t, err)
+		h.giveUp(d.w, r, t, err)
 		return "", true
 	}
 
 	f.mu.Lock()
 	outcome, shareable := f.outcome, f.shareable
-	purged := !leader && f.purged(c.shared.purges, t.key)
+	purged := !d.leader && f.purged(c.shared.purges, t.key)
 	f.mu.Unlock()
 
 	switch {
 	case outcome == outcomeRetry:
 		return retryKey, false
 	case outcome == outcomeFailed:
-		h.abort(w, r, f, leader, reason)
+		d.abort()
 		return "", true
-	case !leader && !shareable:
+	case !d.leader && !shareable:
 		return "", false
 	case purged:
 		return retryKey, false
 	case outcome == outcomeStored:
-		if !leader && !(t.found && string(t.entryKey) == f.baseKey) {
+		if !d.leader && !(t.found && string(t.entryKey) == f.baseKey) {
 			return "", false // by its own lookup it selects another response, or none
 		}
-		h.deliverStored(w, r, t, f, leader)
+		d.deliverStored()
 		return "", true
 	}
 	switch {
-	case leader:
+	case d.leader:
 	case f.bare:
 		if t.info.has&(hasAuthorization|hasCookie) != 0 {
 			return "", false
 		}
-		h.answerOwn(w, r, f.status, report{fwd: reason, fwdStatus: f.status, collapsed: true})
+		d.answerOwn(f.status, report{fwd: d.reason, fwdStatus: f.status, collapsed: true})
 		return "", true
 	case f.ours: // it is the same for all
 	case variantOf(f.vary, r.Header) != f.variant || t.info.implied != 0 && !t.covers(f.vary):
 		return flightKey(t.key, f.vary, variantOf(f.vary, r.Header)), false
 	}
-	h.stream(w, r, t, f, rd, leader, reason)
+	d.stream()
 	return "", true
 }
 
 // await waits until it is known what has become of the flight, and passes interim
 // responses on to the leader's client meanwhile. stale tells, if the time is up,
 // that the txn's stale response may be served.
-func (h *handler) await(w http.ResponseWriter, r *http.Request, t *txn, f *flight, leader bool) (err error, stale bool) {
-	ctx := r.Context()
+func (d *delivery) await() (stale bool, err error) {
+	f := d.f
 	var timer <-chan time.Time
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		if leader && len(f.interim) > 0 {
+		if d.leader && len(f.interim) > 0 {
 			i := f.interim[0]
 			f.interim = f.interim[1:]
 			f.mu.Unlock()
-			sendInterim(w, r, i)
+			sendInterim(d.w, d.r, i)
 			f.mu.Lock()
 			continue
 		}
-		if f.known(leader) {
-			return nil, false
+		if f.known(d.leader) {
+			return false, nil
 		}
 		if timer == nil {
-			var d time.Duration
-			if d, stale = t.patience(leader); d > 0 {
-				ring := time.NewTimer(d)
+			var patience time.Duration
+			if patience, stale = d.t.patience(d.leader); patience > 0 {
+				ring := time.NewTimer(patience)
 				defer ring.Stop()
 				timer = ring.C
 			}
 		}
-		err := f.wait(ctx, timer)
-		if err == errImpatient && stale && !t.standby(unreachable) {
+		err := f.wait(d.r.Context(), timer)
+		if err == errImpatient && stale && !d.t.standby(unreachable) {
 			timer = nil // it has been purged meanwhile, or is too old by now
 			continue
 		}
 		if err != nil {
-			return err, stale
+			return stale, err
 		}
 	}
 }
@@ -122,18 +135,19 @@ func (f *flight) known(leader bool) bool {
 // the next handler panicked with, as if it had called it itself; but if there was a
 // header, and only the body has ended before anything of it was sent on, that is a
 // fault of the next hop's which clients can be told of.
-func (h *handler) abort(w http.ResponseWriter, r *http.Request, f *flight, leader bool, reason string) {
+func (d *delivery) abort() {
+	f := d.f
 	err, isError := f.failure.(error)
-	switch e, ok := w.(errorReporter); {
+	switch e, ok := d.w.(errorReporter); {
 	case ok && isError:
 		e.reportError(err)
 	case isError && f.broken && errors.Is(err, ErrBodyIdle):
-		h.answerOwn(w, r, http.StatusGatewayTimeout, report{fwd: reason, fwdStatus: f.status, detail: "stalled"})
+		d.answerOwn(http.StatusGatewayTimeout, report{fwd: d.reason, fwdStatus: f.status, detail: "stalled"})
 	case isError && f.broken:
-		h.answerOwn(w, r, http.StatusBadGateway, report{fwd: reason, fwdStatus: f.status, detail: "incomplete"})
-	case leader && !isError:
+		d.answerOwn(http.StatusBadGateway, report{fwd: d.reason, fwdStatus: f.status, detail: "incomplete"})
+	case d.leader && !isError:
 		panic(f.failure)
-	case leader && !errors.Is(err, http.ErrAbortHandler):
+	case d.leader && !errors.Is(err, http.ErrAbortHandler):
 		panic(f.failure)
 	default:
 		panic(http.ErrAbortHandler)
@@ -141,18 +155,18 @@ func (h *handler) abort(w http.ResponseWriter, r *http.Request, f *flight, leade
 }
 
 // answerOwn answers with a response of our own, which has a status and no content.
-func (h *handler) answerOwn(w http.ResponseWriter, r *http.Request, status int, rep report) {
-	out := w.Header()
+func (d *delivery) answerOwn(status int, rep report) {
+	out := d.w.Header()
 	GatewayError(out) // for a cache around this one
 	out["Cache-Control"] = []string{"no-store"}
 	out["Content-Length"] = []string{"0"}
-	h.c.addStatus(out, rep)
-	w.WriteHeader(status)
+	d.h.c.addStatus(out, rep)
+	d.w.WriteHeader(status)
 	ev := Event{Outcome: Miss, Status: status}
 	if rep.collapsed {
 		ev.Outcome = Collapsed
 	}
-	h.observe(r, ev)
+	d.h.observe(d.r, ev)
 }
 
 // sendInterim passes a 1xx on, but not to a client of HTTP/1.0, which would take it
@@ -171,29 +185,31 @@ func sendInterim(w http.ResponseWriter, r *http.Request, i interim) {
 
 // deliverStored answers from a stored response that the flight validated, or
 // that stands in for an error.
-func (h *handler) deliverStored(w http.ResponseWriter, r *http.Request, t *txn, f *flight, leader bool) {
+func (d *delivery) deliverStored() {
+	h, f := d.h, d.f
 	now := h.c.now()
 	rep := f.baseFresh
 	rep.ttl, rep.hasTTL = (f.base.lifetime-f.base.age(now))/1000, true
-	if leader {
-		maps.Copy(w.Header(), f.own)
+	if d.leader {
+		maps.Copy(d.w.Header(), f.own)
 	} else {
 		rep.collapsed = true
 	}
-	ev := h.c.answer(w, r, &t.info, f.base, nil, now, &rep)
+	ev := h.c.answer(d.w, d.r, &d.t.info, f.base, nil, now, &rep)
 	ev.Outcome = Revalidated
 	if rep.hit {
 		ev.Outcome = Stale
 	}
-	ev.Stored = rep.stored && leader
-	h.observe(r, ev)
+	ev.Stored = rep.stored && d.leader
+	h.observe(d.r, ev)
 }
 
 // stream sends a response that is being received.
-func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flight, rd *reader, leader bool, reason string) {
-	c := h.c
+func (d *delivery) stream() {
+	w, r, t, f, leader := d.w, d.r, d.t, d.f, d.leader
+	c := d.h.c
 	ev := Event{Outcome: Miss, Status: f.status, Stored: f.head != nil && leader}
-	rep := report{fwd: reason, fwdStatus: f.status, stored: f.head != nil && leader}
+	rep := report{fwd: d.reason, fwdStatus: f.status, stored: f.head != nil && leader}
 	if !leader {
 		ev.Outcome, rep.collapsed = Collapsed, true
 	} else {
@@ -206,7 +222,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flig
 		c.streamNotModified(w.Header(), f, leader, &rep)
 		w.WriteHeader(http.StatusNotModified)
 		ev.Status = http.StatusNotModified
-		h.observe(r, ev)
+		d.h.observe(r, ev)
 		return
 	}
 	out := w.Header()
@@ -222,9 +238,9 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, t *txn, f *flig
 	c.addStatus(out, rep)
 	w.WriteHeader(f.status)
 	var failure error
-	ev.Bytes, failure = h.streamBody(w, r, f, rd, leader)
+	ev.Bytes, failure = d.streamBody()
 	ev.Aborted = failure != nil
-	h.observe(r, ev)
+	d.h.observe(r, ev)
 	if failure == nil || errors.Is(failure, errGone) {
 		return
 	}
@@ -281,8 +297,8 @@ func (c *Cache) streamNotModified(out http.Header, f *flight, leader bool, rep *
 
 // streamBody sends the body as it comes in. It returns how much of it was sent,
 // and an error if that is not all: errGone if the client has left.
-func (h *handler) streamBody(w http.ResponseWriter, r *http.Request, f *flight, rd *reader, leader bool) (int64, error) {
-	ctx := r.Context()
+func (d *delivery) streamBody() (int64, error) {
+	w, f, rd := d.w, d.f, d.rd
 	var flushed int64
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -313,13 +329,13 @@ func (h *handler) streamBody(w http.ResponseWriter, r *http.Request, f *flight, 
 				return rd.pos, asError(f.failure)
 			}
 			for name, values := range f.trailers {
-				if leader || f.shows(strings.TrimPrefix(name, http.TrailerPrefix)) {
+				if d.leader || f.shows(strings.TrimPrefix(name, http.TrailerPrefix)) {
 					w.Header()[name] = slices.Clip(values)
 				}
 			}
 			return rd.pos, nil
 		}
-		if err := f.wait(ctx, nil); err != nil {
+		if err := f.wait(d.r.Context(), nil); err != nil {
 			return rd.pos, err
 		}
 	}

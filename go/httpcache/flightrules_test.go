@@ -289,7 +289,7 @@ func TestNothingIsLeftOfFlights(t *testing.T) {
 	r.joined0(t)
 	r.cache.Close()
 	waitFor(func() bool { return runtime.NumGoroutine() <= before+2 })
-	if n := r.cache.shared.running; n != 0 {
+	if n := r.cache.shared.running + r.cache.shared.orphans; n != 0 {
 		t.Errorf("%d fetches in the background are still counted", n)
 	}
 }
@@ -566,13 +566,68 @@ func TestFillIsTakenOver(t *testing.T) {
 	second := crowd(r, 1, plain(r))
 	r.joined(1)
 	r.cache.shared.backgroundMu.Lock()
-	if n := r.cache.shared.running; n != 0 {
+	if n := r.cache.shared.orphans; n != 0 {
 		t.Errorf("%d fetches are still counted as without clients", n)
 	}
 	r.cache.shared.backgroundMu.Unlock()
 	g.release <- reply(200, "one", fresh)
 	if rec := second()[0]; rec.Body.String() != "one" {
 		t.Errorf("got %d %q", rec.Code, rec.Body)
+	}
+}
+
+// A fill that takes longer than a revalidation may goes on while it brings something.
+func TestSlowFillGoesOn(t *testing.T) {
+	r := newRig(t, Options{BackgroundTimeout: 200 * time.Millisecond})
+	begun := make(chan bool, 1)
+	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		for range 40 {
+			if _, err := io.WriteString(w, "0123456789"); err != nil {
+				return
+			}
+			flush(w)
+			select {
+			case begun <- true:
+			default:
+			}
+			select {
+			case <-time.After(15 * time.Millisecond):
+			case <-req.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}))
+	ctx, cancel := context.WithCancel(context.Background())
+	wait := crowd(r, 1, func(int) *http.Request { return r.request("", "/", nil, "").WithContext(ctx) })
+	<-begun
+	cancel()
+	wait()
+	r.joined0(t)
+	if rec := r.get("/"); rec.Body.Len() != 400 || r.lastEvent().Outcome != Hit {
+		t.Errorf("got %d bytes, %v", rec.Body.Len(), r.lastEvent().Outcome)
+	}
+}
+
+// Clients that leave do not use up what revalidations need.
+func TestFillsDoNotKeepRevalidationsOut(t *testing.T) {
+	r := newRig(t, Options{MaxBackground: 1})
+	r.set(reply(200, "old", "Cache-Control: max-age=1, stale-while-revalidate=60"))
+	r.get("/stale")
+	r.clock.advance(5 * sec)
+	g := newGate()
+	r.h = r.cache.Handler(g)
+	ctx, cancel := context.WithCancel(context.Background())
+	wait := crowd(r, 1, func(int) *http.Request { return r.request("", "/left", nil, "").WithContext(ctx) })
+	<-g.asked
+	cancel()
+	wait()
+	r.get("/stale")
+	if req := <-g.asked; req.URL.Path != "/stale" {
+		t.Errorf("the origin was asked for %s", req.URL.Path)
+	}
+	for range 2 {
+		g.release <- reply(200, "new", fresh)
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 // quoted string without an end, an Expires that is no date or is given twice. Beside a
 // Cache-Control that can't be read in full Expires counts for nothing: what overrides it may
 // stand in what can't be read.
-func lifetime(d *field.Response, targeted bool, h http.Header, date, now int64) (ms int64, explicit bool) {
+func lifetime(
+	d *field.Response, targeted bool, h http.Header, date, now int64,
+) (ms int64, explicit bool) {
 	switch {
 	case d.Unterminated:
 		return 0, true

@@ -152,8 +152,8 @@ func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *txn) {
 			}
 			h.start(f, t, r)
 		}
-		reason := t.forwardReason()
-		next, done := h.deliver(w, r, t, f, rd, leader, reason)
+		d := delivery{h: h, w: w, r: r, t: t, f: f, rd: rd, leader: leader, reason: t.forwardReason()}
+		next, done := d.deliver()
 		if done {
 			t.release()
 			return
@@ -184,7 +184,8 @@ func (h *handler) fetchAlone(w http.ResponseWriter, r *http.Request, t *txn) {
 	rd := new(reader)
 	f.readers = []*reader{rd}
 	h.start(f, t, r)
-	h.deliver(w, r, t, f, rd, true, t.forwardReason())
+	d := delivery{h: h, w: w, r: r, t: t, f: f, rd: rd, leader: true, reason: t.forwardReason()}
+	d.deliver()
 	t.release()
 }
 

@@ -22,7 +22,9 @@ func safeMethod(method string) bool {
 // Content-Location; the groups and the sources that the response names. It is called
 // before the client can see the response. It returns the number of its purge, and
 // whether there was none after the number since.
-func (c *Cache) invalidateAfter(r *http.Request, primary []byte, status int, h http.Header, since uint64) (seq uint64, alone bool) {
+func (c *Cache) invalidateAfter(
+	r *http.Request, primary []byte, status int, h http.Header, since uint64,
+) (seq uint64, alone bool) {
 	if status < 200 || status > 399 {
 		return since, false
 	}

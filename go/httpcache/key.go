@@ -58,7 +58,9 @@ func (c *Cache) appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	return c.appendURI(dst, scheme, host, u, partition), true
 }
 
-func (c *Cache) appendURI(dst []byte, scheme byte, host string, u *url.URL, partition string) []byte {
+func (c *Cache) appendURI(
+	dst []byte, scheme byte, host string, u *url.URL, partition string,
+) []byte {
 	host = trimPort(host, scheme)
 	dst = append(dst, 'h', scheme)
 	dst = binary.AppendUvarint(dst, uint64(len(host)))
@@ -110,7 +112,8 @@ func (c *Cache) ignoresParameter(parameter string) bool {
 		return false
 	}
 	for _, ignored := range c.opt.IgnoreQuery {
-		if prefix, ok := strings.CutSuffix(ignored, "*"); ok && strings.HasPrefix(name, prefix) || name == ignored {
+		prefix, open := strings.CutSuffix(ignored, "*")
+		if name == ignored || open && strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}

@@ -68,8 +68,8 @@ type Options struct {
 	// ImpliedVary are request fields that are known to change what next hops
 	// answer although responses do not name them in Vary. A response is reused
 	// only for requests that agree on them. Nil means the usual ways to tell
-	// an application another host, scheme, path or method: Forwarded (host and
-	// proto), X-Forwarded-Host, X-Forwarded-Proto, X-Original-Url and their
+	// an application another host, scheme, path or method: Forwarded (but for
+	// addresses), X-Forwarded-Host, X-Forwarded-Proto, X-Original-Url and their
 	// like (see DefaultImpliedVary); an empty list means none. At most 64 count.
 	//
 	// Add Origin if the next hop answers it with Access-Control-Allow-Origin but says
@@ -79,16 +79,18 @@ type Options struct {
 
 	// BackgroundTimeout bounds each background revalidation, and for how long a fetch
 	// goes on that all of its clients have left: it does if its response may be
-	// stored, or isn't known yet. Zero means 30 seconds.
+	// stored, or isn't known yet; one whose body keeps coming, up to ten times as
+	// long. Zero means 30 seconds.
 	BackgroundTimeout time.Duration
 
 	// MaxBackground bounds the fetches in the background: revalidations, beyond
-	// which stale responses are served without one, and fetches without clients,
-	// beyond which they are cancelled. Zero means 128.
+	// which stale responses are served without one, and, counted apart, fetches
+	// without clients, beyond which they are cancelled. Zero means 128.
 	MaxBackground int
 
 	// Observe, if not nil, is called once for every request that a Handler or
-	// Transport has answered, by the goroutine that answered it.
+	// Transport has answered, or whose client has left while it waited, by the
+	// goroutine that answered it.
 	Observe func(r *http.Request, e Event)
 
 	// Now is the wall clock, for tests. Nil means time.Now. It says what Date and Expires of a
@@ -148,6 +150,11 @@ type Options struct {
 	// fetch, before it goes forward by itself. It should be longer than the next
 	// hop's own timeout, or all who wait for a hop that is down will knock there one
 	// by one. Zero means one minute; negative means that no request waits.
+	//
+	// Who waits for a response that then turns out not to be sharable has waited for
+	// nothing: with a slow next hop, two requests in place of one. It happens once an
+	// hour for a URI, for so long it is remembered; a route none of whose responses
+	// can be shared, such as long polls, is better not put behind the cache.
 	LockTimeout time.Duration
 
 	// StaleTimeout bounds for how long a request waits for the next hop when a stale

@@ -116,7 +116,6 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 	if e.decode(value) != nil || c.shared.purges.check(&e, p.primary) != notPurged {
 		return false // and it might take the place of one that was asked for since
 	}
-	c.rememberSources(p.primary, v)
 	part := v.flags&flagPart != 0
 	if len(v.vary) == 0 && !p.indexed {
 		key := p.primary
@@ -125,6 +124,7 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 		}
 		return c.store.SetTTL(key, value, v.keep) == nil
 	}
+	c.rememberSources(p.primary, &e, v.keep)
 	set := appendSet(nil, v.vary)
 	x := c.indexFor(p, v, set, len(response["Vary"]) == 0)
 	key, ok := appendVariantKey(nil, p.primary, x.epoch, set, p.original, "")
@@ -167,6 +167,7 @@ func (c *Cache) indexFor(p *plan, v *verdict, set []byte, impliedOnly bool) inde
 		left := c.remaining(&old, v.responseTime)
 		x.expires = v.responseTime + left.Milliseconds()
 		c.store.SetTTL(key, raw, left)
+		c.rememberSources(p.primary, &old, left)
 	default:
 		x = index{epoch: c.shared.epoch.Add(1)}
 	}

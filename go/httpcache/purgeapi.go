@@ -58,7 +58,8 @@ func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result := purgeResult{
-		Mode: "hard", URLs: len(order.urls), Tags: len(order.tags), Prefixes: len(order.prefixes), All: order.all,
+		Mode: "hard", All: order.all,
+		URLs: len(order.urls), Tags: len(order.tags), Prefixes: len(order.prefixes),
 	}
 	if order.mode == Soft {
 		result.Mode = "soft"

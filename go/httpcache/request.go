@@ -103,7 +103,8 @@ func (c *Cache) classify(h http.Header) requestInfo {
 // What follows CGI's conventions can't tell X_Forwarded_Host from X-Forwarded-Host, and the
 // cache would not compare it.
 func (c *Cache) impliedByUnderscores(name string) bool {
-	return slices.Contains(c.opt.ImpliedVary, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")))
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return slices.Contains(c.opt.ImpliedVary, name)
 }
 
 // plainConnection reports whether Connection declares no field to be for this

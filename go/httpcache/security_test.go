@@ -106,6 +106,11 @@ func TestSecurityForwardedFor(t *testing.T) {
 	if r.get("/", "Forwarded: for=1.2.3.4;proto=http"); r.lastEvent().Outcome != Miss {
 		t.Error("another scheme was a hit")
 	}
+	for _, odd := range []string{"for=1;host =evil", "for=1;foo=evil", `for="1;host=evil"`, "for=host=evil", "evil"} {
+		if r.get("/", "Forwarded: proto=https;"+odd); r.lastEvent().Outcome != Miss {
+			t.Errorf("%s was no miss", odd)
+		}
+	}
 }
 
 // URIs that an origin may tell apart must have different keys.

@@ -58,5 +58,11 @@ func (x *exchange) sentOther(name string) bool {
 		"If-None-Match", "If-Modified-Since", "If-Range", "Range": // the cache's own
 		return false
 	}
-	return x.sent != nil && !slices.Equal(x.request[name], x.sent[name])
+	asked, sent := x.request[name], x.sent[name]
+	if len(sent) == 1 && sent[0] == "" {
+		sent = nil // as ReverseProxy leaves out a User-Agent
+	}
+	return x.sent != nil && !slices.Equal(asked, sent) && !(sent == nil && emptyField(asked))
 }
+
+func emptyField(values []string) bool { return len(values) == 1 && values[0] == "" }

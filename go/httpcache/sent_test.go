@@ -126,6 +126,22 @@ func TestAddSent(t *testing.T) {
 			}
 		}
 	}
+	// A User-Agent that is not there is not there behind a proxy either.
+	agents := echoServer(t, "User-Agent", "Cache-Control: max-age=60", "Vary: User-Agent, Accept")
+	target, _ = url.Parse(agents.URL)
+	p := newRig(t, Options{})
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = func(resp *http.Response) error {
+		AddSent(resp.Header, resp.Request.Header)
+		return nil
+	}
+	p.h = p.cache.Handler(proxy)
+	for _, agent := range [][]string{nil, {"User-Agent: a"}, {"User-Agent: "}} {
+		p.get("/", agent...)
+		if p.get("/", agent...); p.lastEvent().Outcome != Hit {
+			t.Errorf("%q: %v", agent, p.lastEvent().Outcome)
+		}
+	}
 	// What is the same as the cache saw varies as usual.
 	r := newRig(t, Options{})
 	r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

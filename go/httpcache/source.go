@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Some responses are made from others, by handlers between two caches: a selection
@@ -17,8 +18,9 @@ import (
 // purged like tags.
 //
 // The reverse holds for purges by URL: what is made anew from stored parts would be
-// as old as they are. So the sources that responses of a URI have named are
-// remembered under a key of their own, and purged with it.
+// as old as they are. So the sources that responses of a URI have named are purged
+// with it. They stand in its response; those of variants, which cannot be found
+// without the requests that select them, are kept under a key of their own.
 
 // sourceBit tells hashes of sources from those of tags.
 const sourceBit = 1 << 63
@@ -90,25 +92,34 @@ func sourcesKey(primary []byte) []byte {
 
 // sourcesOf returns the sources that responses of the URI have named.
 func (c *Cache) sourcesOf(primary []byte) []uint64 {
-	raw, _ := c.store.Get(nil, sourcesKey(primary))
 	var tags []uint64
+	var e entry
+	if raw, ok := c.store.Get(nil, primary); ok && e.decode(raw) == nil {
+		tags = e.sources()
+	}
+	raw, _ := c.store.Get(nil, sourcesKey(primary))
 	for ; len(raw) >= 8; raw = raw[8:] {
 		tags = append(tags, binary.LittleEndian.Uint64(raw))
 	}
 	return tags
 }
 
-// rememberSources keeps the sources that a response to be stored names, for as long
-// as it. The URI's stripe must be locked.
-func (c *Cache) rememberSources(primary []byte, v *verdict) {
-	own := c.ownSource(primary)
+// sources returns the sources among the entry's tags.
+func (e *entry) sources() []uint64 {
 	var tags []uint64
-	for _, tag := range v.tags {
-		if tag&sourceBit != 0 && tag != own {
+	for i := range e.numTags() {
+		if tag := e.tag(i); tag&sourceBit != 0 {
 			tags = append(tags, tag)
 		}
 	}
-	if len(tags) == 0 {
+	return tags
+}
+
+// rememberSources keeps the sources that a variant to be stored names, for as long
+// as it. The URI's stripe must be locked.
+func (c *Cache) rememberSources(primary []byte, e *entry, keep time.Duration) {
+	tags := e.sources()
+	if own := c.ownSource(primary); len(tags) == 0 || len(tags) == 1 && tags[0] == own {
 		return
 	}
 	for _, tag := range c.sourcesOf(primary) {
@@ -120,7 +131,7 @@ func (c *Cache) rememberSources(primary []byte, v *verdict) {
 	for _, tag := range tags {
 		raw = binary.LittleEndian.AppendUint64(raw, tag)
 	}
-	_ = c.store.SetTTL(sourcesKey(primary), raw, v.keep) // without it, less is purged by URL
+	_ = c.store.SetTTL(sourcesKey(primary), raw, keep) // without it, less is purged by URL
 }
 
 // PurgeSource purges every response whose handler has named the resource with

@@ -130,7 +130,7 @@ func TestPurgesAndCollapsing(t *testing.T) {
 // madeRig has three resources at /item/1 to /item/3, a cache of them, and in front of
 // that another path that makes something of the first two: /made. Both caches are on
 // one set of responses, as those of a gateway's layers are.
-func madeRig(t *testing.T) (r *rig, version *atomic.Int64) {
+func madeRig(t *testing.T, vary string) (r *rig, version *atomic.Int64) {
 	r = newRig(t, Options{})
 	version = new(atomic.Int64)
 	inner := r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -151,7 +151,7 @@ func madeRig(t *testing.T) (r *rig, version *atomic.Int64) {
 			AddSourceOf(w.Header(), p)
 			AddSource(w.Header(), "upstream "+part)
 		}
-		reply(200, body, fresh, "Vary: Accept-Language").write(w)
+		reply(200, body, fresh, vary).write(w)
 	}))
 	r.h = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasPrefix(req.URL.Path, "/made") {
@@ -188,18 +188,20 @@ func TestWhatIsMadeOfAResource(t *testing.T) {
 		"purge of other item": {func(r *rig) { must(r.cache.PurgeURL("http://example.com/item/3", Hard)) }, "00"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, version := madeRig(t)
-			for _, path := range []string{"/made", "/item/1", "/item/2", "/item/3"} {
-				r.get(path)
-			}
-			version.Store(1)
-			c.change(r)
-			want := c.want
-			if name == "DELETE, spelt" {
-				want = "10"
-			}
-			if got := r.get("/made").Body.String(); got != want {
-				t.Errorf("got %q, want %q", got, want)
+			for _, vary := range []string{"Vary: Accept-Language", "X-Vary: none"} {
+				r, version := madeRig(t, vary)
+				for _, path := range []string{"/made", "/item/1", "/item/2", "/item/3"} {
+					r.get(path)
+				}
+				version.Store(1)
+				c.change(r)
+				want := c.want
+				if name == "DELETE, spelt" {
+					want = "10"
+				}
+				if got := r.get("/made").Body.String(); got != want {
+					t.Errorf("%s: got %q, want %q", vary, got, want)
+				}
 			}
 		})
 	}

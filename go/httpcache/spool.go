@@ -203,7 +203,8 @@ func (s *spool) receive() {
 			return
 		}
 		p.busy(!r.reuse)
-		f.resolve(r.entry, report{fwd: fwdStale, fwdStatus: s.status, stored: r.stored}, r.reuse, pick(s.header, r.unstored))
+		rep := report{fwd: fwdStale, fwdStatus: s.status, stored: r.stored}
+		f.resolve(r.entry, rep, r.reuse, pick(s.header, r.unstored))
 		return
 	}
 	if allowed, shared := s.standIn(s.status, now); allowed {
@@ -293,7 +294,8 @@ func (s *spool) begin(body []byte) {
 	if s.publish(&flight{
 		status: s.status, header: header, head: head, meta: v.meta,
 		bodyAt: len(buf), buf: append(buf, body...), retain: v.store,
-		withheld: append(connectionOptions(header), v.unstored...), ours: ours, bare: bare, refusal: v.refusal,
+		withheld: append(connectionOptions(header), v.unstored...),
+		ours:     ours, bare: bare, refusal: v.refusal,
 		vary: set, variant: string(variant), shareable: shareable,
 	}) {
 		c.abandon(f)
@@ -343,7 +345,7 @@ func (s *spool) finish(failure any) {
 			failure = http.ErrAbortHandler
 		}
 	}
-	if failure == nil && !s.discard && !s.refused && s.declared >= 0 && s.size != s.declared && allowsBody(s.status) {
+	if failure == nil && s.declared >= 0 && s.size != s.declared && s.wanted() {
 		failure = http.ErrAbortHandler // fewer bytes than it declared
 	}
 	if failure != nil {
@@ -360,6 +362,9 @@ func (s *spool) finish(failure any) {
 	p.c.shared.flights.remove(f)
 	f.complete(s.trailers(), stored)
 }
+
+// wanted reports whether the body is taken from the handler.
+func (s *spool) wanted() bool { return !s.discard && !s.refused && allowsBody(s.status) }
 
 // end ends the flight early: with the stored response if nobody has seen anything
 // of the new one and the old one may be served instead. It may be called by any

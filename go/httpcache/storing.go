@@ -41,6 +41,12 @@ type verdict struct {
 	keep     time.Duration // for how long it is worth storing
 }
 
+// Reasons that lie in the request.
+const (
+	refusedAuthorization = "authorization"
+	refusedCookie        = "cookie"
+)
+
 // refuse takes back that the response may be stored.
 func (v *verdict) refuse(why string) { v.store, v.reuse, v.refusal = false, false, why }
 
@@ -131,11 +137,11 @@ func (c *Cache) refusal(x *exchange, d *field.Response, explicit bool) string {
 	case d.Private:
 		return "private"
 	case shared && x.authorization && !allowsAuthorization(d):
-		return "authorization" // section 3.5
+		return refusedAuthorization // section 3.5
 	case shared && x.cookie && !explicit && !d.Public && !d.NoCache:
 		// Beyond the RFC: what was made for a Cookie, and says nothing, might be confirmed to
 		// another user by an origin whose validators don't tell users apart.
-		return "cookie"
+		return refusedCookie
 	case len(x.header["Set-Cookie"]) > 0 && (shared && !explicit || c.opt.NeverStoreSetCookie):
 		return "set-cookie"
 	case !explicit && !d.Public && !heuristicallyCacheable(x.status):

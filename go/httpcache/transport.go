@@ -13,7 +13,10 @@ import (
 
 // Transport returns a round tripper that answers from the cache and asks next
 // for the rest: a cache on the client's side. A nil next means
-// http.DefaultTransport. Errors of next reach the caller as they are.
+// http.DefaultTransport. Errors of next reach the caller as they are. A fetch goes on
+// for a while when the request's context ends, if others may want its response
+// (Options.BackgroundTimeout). TLS, Proto and Uncompressed of a response that was
+// fetched are those of next's; one from the cache has none.
 //
 // It is a shared cache unless Options.Private is set: most of what an API answers to requests
 // with credentials is then not stored at all. With Private it is the cache of one user. Where

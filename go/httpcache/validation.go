@@ -122,9 +122,13 @@ func (c *Cache) restore(p *plan, h http.Header, responseTime int64) *refreshed {
 	if err := r.entry.decode(value); err != nil {
 		return nil
 	}
-	if v.store {
+	switch {
+	case v.store:
 		r.stored = c.save(p, &v, h, value)
-	} else {
+	case v.refusal == refusedAuthorization, v.refusal == refusedCookie:
+		// That says something of this request, not of the stored response, which was made for
+		// another one and stays what it was.
+	default:
 		c.store.Delete(p.baseKey)
 	}
 	return r

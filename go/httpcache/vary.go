@@ -189,7 +189,9 @@ func (x *index) hasSet(set []byte) bool {
 // appendVariantKey appends the key of the variant that a request selects by a
 // set of names. ok is false if the key would be too long. A language stands in
 // for the value of Accept-Language, for the key of an alias (see language.go).
-func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Header, language string) (key []byte, ok bool) {
+func appendVariantKey(
+	dst, primary []byte, epoch uint64, set []byte, h http.Header, language string,
+) (key []byte, ok bool) {
 	start := len(dst)
 	dst = append(dst, 'v')
 	dst = binary.AppendUvarint(dst, uint64(len(primary)))
@@ -385,16 +387,24 @@ func compareFold(a, b string) int {
 	return len(a) - len(b)
 }
 
-// appendForwarded keeps of Forwarded (RFC 7239) what may change the response:
-// the host and the scheme the client used, not its address.
+// appendForwarded keeps of Forwarded (RFC 7239) what may change the response: all but the
+// addresses of clients and proxies, for which for and by are. One that holds another = is kept,
+// lest a careless reader find something else in it.
 func appendForwarded(dst []byte, values []string) []byte {
 	field.SplitList(values, func(element string) bool {
 		for pair := range strings.SplitSeq(element, ";") {
 			pair = field.TrimOWS(pair)
-			if len(pair) > 5 && strings.EqualFold(pair[:5], "host=") || len(pair) > 6 && strings.EqualFold(pair[:6], "proto=") {
+			name, value, _ := strings.Cut(pair, "=")
+			address := strings.EqualFold(name, "for") || strings.EqualFold(name, "by")
+			switch {
+			case pair == "", address && strings.IndexByte(value, '=') < 0:
+				continue
+			case strings.EqualFold(name, "host"), strings.EqualFold(name, "proto"):
 				dst = field.AppendLower(dst, pair)
-				dst = append(dst, ';')
+			default:
+				dst = append(dst, pair...)
 			}
+			dst = append(dst, ';')
 		}
 		dst = append(dst, ',')
 		return true

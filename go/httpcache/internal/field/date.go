@@ -88,7 +88,9 @@ func parseAsctime(s string) (int64, bool) {
 
 const months = "janfebmaraprmayjunjulaugsepoctnovdec"
 
-var weekdays = [7]string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+var weekdays = [7]string{
+	"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+}
 
 // dateParser collects the parts of a date; any mismatch sets bad.
 type dateParser struct {
