@@ -21,8 +21,8 @@ var demo []byte
 type options struct {
 	config   string
 	upstream string
-	check    bool // validate the configuration, and end
-	version  bool // say which version this is, and end
+	check    bool                   // validate the configuration, and end
+	version  bool                   // say which version this is, and end
 	override []func(*config.Config) // one for each other flag that was given
 }
 

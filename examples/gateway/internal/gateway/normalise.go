@@ -72,12 +72,13 @@ type redirection string
 
 func (r redirection) Error() string { return "moved to " + string(r) }
 
-// normaliser has what the configuration says about it.
+// normaliser has what the configuration says about it. newNormaliser makes one.
 type normaliser struct {
 	trusted     config.Networks
 	underscores bool
 	// name is what Via calls this gateway; no other one has it.
-	name string
+	name  string
+	via11 []string // what is added to it for HTTP/1.1
 	// traced: what a traceparent says decides what is traced.
 	traced bool
 	// routed: there are routes that a path could lead around. contained: an upstream has a
@@ -85,15 +86,36 @@ type normaliser struct {
 	routed, contained bool
 }
 
+// newNormaliser returns the normaliser of a gateway of that name.
+func newNormaliser(c *config.Config, name string, traced bool) *normaliser {
+	return &normaliser{
+		trusted: c.Trusted(), underscores: c.Server.UnderscoreHeaders,
+		name: name, via11: []string{"1.1 " + name}, traced: traced,
+		routed: !plain(c), contained: based(c),
+	}
+}
+
 // apply brings r into its one form, in place. Its error is a *refusal or a redirection.
 func (n *normaliser) apply(r *http.Request) error {
-	for _, line := range r.Header["Via"] {
+	via := r.Header["Via"]
+	for _, line := range via {
 		if strings.Contains(line, n.name) {
 			return &refusal{http.StatusLoopDetected, "the request came through this gateway before"}
 		}
 	}
-	n.hop(r.Header)
-	from := n.sender(r)
+	from := sender{client: r.RemoteAddr, chain: hostOf(r.RemoteAddr), host: r.Host}
+	trusted := n.trusted.Contain(from.chain)
+	if trusted {
+		n.believe(&from, r.Header)
+	}
+	if connection := r.Header["Connection"]; connection != nil {
+		hop(r.Header, connection)
+	}
+	for name := range r.Header {
+		if n.drops(name, trusted) || name == "Upgrade" && r.Header["Connection"] == nil {
+			delete(r.Header, name)
+		}
+	}
 	host, err := normalHost(from.host, from.https)
 	if err != nil {
 		return bad("invalid Host: " + err.Error())
@@ -105,9 +127,34 @@ func (n *normaliser) apply(r *http.Request) error {
 	if from.https {
 		r.URL.Scheme = "https"
 	}
-	n.tell(r, from)
+	n.tell(r, &from, via)
 	normalPath(r.URL)
 	return n.checkPath(r.URL)
+}
+
+// drops tells whether a field goes no further. Every request's names are looked at, so the
+// cheapest test comes first.
+func (n *normaliser) drops(name string, trusted bool) bool {
+	switch name[0] {
+	case 'X':
+		if !trusted && (strings.HasPrefix(name, "X-Forwarded-") || name == "X-Real-Ip") {
+			return true
+		}
+	case 'F':
+		if name == "Forwarded" {
+			return true
+		}
+	case 'K', 'P':
+		switch name {
+		case "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization":
+			return true
+		}
+	case 'T', 'B':
+		if n.traced && !trusted && (name == "Traceparent" || name == "Tracestate" || name == "Baggage") {
+			return true
+		}
+	}
+	return !n.underscores && strings.IndexByte(name, '_') >= 0
 }
 
 // sender is who asked for what, as far as it can be believed.
@@ -116,28 +163,6 @@ type sender struct {
 	chain  string // for X-Forwarded-For
 	host   string
 	https  bool
-}
-
-// sender reads the forwarded fields, and removes all that are not to be passed on.
-func (n *normaliser) sender(r *http.Request) sender {
-	s := sender{client: r.RemoteAddr, chain: hostOf(r.RemoteAddr), host: r.Host}
-	trusted := n.trusted.Contain(s.chain)
-	if trusted {
-		n.believe(&s, r.Header)
-	}
-	for name := range r.Header {
-		switch {
-		case name == "Forwarded",
-			name == "X-Real-Ip" && !trusted,
-			strings.HasPrefix(name, "X-Forwarded-") && !trusted:
-			delete(r.Header, name)
-		case name == "Traceparent", name == "Tracestate", name == "Baggage":
-			if n.traced && !trusted {
-				delete(r.Header, name)
-			}
-		}
-	}
-	return s
 }
 
 // believe takes from a trusted proxy's fields what they say of the client. Each proxy
@@ -215,20 +240,31 @@ var (
 
 // tell sets the fields that the upstream is told of the client. They are set before the
 // cache, which compares them if a response varies on them.
-func (n *normaliser) tell(r *http.Request, s sender) {
+func (n *normaliser) tell(r *http.Request, s *sender, via []string) {
 	h := r.Header
-	values := &[3]string{s.chain, r.Host, protocol(r) + " " + n.name}
+	values := &[2]string{s.chain, r.Host}
 	h["X-Forwarded-For"] = values[0:1:1]
-	if h["X-Forwarded-Host"] = values[1:2:2]; r.Host == "" {
+	if r.Host != "" {
+		h["X-Forwarded-Host"] = values[1:2:2]
+	} else {
 		delete(h, "X-Forwarded-Host")
 	}
 	if h["X-Forwarded-Proto"] = protoHTTP; s.https {
 		h["X-Forwarded-Proto"] = protoHTTPS
 	}
-	if via := h["Via"]; len(via) > 0 {
-		values[2] = strings.Join(via, ", ") + ", " + values[2]
+	if own := n.via(r); len(via) == 0 {
+		h["Via"] = own
+	} else {
+		h["Via"] = []string{strings.Join(via, ", ") + ", " + own[0]}
 	}
-	h["Via"] = values[2:3:3]
+}
+
+// via is what this gateway adds to Via. Most requests have nothing else there, and share it.
+func (n *normaliser) via(r *http.Request) []string {
+	if r.ProtoMajor == 1 && r.ProtoMinor == 1 {
+		return n.via11
+	}
+	return []string{protocol(r) + " " + n.name}
 }
 
 func protocol(r *http.Request) string {
@@ -241,11 +277,15 @@ func protocol(r *http.Request) string {
 	return "1.1"
 }
 
-// hop removes fields that are for this hop, and those with an underscore. Of Connection
-// only an upgrade is left, which the proxy passes on where it may.
-func (n *normaliser) hop(h http.Header) {
+// hop removes what Connection says is for this hop. Only an upgrade is left, which the proxy
+// passes on where it may.
+func hop(h http.Header, connection []string) {
+	if len(connection) == 1 && (connection[0] == "keep-alive" || connection[0] == "close") {
+		delete(h, "Connection")
+		return
+	}
 	upgrade := false
-	for _, name := range list(h["Connection"]) {
+	for _, name := range list(connection) {
 		switch name = http.CanonicalHeaderKey(name); name {
 		case "Upgrade":
 			upgrade = true
@@ -254,21 +294,8 @@ func (n *normaliser) hop(h http.Header) {
 			delete(h, name)
 		}
 	}
-	delete(h, "Connection")
-	if !upgrade {
-		delete(h, "Upgrade")
-	} else if len(h["Upgrade"]) > 0 {
+	if delete(h, "Connection"); upgrade && len(h["Upgrade"]) > 0 {
 		h["Connection"] = []string{"Upgrade"}
-	}
-	for name := range h {
-		switch name {
-		case "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization":
-			delete(h, name)
-		default:
-			if !n.underscores && strings.IndexByte(name, '_') >= 0 {
-				delete(h, name)
-			}
-		}
 	}
 }
 
@@ -277,21 +304,22 @@ var (
 	errHostForm  = errors.New("neither a name nor an address, perhaps with a port")
 )
 
-const maxHost = 253 + len(":65535")
+// maxName is the length of the longest name in the DNS.
+const maxName = 253
 
 // normalHost returns a host in its one form.
 func normalHost(text string, https bool) (string, error) {
-	if text == "" {
-		return "", nil
-	}
 	if isNormal(text) {
 		return text, nil
+	}
+	if text == "" {
+		return "", nil
 	}
 	host, port := text, ""
 	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, ']') {
 		host, port = text[:i], text[i+1:]
 	}
-	if len(text) > maxHost || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
+	if len(host) > maxName || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
 		return "", errHostForm
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {
@@ -312,17 +340,33 @@ func normalHost(text string, https bool) (string, error) {
 	return host + ":" + port, nil
 }
 
-// isNormal tells quickly that nothing has to be done about most hosts.
+// isNormal tells quickly that nothing has to be done about most hosts: a name, perhaps with
+// a port that is no scheme's.
 func isNormal(host string) bool {
 	for i := range len(host) {
 		switch c := host[i]; {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-':
-		case c == '.' && i > 0 && i < len(host)-1 && host[i-1] != '.':
+		case c == '.' && i > 0 && i < len(host)-1 && host[i-1] != '.' && host[i+1] != ':':
+		case c == ':' && i > 0:
+			return i <= maxName && isOtherPort(host[i+1:])
 		default:
 			return false
 		}
 	}
-	return len(host) <= maxHost
+	return len(host) <= maxName
+}
+
+// isOtherPort tells whether a port is written in the shortest way, and no scheme's.
+func isOtherPort(port string) bool {
+	if port == "" || len(port) > 5 || port[0] == '0' || port == "80" || port == "443" {
+		return false
+	}
+	for i := range len(port) {
+		if port[i] < '0' || port[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // isName tells whether a lower-case host is a name of letters, digits, hyphens and

@@ -77,10 +77,7 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 	}
 	s.takeLimits(old)
 	s.http = g.http.WithOptions(cacheOptions(c))
-	door := &normaliser{
-		trusted: c.Trusted(), underscores: c.Server.UnderscoreHeaders, name: g.name,
-		traced: g.tracer != nil, routed: !plain(c), contained: based(c),
-	}
+	door := newNormaliser(c, g.name, g.tracer != nil)
 	refused := g.meter.Wrap(g.meter.Route(unmatchedRoute), http.HandlerFunc(answerRefused))
 	s.handler = g.withAdmin(c, guard(door, newRoutes(g, s), refused))
 	s.admin = g.adminHandler(c)
