@@ -79,6 +79,8 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{valid + "  - {path: /b//c, upstream: a}", "empty segment"},
 		{valid + "  - {path: /bc/, strip_prefix: /b, upstream: a}", "strip_prefix"},
 		{valid + "  - {path: \"/{x}/y\", strip_prefix: \"/{x}\", upstream: a}", "strip_prefix"},
+		{"request_id: X_Id" + valid, "request_id: \"X_Id\" has an underscore"},
+		{valid + "  - {path: /b, upstream: a, client_rate_limit: {requests: 1, key: api_key}}", "client_rate_limit.key"},
 		{"cache: {ignore_query: [a=b]}" + valid, "cache.ignore_query[0]"},
 		{valid + "  - {path: /b, upstream: a, ignore_query: [\"*\"]}", "ignore_query[0]"},
 		{"routes: [{path: /, upstream: b}]", `routes[0] (/).upstream: there is no upstream "b"`},

@@ -72,6 +72,7 @@ func (c *Config) validate() error {
 	p.notNegative("shutdown.delay", c.Shutdown.Delay)
 	p.notNegative("shutdown.timeout", c.Shutdown.Timeout)
 	p.parameters("cache.ignore_query", c.Cache.IgnoreQuery)
+	c.checkUnderscores(&p)
 	p.notNegative("cache.default_ttl", c.Cache.DefaultTTL)
 	p.notNegative("cache.stale_while_revalidate", c.Cache.StaleWhileRevalidate)
 	p.notNegative("cache.stale_if_error", c.Cache.StaleIfError)
@@ -152,6 +153,21 @@ func (p *problems) path(place, path string) {
 	for segment := range strings.SplitSeq(path, "/") {
 		decoded, err := url.PathUnescape(segment)
 		p.check(err == nil && decoded != "." && decoded != "..", place, "%q has a segment %q, and so matches nothing", path, segment)
+	}
+}
+
+// checkUnderscores tells of fields that would never be seen.
+func (c *Config) checkUnderscores(p *problems) {
+	if c.Server.UnderscoreHeaders {
+		return
+	}
+	const problem = "%q has an underscore, and such fields are dropped: see server.underscore_headers"
+	p.check(!strings.Contains(c.RequestID, "_"), "request_id", problem, c.RequestID)
+	for i, r := range c.Routes {
+		if r != nil && r.ClientRateLimit != nil {
+			key := r.ClientRateLimit.Key
+			p.check(!strings.Contains(key, "_"), fmt.Sprintf("routes[%d] (%s).client_rate_limit.key", i, r.Name), problem, key)
+		}
 	}
 }
 

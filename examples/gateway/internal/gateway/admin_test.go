@@ -127,6 +127,11 @@ func TestAdminToken(t *testing.T) {
 			if g.serveAdmin(w, r); w.Code != want {
 				t.Errorf("%s with %q on its own address: %d, want %d", path, authorization, w.Code, want)
 			}
+			r.URL.Path = "/debug/pprof/"
+			w = httptest.NewRecorder()
+			if g.servePprof(w, r); w.Code != want {
+				t.Errorf("pprof with %q: %d, want %d", authorization, w.Code, want)
+			}
 		}
 	}
 	if resp, _ := do(t, "POST", url+"/_larder/purge?all=true"); resp.StatusCode != 401 {

@@ -563,3 +563,14 @@ routes:
 		t.Errorf("the upstream saw %s", last.RequestURI)
 	}
 }
+
+// A handler that panics is an error that somebody must see; noise of clients is none.
+func TestServerErrorsHaveLevels(t *testing.T) {
+	out := &lines{}
+	e := serverErrors{slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	fmt.Fprintln(e, "http: panic serving 127.0.0.1:1: boom")
+	fmt.Fprintln(e, "http: TLS handshake error from 127.0.0.1:2")
+	if text := out.String(); !strings.Contains(text, `level=ERROR msg="http: panic`) || !strings.Contains(text, `level=DEBUG msg="http: TLS`) {
+		t.Error(text)
+	}
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 )
 
-// Who may see the admin pages, and purge.
+// Who may see the admin pages, and purge; and pprof, which always has an address of its own.
 //
 // With a token: whoever shows it, wherever from. Nobody else.
 //

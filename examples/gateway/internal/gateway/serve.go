@@ -33,7 +33,7 @@ func (g *Gateway) Serve(ctx context.Context, ready func(address string)) error {
 		handler http.Handler
 	}{
 		{c.Admin.Listen, http.HandlerFunc(g.serveAdmin)},
-		{c.Pprof, pprofHandler()},
+		{c.Pprof, http.HandlerFunc(g.servePprof)},
 	} {
 		if extra.address == "" {
 			continue
@@ -109,6 +109,11 @@ func newServer(c *config.Config, h http.Handler, log *slog.Logger) *http.Server 
 	}
 }
 
+// servePprof answers at pprof's address, to those who may see the admin pages.
+func (g *Gateway) servePprof(w http.ResponseWriter, r *http.Request) {
+	admit(ownGate(g.state.Load().config), pprofPages).ServeHTTP(w, r)
+}
+
 // noteTaken tells a connection that a handler has taken it over.
 func noteTaken(c net.Conn, state http.ConnState) {
 	if w, ok := c.(*watchedConn); ok && state == http.StateHijacked {
@@ -152,8 +157,9 @@ func (g *Gateway) drain(servers []*running, c config.Shutdown) error {
 	return err
 }
 
-// pprofHandler serves net/http/pprof, which registers itself only where nobody
-// should see it.
+// pprofPages are net/http/pprof, which registers itself only where nobody should see it.
+var pprofPages = pprofHandler()
+
 func pprofHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
