@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ var demo []byte
 type options struct {
 	config   string
 	upstream string
+	check    bool                   // validate the configuration, and end
+	version  bool                   // say which version this is, and end
 	override []func(*config.Config) // one for each other flag that was given
 }
 
@@ -33,6 +36,8 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	}
 	flags.StringVar(&o.config, "config", "", "YAML configuration `file`; SIGHUP reads it again")
 	flags.StringVar(&o.upstream, "upstream", "", "plain caching reverse proxy for this base `URL` (default: an embedded demo service)")
+	flags.BoolVar(&o.check, "check", false, "validate the configuration and end: status 0 if it is right, else 1, and all that is wrong is told")
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	d := config.Default()
 	listen := flags.String("listen", d.Listen, "`address` to listen on")
 	maxBytes := d.Cache.MaxBytes
@@ -91,6 +96,24 @@ func (o *options) base() (*config.Config, error) {
 	default:
 		return config.Parse(demo)
 	}
+}
+
+// version tells what this program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "gateway (unknown version)"
+	}
+	text := "gateway " + info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text += " " + s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " (modified)"
+		}
+	}
+	return text + " " + info.GoVersion
 }
 
 // welcome tells where the gateway is and what to try.
