@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 
 	larder "github.com/larder-cache/larder/go"
@@ -122,4 +124,61 @@ func ExampleCache_Transport() {
 	// the inbox of Bearer alice (larder; fwd=uri-miss; fwd-status=200; stored)
 	// the inbox of Bearer bob (larder; fwd=uri-miss; fwd-status=200; stored)
 	// the inbox of Bearer alice (larder; hit)
+}
+
+// A proxy's own errors are given to all who waited, its upstream's to none of them.
+func ExampleGatewayError() {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			httpcache.GatewayError(w.Header())
+			http.Error(w, "the upstream does not answer", http.StatusBadGateway)
+		},
+	}
+	cache, err := larder.New(larder.Options{MaxBytes: 16 << 20})
+	if err != nil {
+		panic(err)
+	}
+	defer cache.Close()
+	hc := httpcache.New(cache, httpcache.Options{})
+	defer hc.Close()
+	rec := httptest.NewRecorder()
+	hc.Handler(proxy).ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+	fmt.Print(rec.Code, " ", rec.Body)
+	// Output:
+	// 502 the upstream does not answer
+}
+
+// A page made of two resources goes when one of them changes.
+func ExampleAddSource() {
+	cache, err := larder.New(larder.Options{MaxBytes: 16 << 20})
+	if err != nil {
+		panic(err)
+	}
+	defer cache.Close()
+	hc := httpcache.New(cache, httpcache.Options{})
+	defer hc.Close()
+	stock := 5
+	h := hc.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			stock--
+			httpcache.AddSource(w.Header(), "stock 42") // it has changed
+			return
+		}
+		httpcache.AddSource(w.Header(), "product 42")
+		httpcache.AddSource(w.Header(), "stock 42")
+		w.Header().Set("Cache-Control", "max-age=3600")
+		fmt.Fprint(w, stock, " left")
+	}))
+	do := func(method, path string) string {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest(method, path, nil))
+		return rec.Body.String()
+	}
+	fmt.Println(do("GET", "/page"))
+	do("POST", "/orders")
+	fmt.Println(do("GET", "/page"))
+	// Output:
+	// 5 left
+	// 4 left
 }

@@ -142,7 +142,7 @@ type Options struct {
 
 	// JoinTimeout is for how long a fetch that brings nothing, neither its header nor
 	// more of its body, is joined by other requests. Then the next one starts another,
-	// which takes its place. Zero means 10 seconds; negative means that no request
+	// which takes its place. Zero means 5 seconds; negative means that no request
 	// joins another's fetch.
 	JoinTimeout time.Duration
 
@@ -288,7 +288,7 @@ func (o Options) withDefaults() Options {
 		o.BackgroundTimeout = 30 * time.Second
 	}
 	o.BodyIdleTimeout = orDefault(o.BodyIdleTimeout, 30*time.Second)
-	o.JoinTimeout = orDefault(o.JoinTimeout, 10*time.Second)
+	o.JoinTimeout = orDefault(o.JoinTimeout, 5*time.Second)
 	o.LockTimeout = orDefault(o.LockTimeout, time.Minute)
 	o.StaleTimeout = orDefault(o.StaleTimeout, 2*time.Second)
 	if o.MaxBackground <= 0 {

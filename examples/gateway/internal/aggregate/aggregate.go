@@ -190,6 +190,11 @@ func fail(w http.ResponseWriter, parts []Part, answers []answer, err error) {
 		switch {
 		case p.Optional || a.usable:
 		case a.Whole && a.Status >= 400 && a.Status < 500:
+			for _, name := range []string{"Www-Authenticate", "Retry-After"} { // what it can do
+				if values := a.Header()[name]; values != nil {
+					w.Header()[name] = values
+				}
+			}
 			upstream.Problem(w, a.Status, fmt.Sprintf("%s: %s", p.Name, http.StatusText(a.Status)))
 			return
 		case a.late:

@@ -113,6 +113,13 @@ func TestThePartsDirectivesBindTheWhole(t *testing.T) {
 	}
 }
 
+func TestClientsAreToldWhatTheyCanDo(t *testing.T) {
+	w := serve(part("a", false, answering(401, ``, "WWW-Authenticate", "Basic")))
+	if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Basic" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
 func TestMissingPartsAreNamed(t *testing.T) {
 	w := serve(part("a", false, answering(200, `1`)), part("b", true, answering(500, ``)), part("c", true, answering(200, `[`)))
 	if got := w.Header().Get(MissingField); got != `"b", "c"` {

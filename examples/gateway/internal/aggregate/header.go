@@ -61,7 +61,8 @@ func restrict(r *http.Request, answers []answer, fields []string) (c control, an
 		h := a.Header()
 		d := httpcache.ResponseDirectives(h, fields)
 		any = any || d.Targeted
-		c.never = c.never || !d.Storable(a.Status) || len(h["Set-Cookie"]) > 0 || slices.Contains(names(h["Vary"]), "*")
+		c.never = c.never || !d.Storable(a.Status) ||
+			len(h["Set-Cookie"]) > 0 || slices.Contains(names(h["Vary"]), "*")
 		c.revalidate = c.revalidate || d.MustRevalidate || d.ProxyRevalidate
 		c.public = c.public && d.AllowsAuthorization()
 		if a.usable {
@@ -136,7 +137,8 @@ func tags(h http.Header, answers []answer, field string) {
 	var all []string
 	for i := range answers {
 		// The second field is a copy of the first, and its tags are separated alike.
-		lines := slices.Concat(answers[i].Header()["Surrogate-Key"], answers[i].Header()[http.CanonicalHeaderKey(field)])
+		part := answers[i].Header()
+		lines := slices.Concat(part["Surrogate-Key"], part[http.CanonicalHeaderKey(field)])
 		for _, tag := range httpcache.SplitTags("Surrogate-Key", lines) {
 			if !slices.Contains(all, tag) {
 				all = append(all, tag)

@@ -200,7 +200,8 @@ func (a *Accepted) Undo(resp *http.Response) {
 		return
 	}
 	codings := names(resp.Header)
-	if !known(codings) || len(codings) == 1 && codings[0] == a.coding || resp.StatusCode == http.StatusPartialContent {
+	accepted := len(codings) == 1 && codings[0] == a.coding
+	if !known(codings) || accepted || resp.StatusCode == http.StatusPartialContent {
 		return
 	}
 	if strings.Contains(strings.ToLower(strings.Join(resp.Header["Cache-Control"], ",")), "no-transform") {

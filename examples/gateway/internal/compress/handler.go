@@ -104,10 +104,12 @@ func negotiated(status int, h http.Header) bool {
 	switch mediaType {
 	case "text/event-stream":
 		return false
-	case "application/json", "application/javascript", "application/xml", "image/svg+xml", "application/x-ndjson", "application/wasm":
+	case "application/json", "application/javascript", "application/xml", "image/svg+xml",
+		"application/x-ndjson", "application/wasm":
 		return true
 	}
-	return strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(mediaType, "+json") || strings.HasSuffix(mediaType, "+xml")
+	return strings.HasPrefix(mediaType, "text/") ||
+		strings.HasSuffix(mediaType, "+json") || strings.HasSuffix(mediaType, "+xml")
 }
 
 // fit tells whether one of them may be compressed, and is worth it.

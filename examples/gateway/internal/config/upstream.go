@@ -30,8 +30,9 @@ type Timeout struct {
 	Connect time.Duration `yaml:"connect"`
 	// Header is from the request's end to the response's header.
 	Header time.Duration `yaml:"header"`
-	// Body is for how long a response's body may bring nothing. It does not count for
-	// event streams and upgraded connections, which have Stream instead.
+	// Body is for how long a response's body may bring nothing, and for how long a target
+	// may take nothing of what it is sent. It does not count for event streams and upgraded
+	// connections, which have Stream instead, for what they bring.
 	Body   time.Duration `yaml:"body"`
 	Stream time.Duration `yaml:"stream"`
 	// Queue is the wait for a connection when MaxConnections are in use; then the

@@ -71,3 +71,24 @@ func TestNotModifiedBearsTheTagThatTheClientHas(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMark: whatever is marked can be unmarked, and nothing else is.
+func FuzzMark(f *testing.F) {
+	f.Add(`"v1"`)
+	f.Add(`W/"a+b~gzip"`)
+	f.Add(`W/""`)
+	f.Fuzz(func(t *testing.T, tag string) {
+		for _, mark := range marks {
+			with := marked(tag, mark)
+			if with == tag {
+				continue
+			}
+			if inner, found := unmark(with); inner != tag || found != mark {
+				t.Errorf("%q became %q and then %q, %q", tag, with, inner, found)
+			}
+		}
+		if inner, mark := unmark(tag); mark != "" && marked(inner, mark) != tag {
+			t.Errorf("%q was taken for %q marked %q", tag, inner, mark)
+		}
+	})
+}

@@ -124,7 +124,9 @@ func answer(w http.ResponseWriter, b *respond.Buffer, selection Selection, asked
 		}
 		body = append(projected, '\n')
 		etags.Mark(h, etags.Fields)
-		for _, name := range []string{"Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"} {
+		for _, name := range []string{
+			"Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5",
+		} {
 			h.Del(name)
 		}
 		h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -191,5 +194,37 @@ routes: [{path: /, upstream: u, timeout: 100ms}]
 	})
 	if _, body := get(t, url+"/events"); strings.Count(body, "data: 1") != 4 || b.asked.Load() != 1 {
 		t.Errorf("%q", body)
+	}
+}
+
+func TestUpgradesOutliveTimeouts(t *testing.T) {
+	_, url, _ := startYAML(t, `
+upstreams: {u: {targets: ["%s"], timeout: {body: 100ms}}}
+routes: [{path: /, upstream: u, timeout: 100ms}]
+`, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		line, _ := rw.ReadString('\n')
+		_, _ = io.WriteString(conn, line)
+	})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	in := bufio.NewReader(conn)
+	if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp, err)
+	}
+	time.Sleep(300 * time.Millisecond)
+	_, _ = io.WriteString(conn, "still here\n")
+	if line, err := in.ReadString('\n'); line != "still here\n" {
+		t.Errorf("%q, %v", line, err)
 	}
 }

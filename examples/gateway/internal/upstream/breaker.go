@@ -60,12 +60,16 @@ func newBreaker(name string, b *config.Breaker, changed func(name, from, to stri
 		streak:  1,
 		pages:   make(map[uint64]*page),
 		target: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-			Name:          name,
-			MaxRequests:   uint32(b.Probes),
-			Timeout:       b.Open,
-			ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(b.Failures) },
-			IsExcluded:    func(err error) bool { return errors.Is(err, errNoVerdict) },
-			OnStateChange: func(name string, from, to gobreaker.State) { changed(name, from.String(), to.String()) },
+			Name:        name,
+			MaxRequests: uint32(b.Probes),
+			Timeout:     b.Open,
+			ReadyToTrip: func(c gobreaker.Counts) bool {
+				return c.ConsecutiveFailures >= uint32(b.Failures)
+			},
+			IsExcluded: func(err error) bool { return errors.Is(err, errNoVerdict) },
+			OnStateChange: func(name string, from, to gobreaker.State) {
+				changed(name, from.String(), to.String())
+			},
 		}),
 	}
 }

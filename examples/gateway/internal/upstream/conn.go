@@ -3,28 +3,30 @@ package upstream
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
-// conn is a connection to a target. It does three things that net/http's transport
-// cannot be told to do:
+// conn is a connection to a target. It does what net/http's transport cannot be told to do:
 //
 //   - It looks at the heads of responses as they come in (see coding.go).
 //   - It keeps the response of a server that answers before it has read the whole request
 //     and then closes (RFC 9112, 9.6), a 413 for example. The transport gives up at the
 //     first write that fails. Here the rest of that request is dropped instead, and
 //     reading goes on: it finds the answer, or the error, at once.
+//   - It gives up on a server that does not take what it is sent.
 //   - It gives back its place among the connections to its target (see dialer).
 //
 // CloseWrite and SyscallConn reach through: after a 101 the connection is spoken to by
-// others, who may close one half of it.
+// others, who may close one half of it. ReadFrom does not: what is sent comes from no file or
+// socket itself, and each piece of it has a time of its own.
 type conn struct {
 	net.Conn
+	stall time.Duration // for a write; 0: no bound
 	// head: the next bytes to be read are the head of a response. It is set when
 	// a request takes the connection, which is when the response before has been
 	// read to its end.
@@ -33,6 +35,8 @@ type conn struct {
 	written atomic.Bool
 	// deaf: the other side reads no more.
 	deaf atomic.Bool
+	// upgraded: it is no longer HTTP's.
+	upgraded atomic.Bool
 
 	release func() // may be nil
 	once    sync.Once
@@ -44,6 +48,12 @@ func (c *conn) taken(plain bool) {
 	if plain {
 		c.head.Store(true)
 	}
+}
+
+// upgrade leaves the connection to another protocol.
+func (c *conn) upgrade() {
+	c.upgraded.Store(true)
+	_ = c.SetWriteDeadline(time.Time{})
 }
 
 // underneath returns the conn that a request got, and whether HTTP is spoken on it without
@@ -70,6 +80,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.deaf.Load() {
 		return len(p), nil
 	}
+	if c.stall > 0 && !c.upgraded.Load() {
+		_ = c.SetWriteDeadline(time.Now().Add(c.stall))
+	}
 	n, err := c.Conn.Write(p)
 	if c.deafened(err) {
 		return len(p), nil
@@ -95,23 +108,6 @@ func (c *conn) deafened(err error) bool {
 		}
 	}
 	return false
-}
-
-// ReadFrom keeps the connection's own way of copying.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if c.deaf.Load() {
-		return io.Copy(io.Discard, r)
-	}
-	n, err := io.Copy(c.Conn, r)
-	if n > 0 {
-		c.written.Store(true)
-	}
-	if c.deafened(err) {
-		// If it was r that failed, it does so again.
-		more, err := io.Copy(io.Discard, r)
-		return n + more, err
-	}
-	return n, err
 }
 
 // CloseWrite tells the other side that nothing more comes.
@@ -143,7 +139,8 @@ func (c *conn) Close() error {
 // (see aging).
 type dialer struct {
 	net.Dialer
-	max int // 0: no bound
+	max   int           // 0: no bound
+	stall time.Duration // of a write; 0: no bound
 
 	mu     sync.Mutex
 	places map[string]chan struct{}
@@ -161,7 +158,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		}
 		return nil, err
 	}
-	return &conn{Conn: c, release: release}, nil
+	return &conn{Conn: c, stall: d.stall, release: release}, nil
 }
 
 // place waits for one of the connections allowed to an address.

@@ -127,6 +127,9 @@ func (x *exchange) watch(resp *http.Response, ended func()) {
 		resp.Body = b
 		return
 	}
+	if c := x.conn.Load(); c != nil {
+		c.upgrade()
+	}
 	if both, ok := resp.Body.(io.ReadWriteCloser); ok {
 		resp.Body = &upgradedBody{body: b, Writer: both, raw: x.upgraded}
 	}

@@ -24,6 +24,7 @@ type Pool struct {
 	targets   []*target
 	balance   balancer
 	retry     *retrier // nil: never
+	breaks    bool     // the targets have breakers
 	transport http.RoundTripper
 	idle      func()
 	stop      context.CancelFunc
@@ -45,7 +46,7 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 		o.Resolve = url.Parse
 	}
 	log := o.Log.With("upstream", name)
-	d := &dialer{max: c.MaxConnections}
+	d := &dialer{max: c.MaxConnections, stall: c.Timeout.Body}
 	d.Timeout = c.Timeout.Connect
 	base := &aging{
 		age:   c.Timeout.Age,
@@ -53,7 +54,7 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 		now:   time.Now,
 	}
 	p := &Pool{
-		name: name, balance: newBalancer(c.Balance),
+		name: name, balance: newBalancer(c.Balance), breaks: c.Breaker != nil,
 		transport: base, idle: base.CloseIdleConnections,
 	}
 	if o.Wrap != nil {
@@ -88,7 +89,10 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 
 // RoundTrip sends r to a target, or to several one after the other.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
-	a := &asking{pool: p, request: r, page: pageOf(r)}
+	a := &asking{pool: p, request: r}
+	if p.breaks {
+		a.page = pageOf(r)
+	}
 	if p.retry == nil || !repeatable(r) {
 		return a.attempt()
 	}

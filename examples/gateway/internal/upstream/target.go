@@ -49,7 +49,9 @@ func (t *target) state() string {
 
 // roundTrip sends one request to the target, which has been let through by its breaker, and
 // tells that one how it went.
-func (t *target) roundTrip(r *http.Request, transport http.RoundTripper, done func(outcome)) (*http.Response, error) {
+func (t *target) roundTrip(
+	r *http.Request, transport http.RoundTripper, done func(outcome),
+) (*http.Response, error) {
 	x := &exchange{timeout: t.options.Timeout, limited: t.options.MaxConnections > 0}
 	t.requests.Add(1)
 	t.inFlight.Add(1)

@@ -272,6 +272,24 @@ func TestBodiesThatStallAreCut(t *testing.T) {
 	}
 }
 
+// A target that takes nothing holds what the client sends.
+func TestUploadsThatStallAreCut(t *testing.T) {
+	hang := make(chan struct{})
+	back := listen(t, func(conn *net.TCPConn) {
+		_ = conn.SetReadBuffer(4096)
+		<-hang
+	})
+	defer close(hang)
+	p := newPool(t, config.Upstream{Targets: []string{back}, Timeout: config.Timeout{Body: 100 * time.Millisecond}})
+	r := httptest.NewRequest("POST", "/", io.NopCloser(io.LimitReader(zeros{}, 64<<20)))
+	r.ContentLength = 64 << 20
+	w := httptest.NewRecorder()
+	Proxy(p, ProxyOptions{Log: quiet}).ServeHTTP(w, r)
+	if w.Code != http.StatusGatewayTimeout || p.Status()[0].InFlight != 0 {
+		t.Errorf("%d, %+v", w.Code, p.Status()[0])
+	}
+}
+
 // A reader that takes its time is no stall of the upstream's.
 func TestSlowReadersAreNoStall(t *testing.T) {
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
