@@ -229,7 +229,8 @@ func FuzzVary(f *testing.F) {
 			if name == "" {
 				continue
 			}
-			if name == "*" || name == "X-Forwarded-For" || strings.Contains(name, ":") || len(lines(name+": x")) != 1 {
+			if name == "*" || name == "X-Forwarded-For" || strings.Contains(name, ":") || len(lines(name+": x")) != 1 ||
+				len(name) > 255 { // the index keeps the length of a name in a byte
 				storable = false
 			}
 			if hit && meaning(name, a[name]) != meaning(name, b[name]) {

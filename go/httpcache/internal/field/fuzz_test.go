@@ -92,7 +92,8 @@ func checkResponse(t *testing.T, s string, d Response) {
 		want.Present = true
 		set(&want, name, value, given)
 	}
-	if !reflect.DeepEqual(d, want) {
+	// No names and an empty list of them are the same.
+	if fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Fatalf("%q: got %+v, want %+v", s, d, want)
 	}
 }
