@@ -69,7 +69,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, reload <-
 		return 1
 	}
 	if o.check {
-		fmt.Fprintf(stdout, "the configuration is right: %d routes, %d upstreams\n", len(c.Routes), len(c.Upstreams))
+		fmt.Fprintf(stdout, "the configuration is right: %d routes, %d upstreams\n",
+			len(c.Routes), len(c.Upstreams))
 		return 0
 	}
 	out := accesslog.NewWriter(stderr)

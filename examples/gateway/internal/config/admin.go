@@ -31,8 +31,10 @@ func (a *Admin) readToken() error {
 
 func (a *Admin) validate(p *problems) {
 	p.check(a.Token == "" || a.TokenFile == "", "admin", "token and token_file exclude each other")
-	p.check(a.Token == "" || len(a.Token) >= minToken, "admin.token", "has fewer than %d characters", minToken)
+	p.check(a.Token == "" || len(a.Token) >= minToken, "admin.token",
+		"has fewer than %d characters", minToken)
 	for i, host := range a.Hosts {
-		p.check(isHost(host), fmt.Sprintf("admin.hosts[%d]", i), "%q is not a name in lower case, without a port", host)
+		p.check(isHost(host), fmt.Sprintf("admin.hosts[%d]", i),
+			"%q is not a name in lower case, without a port", host)
 	}
 }

@@ -137,8 +137,9 @@ func Default() *Config {
 		Admin:  Admin{Path: "/_larder/"},
 		Log:    Log{Format: "text", Access: "sampled", AccessPerSecond: 100},
 		Server: Server{
-			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-			BodyTimeout: time.Minute, SendTimeout: time.Minute, MaxRequestBytes: 64 << 20,
+			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10,
+			BodyTimeout:    time.Minute, SendTimeout: time.Minute, MaxRequestBytes: 64 << 20,
 		},
 		Shutdown: Shutdown{Timeout: 15 * time.Second},
 		Tracing:  Tracing{Sample: 0.1, Service: "larder-gateway"},

@@ -36,7 +36,8 @@ func admit(g gate, next http.Handler) http.Handler {
 		case "":
 			next.ServeHTTP(w, r)
 		case needsToken:
-			w.Header().Set("WWW-Authenticate", `Basic realm="larder gateway: the token is the password", charset="UTF-8"`)
+			w.Header().Set("WWW-Authenticate",
+				`Basic realm="larder gateway: the token is the password", charset="UTF-8"`)
 			http.Error(w, why, http.StatusUnauthorized)
 		default:
 			http.Error(w, why, http.StatusForbidden)
@@ -53,7 +54,8 @@ func mainGate(c *config.Config) gate {
 	}
 	trusted := c.Trusted()
 	return func(r *http.Request) string {
-		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) || isProxied(r) || trusted.Contain(hostOf(r.RemoteAddr)) {
+		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) || isProxied(r) ||
+			trusted.Contain(hostOf(r.RemoteAddr)) {
 			return "only for this machine, and not through a proxy: set admin.listen or admin.token to serve it elsewhere"
 		}
 		return ""
@@ -67,7 +69,8 @@ func ownGate(c *config.Config) gate {
 	}
 	return func(r *http.Request) string {
 		host := strings.ToLower(strings.Trim(hostOf(r.Host), "[]"))
-		if _, err := netip.ParseAddr(host); err == nil || host == "localhost" || slices.Contains(c.Admin.Hosts, host) {
+		if _, err := netip.ParseAddr(host); err == nil || host == "localhost" ||
+			slices.Contains(c.Admin.Hosts, host) {
 			return ""
 		}
 		return "not under this name: ask by address, or set admin.hosts or admin.token"
@@ -102,7 +105,8 @@ func bearer(r *http.Request) (token string, ok bool) {
 func isProxied(r *http.Request) bool {
 	for name := range r.Header {
 		switch {
-		case name == "Via", name == "Forwarded", name == "X-Real-Ip", strings.HasPrefix(name, "X-Forwarded-"):
+		case name == "Via", name == "Forwarded", name == "X-Real-Ip",
+			strings.HasPrefix(name, "X-Forwarded-"):
 			return true
 		}
 	}

@@ -137,7 +137,8 @@ func (g *Gateway) warnOfRestart(old, c *config.Config) {
 		{"demo", old.Demo, c.Demo},
 	} {
 		if !reflect.DeepEqual(part.old, part.now) {
-			g.log.Warn("a changed setting needs a restart", "setting", part.name, "running", part.old, "configured", part.now)
+			g.log.Warn("a changed setting needs a restart", "setting", part.name,
+				"running", part.old, "configured", part.now)
 		}
 	}
 }

@@ -50,7 +50,8 @@ func (n *normaliser) admit(r *http.Request) error {
 		}
 	}
 	if u := r.URL; u.Opaque != "" || u.Path != "" && u.Path[0] != '/' ||
-		u.Scheme != "" && !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") {
+		u.Scheme != "" &&
+			!strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") {
 		return bad("the target is neither a path nor an http URL")
 	}
 	return n.apply(r)

@@ -42,7 +42,8 @@ func (l *locations) apply(resp *http.Response) {
 // mapped returns a reference as the client would write it; ok is false if it stays.
 func (l *locations) mapped(reference string, sent *http.Request) (mapped string, ok bool) {
 	u, err := url.Parse(reference)
-	if err != nil || u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.EscapedPath(), "/") && u.Host == "" {
+	if err != nil || u.Opaque != "" || u.User != nil ||
+		u.Host == "" && !strings.HasPrefix(u.EscapedPath(), "/") {
 		return "", false
 	}
 	base, ours := l.base(u, sent)

@@ -150,8 +150,9 @@ func (n *normaliser) drops(name string, trusted bool) bool {
 			return true
 		}
 	case 'T', 'B':
-		if n.traced && !trusted && (name == "Traceparent" || name == "Tracestate" || name == "Baggage") {
-			return true
+		switch name {
+		case "Traceparent", "Tracestate", "Baggage":
+			return n.traced && !trusted
 		}
 	}
 	return !n.underscores && strings.IndexByte(name, '_') >= 0
@@ -334,7 +335,8 @@ func normalHost(text string, https bool) (string, error) {
 			return "", errHostBytes
 		}
 	}
-	if port = strings.TrimLeft(port, "0"); port == "" || port == "80" && !https || port == "443" && https {
+	port = strings.TrimLeft(port, "0")
+	if port == "" || port == "80" && !https || port == "443" && https {
 		return host, nil
 	}
 	return host + ":" + port, nil

@@ -25,7 +25,8 @@ import (
 // everything. It sees every request as the client sent it.
 func plain(c *config.Config) bool {
 	all := c.Routes
-	return len(all) == 1 && all[0].Host == "" && all[0].Path == "/" && len(all[0].Methods) == 0 && all[0].StripPrefix == ""
+	return len(all) == 1 && all[0].Host == "" && all[0].Path == "/" && len(all[0].Methods) == 0 &&
+		all[0].StripPrefix == ""
 }
 
 // based tells whether an upstream has a base path, which no path may lead out of.
@@ -95,7 +96,8 @@ func (t *table) fill(pattern, name string, h http.Handler) {
 // ServeHTTP implements http.Handler.
 func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if others := otherReadings(r.URL.EscapedPath()); others != nil && t.ambiguous(r, others) {
-		t.refused.ServeHTTP(w, withRefusal(r, bad("an upstream could read the path as another route's")))
+		t.refused.ServeHTTP(w, withRefusal(r,
+			bad("an upstream could read the path as another route's")))
 		return
 	}
 	t.mux.ServeHTTP(w, r)
@@ -246,9 +248,10 @@ func (g *Gateway) cached(s *state, r *config.Route, content http.Handler) http.H
 	if !r.Fields {
 		return whole
 	}
-	selected := fields.Handler(whole, int(s.config.Cache.MaxBodyBytes), func(inner *http.Request) string {
-		return upstream.Source(r.Upstream, r.StripPrefix, inner)
-	})
+	selected := fields.Handler(whole, int(s.config.Cache.MaxBodyBytes),
+		func(inner *http.Request) string {
+			return upstream.Source(r.Upstream, r.StripPrefix, inner)
+		})
 	return fields.Route(whole, store(retag(selected)))
 }
 

@@ -151,7 +151,8 @@ func (g *Gateway) drain(servers []*running, c config.Shutdown) error {
 		err = nil
 	}
 	if left := servers[0].listener.taken.wait(ctx.Done()); left > 0 {
-		g.log.Warn("upgraded connections were still open, and are cut", "after", c.Timeout, "connections", left)
+		g.log.Warn("upgraded connections were still open, and are cut", "after", c.Timeout,
+			"connections", left)
 	}
 	closeAll(servers)
 	return err

@@ -33,12 +33,14 @@ type limits struct {
 func newLimits(r, oldRoute *config.Route, old *limits) *limits {
 	l := &limits{}
 	if r.RateLimit != nil {
-		if l.route = layers.NewRateLimit(r.RateLimit); old != nil && reflect.DeepEqual(r.RateLimit, oldRoute.RateLimit) {
+		l.route = layers.NewRateLimit(r.RateLimit)
+		if old != nil && reflect.DeepEqual(r.RateLimit, oldRoute.RateLimit) {
 			l.route = old.route
 		}
 	}
 	if r.ClientRateLimit != nil {
-		if l.client = layers.NewClientRateLimit(r.ClientRateLimit); old != nil && reflect.DeepEqual(r.ClientRateLimit, oldRoute.ClientRateLimit) {
+		l.client = layers.NewClientRateLimit(r.ClientRateLimit)
+		if old != nil && reflect.DeepEqual(r.ClientRateLimit, oldRoute.ClientRateLimit) {
 			l.client = old.client
 		}
 	}
@@ -65,7 +67,8 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 		}
 	}()
 	for name, u := range c.Upstreams {
-		if old != nil && old.pools[name] != nil && reflect.DeepEqual(old.config.Upstreams[name], u) {
+		if old != nil && old.pools[name] != nil &&
+			reflect.DeepEqual(old.config.Upstreams[name], u) {
 			s.pools[name] = old.pools[name]
 			continue
 		}
@@ -113,13 +116,14 @@ func (s *state) closeUnlessIn(other *state) {
 
 // impliedVary are the fields that upstreams are taken to listen to, without those that the
 // door makes of what is in the key, or drops.
-var impliedVary = slices.DeleteFunc(slices.Clone(httpcache.DefaultImpliedVary), func(name string) bool {
-	switch name {
-	case "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto":
-		return true
-	}
-	return false
-})
+var impliedVary = slices.DeleteFunc(slices.Clone(httpcache.DefaultImpliedVary),
+	func(name string) bool {
+		switch name {
+		case "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto":
+			return true
+		}
+		return false
+	})
 
 func cacheOptions(c *config.Config) httpcache.Options {
 	return httpcache.Options{

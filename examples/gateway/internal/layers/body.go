@@ -20,7 +20,8 @@ func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
 			return
 		}
 		if max > 0 && r.ContentLength > max {
-			upstream.Problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are taken", max))
+			upstream.Problem(w, http.StatusRequestEntityTooLarge,
+				fmt.Sprintf("at most %d bytes are taken", max))
 			return
 		}
 		// A copy: net/http looks at its own request's body after the handler.
@@ -37,9 +38,10 @@ func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
 // request's context ends.
 type idleBody struct {
 	io.ReadCloser
-	ctx        context.Context
-	connection *http.ResponseController // of tests' writers, which know no deadlines, errors are ignored
-	idle       time.Duration            // 0: no bound
+	ctx context.Context
+	// connection gets the deadlines. Tests' writers know none, which is ignored.
+	connection *http.ResponseController
+	idle       time.Duration // 0: no bound
 }
 
 func (b *idleBody) Read(p []byte) (int, error) {

@@ -69,7 +69,9 @@ func (c *counts) known(client string, at time.Time) bool {
 	return c.now[h] > 0 || c.previous[h] > 0
 }
 
-func (c *counts) hash(client string) uint64 { return max(maphash.String(c.seed, client), overflow+1) }
+func (c *counts) hash(client string) uint64 {
+	return max(maphash.String(c.seed, client), overflow+1)
+}
 
 // place returns where a client is counted.
 func (c *counts) place(client string) uint64 {

@@ -59,7 +59,8 @@ func NewClientRateLimit(l *config.ClientRateLimit) *ClientRateLimit {
 		c.field = http.CanonicalHeaderKey(l.Key)
 	}
 	c.limit = httprate.NewRateLimiter(l.Requests, l.Per,
-		httprate.WithLimitCounter(c.counts), httprate.WithResponseHeaders(httprate.ResponseHeaders{}))
+		httprate.WithLimitCounter(c.counts),
+		httprate.WithResponseHeaders(httprate.ResponseHeaders{}))
 	return c
 }
 
