@@ -113,7 +113,7 @@ var importFor = map[string]string{
 
 var (
 	qualified = regexp.MustCompile(`\b([a-z]+)\.[A-Z]`)
-	declared  = regexp.MustCompile(`(?m)^([a-z][A-Za-z, ]*) := `)
+	declared  = regexp.MustCompile(`(?m)^([a-z][A-Za-z]*(?:, [a-zA-Z_]+)*) := `)
 	printed   = regexp.MustCompile(`(?m)^(\s*)fmt\.Println\((.*)\) // (.+)$`)
 )
 
@@ -146,10 +146,9 @@ func TestGoSnippets(t *testing.T) {
 
 // function makes one of statements: what it declares is used, what it uses is imported.
 func function(name, text string) string {
-	text = printed.ReplaceAllString(text, "${1}expect(fmt.Sprintln(${2}), ${3}__END__)")
-	text = regexp.MustCompile(`\), (.+?)__END__\)`).ReplaceAllStringFunc(text, func(s string) string {
-		want := strings.TrimSuffix(strings.TrimPrefix(s, "), "), "__END__)")
-		return fmt.Sprintf("), %q)", want)
+	text = printed.ReplaceAllStringFunc(text, func(line string) string {
+		m := printed.FindStringSubmatch(line)
+		return fmt.Sprintf("%sexpect(fmt.Sprintln(%s), %q)", m[1], m[2], m[3])
 	})
 	body := text
 	if !strings.Contains(text, "cache, err :=") && strings.Contains(text, "cache.") {
