@@ -28,6 +28,8 @@ type options struct {
 	sizes       []int
 	full        bool
 	phases      bool
+	battery     int
+	dump        string
 	fixedSizes  bool
 	resident    string
 	svg         string
@@ -52,8 +54,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.phases {
+	switch {
+	case o.phases:
 		return runPhases(o)
+	case o.battery > 0:
+		return runBattery(o)
 	}
 	sources, err := findTraces(o)
 	if err != nil {
@@ -98,6 +103,8 @@ func parse(args []string) (options, error) {
 	caches := f.String("caches", "", "comma-separated columns to print besides larder's and "+offline+" (default: all)")
 	f.BoolVar(&o.full, "full", false, "replay large traces, too")
 	f.BoolVar(&o.phases, "phases", false, "replay sequences of phases and shifting popularity instead")
+	f.IntVar(&o.battery, "battery", 0, "replay the adversarial battery instead, for a cache of so many entries (8192 is usual)")
+	f.StringVar(&o.dump, "dump", "", "with -battery: write its traces into this folder as .u32, and replay nothing")
 	f.BoolVar(&o.fixedSizes, "fixed-sizes", false, "traces with sizes: an object keeps the size it had first (else a change is a miss)")
 	f.StringVar(&o.resident, "resident", residentMeasures[0],
 		"traces with sizes: resident memory is its peak, or what there is after the replay, or that when settled: "+
