@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/larder-cache/larder/bench/hitratio/synthetic"
+	"github.com/larder-cache/larder/bench/hitratio/trace"
 	"github.com/larder-cache/larder/bench/internal/report"
 )
 
@@ -20,7 +21,7 @@ func runBattery(o options) error {
 			continue
 		}
 		if o.dump != "" {
-			if err := dump(o.dump, c); err != nil {
+			if err := dump(o.dump, c.Trace); err != nil {
 				return err
 			}
 			continue
@@ -76,11 +77,11 @@ func printBattery(o options, rows []row) {
 }
 
 // dump writes a trace as policysim reads it: keys of four bytes, little-endian.
-func dump(folder string, c synthetic.Case) error {
-	bytes := make([]byte, 0, 4*len(c.Trace.Keys))
-	for _, k := range c.Trace.Keys {
+func dump(folder string, t *trace.Trace) error {
+	bytes := make([]byte, 0, 4*len(t.Keys))
+	for _, k := range t.Keys {
 		bytes = binary.LittleEndian.AppendUint32(bytes, k)
 	}
-	file := strings.ReplaceAll(c.Trace.Name, " ", "-") + ".u32"
+	file := strings.ReplaceAll(t.Name, " ", "-") + ".u32"
 	return os.WriteFile(filepath.Join(folder, file), bytes, 0o644)
 }
