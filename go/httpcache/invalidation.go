@@ -61,7 +61,8 @@ func (c *Cache) relatedKey(r *http.Request, primary []byte, ref string) []byte {
 	if host == "" {
 		host = r.Host
 	}
-	key := c.uriKey(scheme, &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
+	u = &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}
+	key := c.appendURI(nil, scheme, host, u, c.partition(r))
 	if len(key) > maxKey || origin(key) != origin(primary) {
 		return nil
 	}

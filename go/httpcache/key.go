@@ -39,10 +39,7 @@ const (
 // URI that could be a key.
 func (c *Cache) appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	u := r.URL
-	partition := ""
-	if c.opt.Partition != nil {
-		partition = c.opt.Partition(r)
-	}
+	partition := c.partition(r)
 	if u.Opaque != "" || u.Path != "" && u.Path[0] != '/' ||
 		len(r.Host)+len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery)+len(partition) > maxKey {
 		return dst, false
@@ -56,6 +53,14 @@ func (c *Cache) appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 		host = u.Host
 	}
 	return c.appendURI(dst, scheme, host, u, partition), true
+}
+
+// partition is what keeps the request's responses apart from those of others.
+func (c *Cache) partition(r *http.Request) string {
+	if c.opt.Partition == nil {
+		return ""
+	}
+	return c.opt.Partition(r)
 }
 
 func (c *Cache) appendURI(
