@@ -1,6 +1,6 @@
 ## Benchmarks (JSON=FILE also writes the numbers; ARGS= for flags, see bench/README.md)
 .PHONY: bench instructions bench-full bench-history bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
-.PHONY: bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases hitratio-bytes policysim traces
+.PHONY: bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases hitratio-battery hitratio-bytes policysim traces
 
 BENCH    := $(TARGET)/larder-bench
 HITRATIO := $(TARGET)/larder-hitratio
@@ -65,6 +65,8 @@ hitratio-full: $(HITRATIO) ## The same with the large traces: some 40 minutes
 	@$(HITRATIO) -full $(TRACES_FLAG) -svg $(CURVES) $(JSON_FLAG) $(ARGS)
 hitratio-phases: $(HITRATIO) ## Traces one after the other, and shifting popularity
 	@$(HITRATIO) -phases $(TRACES_FLAG) $(JSON_FLAG) $(ARGS)
+hitratio-battery: $(HITRATIO) ## Synthetic traces that adaptive policies find hard, beside LRU, MIN, S3-FIFO, otter
+	@$(HITRATIO) -battery 8192 -caches "exact LRU,S3-FIFO (simulated),otter" $(JSON_FLAG) $(ARGS)
 hitratio-bytes: $(HITRATIO) ## A trace with sizes at equal resident memory, every peer: 10 minutes (ARGS="-resident settled -fixed-sizes")
 	@$(HITRATIO) $(TRACES_FLAG) -only cdn-request -policies default -resident after $(JSON_FLAG) $(ARGS)
 policysim: ## Traces through the policy's own source, without a cache: ARGS="[-seeds N] TRACES SIZES ..."

@@ -22,6 +22,7 @@ const bytesChild = "hitratio-bytes"
 
 type bytesRequest struct {
 	File   string
+	Trace  trace.Options
 	Peer   string
 	Policy string
 	Bytes  int64
@@ -60,7 +61,7 @@ func init() {
 func replayBytes(q bytesRequest) (bytesReply, error) {
 	var reply bytesReply
 	runtime.GOMAXPROCS(1)
-	t, err := trace.Load(q.File)
+	t, err := trace.LoadWith(q.File, q.Trace)
 	if err != nil {
 		return reply, err
 	}
@@ -148,7 +149,7 @@ func runBytes(o options, c contestant, file string, t *trace.Trace, bytes int64)
 		return simulateBytes(r, t), nil
 	}
 	var reply bytesReply
-	request := bytesRequest{file, c.peer, c.policy, bytes, o.fixedSizes, o.resident}
+	request := bytesRequest{file, o.trace, c.peer, c.policy, bytes, o.fixedSizes, o.resident}
 	if err := child.Once(bytesChild, request, &reply); err != nil {
 		return r, fmt.Errorf("%s with %d bytes: %w", c.name, bytes, err)
 	}

@@ -28,6 +28,10 @@ type options struct {
 	sizes       []int
 	full        bool
 	phases      bool
+	battery     int
+	dump        string
+	units       bool
+	trace       trace.Options
 	fixedSizes  bool
 	resident    string
 	svg         string
@@ -52,8 +56,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.phases {
+	switch {
+	case o.phases:
 		return runPhases(o)
+	case o.battery > 0:
+		return runBattery(o)
 	}
 	sources, err := findTraces(o)
 	if err != nil {
@@ -65,11 +72,17 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
+		if o.dump != "" {
+			if err := dump(o.dump, t); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(t.Keys) > largeTrace && !o.full {
 			fmt.Printf("%s: %d requests, left out without -full\n", t.Name, len(t.Keys))
 			continue
 		}
-		if t.Sizes != nil {
+		if t.Sizes != nil && !o.units {
 			b, r, err := replayAllBytes(o, s.file, t)
 			if err != nil {
 				return err
@@ -84,6 +97,9 @@ func run(args []string) error {
 		units = append(units, rows...)
 	}
 	report.Progress("")
+	if o.dump != "" {
+		return nil
+	}
 	printSummary(os.Stdout, o, units)
 	return report.WriteJSON(o.json, map[string][]row{"units": units, "bytes": byBytes, "resident": resident})
 }
@@ -96,8 +112,13 @@ func parse(args []string) (options, error) {
 	sizes := f.String("sizes", "", "comma-separated capacities in entries (in MiB for traces with sizes)")
 	policies := f.String("policies", strings.Join(peers.Policies, ","), "comma-separated policies of larder")
 	caches := f.String("caches", "", "comma-separated columns to print besides larder's and "+offline+" (default: all)")
+	format := f.String("format", "", "the traces' format, whatever their names say: "+strings.Join(trace.Formats, " "))
+	columns := f.String("columns", "", "columns of .csv traces, such as time=1,key=2,size=3,header,delimiter=; (default: by the header)")
+	f.BoolVar(&o.units, "units", false, "count entries, also where the trace has sizes")
 	f.BoolVar(&o.full, "full", false, "replay large traces, too")
 	f.BoolVar(&o.phases, "phases", false, "replay sequences of phases and shifting popularity instead")
+	f.IntVar(&o.battery, "battery", 0, "replay the adversarial battery instead, for a cache of so many entries (8192 is usual)")
+	f.StringVar(&o.dump, "u32", "", "write the traces into this folder as policysim reads them (.u32), and replay nothing")
 	f.BoolVar(&o.fixedSizes, "fixed-sizes", false, "traces with sizes: an object keeps the size it had first (else a change is a miss)")
 	f.StringVar(&o.resident, "resident", residentMeasures[0],
 		"traces with sizes: resident memory is its peak, or what there is after the replay, or that when settled: "+
@@ -106,6 +127,18 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.json, "json", "", "write all rows to this file")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if *format != "" {
+		o.trace.Format = "." + strings.TrimPrefix(*format, ".")
+		if !slices.Contains(trace.Formats, o.trace.Format) {
+			return o, fmt.Errorf("-format: %q is none of %s", *format, strings.Join(trace.Formats, " "))
+		}
+	}
+	if *columns != "" {
+		var err error
+		if o.trace.Columns, err = trace.ParseColumns(*columns); err != nil {
+			return o, fmt.Errorf("-columns: %w", err)
+		}
 	}
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
@@ -153,15 +186,16 @@ func findTraces(o options) ([]source, error) {
 			return nil, err
 		}
 		for _, f := range files {
-			if trace.Format(f.Name()) == "" || !o.wants(trace.Name(f.Name())) {
+			if trace.Format(f.Name()) == "" && o.trace.Format == "" || !o.wants(trace.Name(f.Name())) {
 				continue
 			}
 			file := filepath.Join(o.folder, f.Name())
-			sources = append(sources, source{file, func() (*trace.Trace, error) { return trace.Load(file) }})
+			sources = append(sources, source{file, func() (*trace.Trace, error) { return trace.LoadWith(file, o.trace) }})
 		}
 	}
 	if len(sources) == 0 {
-		return nil, fmt.Errorf("no traces in %q", o.folder)
+		return nil, fmt.Errorf("no traces in %q: their names end in %s, perhaps with .gz, .zst or .xz; or say -format",
+			o.folder, strings.Join(trace.Formats, " "))
 	}
 	return sources, nil
 }

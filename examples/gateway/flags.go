@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ var demo []byte
 type options struct {
 	config   string
 	upstream string
+	check    bool                   // validate the configuration, and end
+	version  bool                   // say which version this is, and end
 	override []func(*config.Config) // one for each other flag that was given
 }
 
@@ -32,13 +35,19 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.config, "config", "", "YAML configuration `file`; SIGHUP reads it again")
-	flags.StringVar(&o.upstream, "upstream", "", "plain caching reverse proxy for this base `URL` (default: an embedded demo service)")
+	flags.StringVar(&o.upstream, "upstream", "",
+		"plain caching reverse proxy for this base `URL` (default: an embedded demo service)")
+	flags.BoolVar(&o.check, "check", false,
+		"validate the configuration and end: status 0 if it is right, else 1, and all that is wrong is told")
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	d := config.Default()
 	listen := flags.String("listen", d.Listen, "`address` to listen on")
 	maxBytes := d.Cache.MaxBytes
 	flags.Var(&maxBytes, "max-bytes", "cache budget, a `size` such as 256MiB")
-	ttl := flags.Duration("default-ttl", 0, "lifetime of responses that may be stored but state none, such as 30s")
-	access := flags.String("access-log", d.Log.Access, "`which` requests are logged: all, sampled (up to 100 a second) or off")
+	ttl := flags.Duration("default-ttl", 0,
+		"lifetime of responses that may be stored but state none, such as 30s")
+	access := flags.String("access-log", d.Log.Access,
+		"`which` requests are logged: all, sampled (up to 100 a second) or off")
 	format := flags.String("log-format", d.Log.Format, "`text` or json")
 	admin := flags.String("admin", "", "`address` of their own for /metrics and the dashboard")
 	pprof := flags.String("pprof", "", "`address` of net/http/pprof (default: not served)")
@@ -93,13 +102,32 @@ func (o *options) base() (*config.Config, error) {
 	}
 }
 
+// version tells what this program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "gateway (unknown version)"
+	}
+	text := "gateway " + info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text += " " + s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " (modified)"
+		}
+	}
+	return text + " " + info.GoVersion
+}
+
 // welcome tells where the gateway is and what to try.
 func (o *options) welcome(out io.Writer, c *config.Config, address string) {
 	base := "http://" + address
 	dashboard := base
 	if c.Admin.Listen != "" {
 		dashboard = "http://" + c.Admin.Listen
-	} else if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
+	} else if host, port, err := net.SplitHostPort(address); err == nil &&
+		net.ParseIP(host).IsUnspecified() {
 		base = "http://" + net.JoinHostPort("127.0.0.1", port)
 		dashboard = base
 	}
@@ -108,7 +136,8 @@ func (o *options) welcome(out io.Writer, c *config.Config, address string) {
 	if c.Cache.DefaultTTL > 0 {
 		fmt.Fprintf(&text, " (default TTL %v)", c.Cache.DefaultTTL.Round(time.Millisecond))
 	}
-	fmt.Fprintf(&text, "\ndashboard         %s%s\nmetrics           %s/metrics\n", dashboard, c.Admin.Path, dashboard)
+	fmt.Fprintf(&text, "\ndashboard         %s%s\nmetrics           %s/metrics\n",
+		dashboard, c.Admin.Path, dashboard)
 	if o.config == "" && o.upstream == "" {
 		fmt.Fprintf(&text, `
 Try each of these twice, and see a miss, then a hit, here and in Cache-Status:

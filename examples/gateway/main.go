@@ -49,7 +49,8 @@ func main() {
 }
 
 // run is main with everything it touches as a parameter. It returns the exit
-// status: 0 after a clean stop, 1 after a failure, 2 for wrong flags.
+// status: 0 after a stop, even if what outlasted the grace was cut; 1 after a failure, 2
+// for wrong flags.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, reload <-chan os.Signal) int {
 	o, err := parseFlags(args, stderr)
 	switch {
@@ -58,11 +59,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, reload <-
 	case err != nil:
 		fmt.Fprintln(stderr, "gateway:", err)
 		return 2
+	case o.version:
+		fmt.Fprintln(stdout, version())
+		return 0
 	}
 	c, err := o.load()
 	if err != nil {
 		fmt.Fprintln(stderr, "gateway:", err)
 		return 1
+	}
+	if o.check {
+		fmt.Fprintf(stdout, "the configuration is right: %d routes, %d upstreams\n",
+			len(c.Routes), len(c.Upstreams))
+		return 0
 	}
 	out := accesslog.NewWriter(stderr)
 	defer out.Close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -171,6 +172,10 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"-access-log", "loud"}, "log.access", 1},
 		{[]string{"-listen", "256.0.0.1:1"}, "256.0.0.1", 1},
 		{[]string{"-h"}, "usage", 0},
+		{[]string{"-version"}, "gateway ", 0},
+		{[]string{"-check", "-config", "gateway.example.yaml"}, "the configuration is right: 2 routes, 1 upstreams", 0},
+		{[]string{"-check"}, "the configuration is right", 0},
+		{[]string{"-check", "-upstream", "ftp://x"}, "neither a URL", 1},
 	} {
 		var out output
 		code := run(context.Background(), c.args, &out, &out, nil)
@@ -189,7 +194,7 @@ func TestExampleIsTrue(t *testing.T) {
 	d := config.Default()
 	c.Upstreams, c.Routes, d.Upstreams, d.Routes = nil, nil, nil, nil
 	c.Demo.Paths, d.RequestID = nil, "X-Request-Id"
-	if !reflect.DeepEqual(c, d) {
+	if fmt.Sprintf("%+v", *c) != fmt.Sprintf("%+v", *d) { // an empty list is none
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", c, d)
 	}
 	text, err := os.ReadFile("gateway.example.yaml")
@@ -203,9 +208,40 @@ func TestExampleIsTrue(t *testing.T) {
 	} {
 		for i := range reflect.TypeOf(part).NumField() {
 			name := reflect.TypeOf(part).Field(i).Tag.Get("yaml")
-			if !regexp.MustCompile(`(^|[\s{])` + name + `:`).Match(text) {
+			if name != "" && !regexp.MustCompile(`(^|[\s{])`+name+`:`).Match(text) {
 				t.Errorf("%T: %s is not in the example", part, name)
 			}
+		}
+	}
+}
+
+// The tests that README names beside its promises must be there.
+func TestReadmeNamesItsTests(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := make(map[string]bool)
+	err = filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+			there[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(readme), -1)
+	if len(named) < 20 {
+		t.Errorf("README names %d tests", len(named))
+	}
+	for _, m := range named {
+		if !there[m[1]] {
+			t.Errorf("README names %s, which is no test", m[1])
 		}
 	}
 }

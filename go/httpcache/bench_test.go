@@ -7,6 +7,7 @@ import (
 	"time"
 
 	larder "github.com/larder-cache/larder/go"
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // discard is a ResponseWriter that costs next to nothing.
@@ -43,7 +44,7 @@ func benchmarkHit(b *testing.B, method, body string, response, request []string)
 	}
 }
 
-var jsonHeader = []string{"Cache-Control: public, max-age=60", "Content-Type: application/json", `Etag: "5d8c72a5edda8d6a"`, "Date: " + formatHTTPDate(time.Now().Unix())}
+var jsonHeader = []string{"Cache-Control: public, max-age=60", "Content-Type: application/json", `Etag: "5d8c72a5edda8d6a"`, "Date: " + field.FormatDate(time.Now().Unix())}
 
 func BenchmarkHit(b *testing.B) {
 	body := strings.Repeat("x", 1024)

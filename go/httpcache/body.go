@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // What a spool does to its flight. The body is kept whole while it is to be
@@ -12,35 +13,61 @@ import (
 func (f *flight) addInterim(i interim) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.interim = append(f.interim, i)
-	f.signal()
+	f.progress = time.Now()
+	if len(f.interim) < maxInterim {
+		f.interim = append(f.interim, i)
+		f.signal()
+	}
 }
 
-// resolve answers the flight's requests from a stored response.
-func (f *flight) resolve(e *entry, rep report, shareable bool) {
+// resolve answers the flight's requests from a stored response. own are fields for
+// the leader only.
+func (f *flight) resolve(e *entry, rep report, shareable bool, own http.Header) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.base, f.baseFresh = e, rep
+	if f.done {
+		return
+	}
+	f.base, f.baseFresh, f.own = e, rep, own
 	f.outcome = outcomeStored
 	f.shareable = shareable
 	f.signal()
+}
+
+// standIn answers the flight's requests from a stored response in place of one
+// that has ended early, and ends the flight. It reports false if it is too late
+// for that.
+func (f *flight) standIn(e *entry, rep report, shareable bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done || f.visible || f.outcome != outcomePending && f.outcome != outcomeStream {
+		return false
+	}
+	f.base, f.baseFresh = e, rep
+	f.outcome, f.shareable, f.done = outcomeStored, shareable, true
+	f.adopted()
+	f.signal()
+	return true
 }
 
 // append adds to the body. It waits while the handler is too far ahead.
 func (f *flight) append(ctx context.Context, b []byte, limit int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.done {
+		return errGone // it has been cut
+	}
 	if f.retain && f.written()+int64(len(b)) > limit {
 		// Too large to store after all. Nobody can begin to read any more;
 		// those who do read get the rest.
-		f.retain, f.keepOn, f.shareable = false, false, false
+		f.retain, f.shareable = false, false
 		f.buf = append([]byte(nil), f.buf[f.bodyAt:]...) // head needs the prefix
 		f.bodyAt = 0
 	}
 	if !f.retain {
 		f.trim()
 		for f.written()-f.slowest() >= window {
-			if err := f.wait(ctx); err != nil {
+			if err := f.wait(ctx, nil); err != nil {
 				return errGone
 			}
 			f.trim()
@@ -50,6 +77,7 @@ func (f *flight) append(ctx context.Context, b []byte, limit int64) error {
 		}
 	}
 	f.buf = append(f.buf, b...)
+	f.progress = time.Now()
 	if f.visible || f.written() >= visibleAt {
 		f.visible = true
 		f.signal()
@@ -85,27 +113,38 @@ func (f *flight) flush() {
 func (f *flight) whole() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.retain {
+	if !f.retain || f.done {
 		return nil
 	}
 	return f.buf
 }
 
+// complete ends a flight that has brought all there is.
 func (f *flight) complete(trailers http.Header, stored bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.done {
+		return
+	}
 	f.trailers, f.stored = trailers, stored
 	f.done, f.visible = true, true
+	f.adopted()
 	f.signal()
 }
 
+// fail ends a flight early. It does nothing to one that has ended.
 func (f *flight) fail(failure any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.done {
+		return
+	}
 	f.failure = failure
 	f.done = true
-	if !f.visible { // nobody has seen the header
+	if !f.visible && f.outcome != outcomeStored { // nobody has seen the header
+		f.broken = f.outcome == outcomeStream
 		f.outcome = outcomeFailed
 	}
+	f.adopted()
 	f.signal()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +22,14 @@ type store interface {
 // Cache is a shared HTTP cache. It is safe for concurrent use.
 type Cache struct {
 	opt    Options
+	route  HandlerOptions // of HandlerWith
 	store  store
 	shared *shared
 	lends  viewer // store, if it is one
 
 	ours          map[string]bool // response fields for this cache only
 	impliedFilter uint64          // nameBit of every name in opt.ImpliedVary
+	addedBehind   uint32          // hasAuthorization, hasCookie: by opt.AddedBehind
 	id            string          // Options.Name as Cache-Status shows it
 }
 
@@ -34,17 +37,23 @@ type Cache struct {
 type shared struct {
 	purges   *purges
 	flights  flights
-	busy     busyTable
+	busy     recentTable // keys whose responses could not be shared
+	silent   recentTable // keys that the next hop did not answer in time
 	loans    loans
 	prepared preparedTable
-	clock    wallClock
+	forward  forwardClock
 	epoch    atomic.Uint64 // of vary indexes
 	seed     maphash.Seed
-	stripes  [stripes]stripe
 
-	backgroundMu sync.Mutex // for closed and running, and background.Add
+	// partitioned: some Cache has Options.Partition.
+	partitioned atomic.Bool
+
+	stripes [stripes]stripe
+
+	backgroundMu sync.Mutex // for closed and the counts, and background.Add
 	closed       bool
 	running      int // background revalidations
+	orphans      int // fetches that go on without clients
 	background   sync.WaitGroup
 	ctx          context.Context
 	stop         context.CancelFunc
@@ -61,7 +70,7 @@ func newCache(st store, o Options) *Cache {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	// Numbers that start at the present are higher than those of an earlier
 	// Cache on the same responses.
-	start := uint64(time.Now().UnixNano())
+	start := uint64(started.UnixNano() + int64(time.Since(started)))
 	s.purges = newPurges(start)
 	s.epoch.Store(start)
 	s.flights.init()
@@ -75,7 +84,7 @@ func configure(st store, s *shared, o Options) *Cache {
 		c.ours[name] = true
 	}
 	for _, name := range c.opt.TargetedFields {
-		if len(name) > 7 && name[:7] == "Larder-" {
+		if name == "Surrogate-Control" || strings.HasPrefix(name, "Larder-") {
 			c.ours[name] = true
 		}
 	}
@@ -85,8 +94,23 @@ func configure(st store, s *shared, o Options) *Cache {
 	for _, name := range c.opt.ImpliedVary {
 		c.impliedFilter |= nameBit(name)
 	}
+	for _, name := range c.opt.AddedBehind {
+		switch name {
+		case "Authorization":
+			c.addedBehind |= hasAuthorization
+		case "Cookie":
+			c.addedBehind |= hasCookie
+		}
+	}
 	c.id = statusID(c.opt.Name)
+	c.notePartition()
 	return c
+}
+
+func (c *Cache) notePartition() {
+	if c.opt.Partition != nil {
+		c.shared.partitioned.Store(true)
+	}
 }
 
 // WithOptions returns a Cache with other options on the same responses, purges
@@ -101,13 +125,6 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-func (c *Cache) now() int64 {
-	if c.opt.Now == nil {
-		return c.shared.clock.now()
-	}
-	return c.opt.Now().UnixMilli()
-}
-
 // Handler returns a handler that answers from the cache and asks next for the
 // rest. next is called by other goroutines than the request's, with a context
 // that is not cancelled as long as anyone waits for the response; requests the
@@ -117,7 +134,16 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	return &handler{c: c, next: next}
 }
 
+// HandlerWith is Handler with a policy for one route. The responses, purges and fetches in
+// progress are the Cache's.
+func (c *Cache) HandlerWith(next http.Handler, o HandlerOptions) http.Handler {
+	route := *c
+	route.use(o)
+	return &handler{c: &route, next: next}
+}
+
 type handler struct {
-	c    *Cache
-	next http.Handler
+	c      *Cache
+	next   http.Handler
+	client bool // of a Transport
 }

@@ -1,38 +1,64 @@
 package httpcache
 
 import (
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
-// wallClock is the default of Options.Now, in milliseconds since 1970. time.Now asks
-// the system for two clocks, which can take 80 ns, a tenth of a hit; time.Since
-// asks for one. So a reading of both is kept, and what has passed since is added
-// to it, for a second; then both are read again, lest a wall clock that is set goes
-// unnoticed.
-type wallClock struct {
-	reading atomic.Pointer[clockReading]
+// There are two clocks here.
+//
+// Ages are differences of a monotonic clock. It tells the milliseconds since 1970 as the
+// system did when the process started, plus what has passed since: so setting the system's
+// clock neither lengthens a response's life nor ends it (RFC 9111, 4.2.3: resident_time). All
+// times in envelopes are of this clock, and so is whatever is called now in this package. It
+// stands still while a machine is suspended, as the one of the core does.
+//
+// The wall clock is asked only when a response is received, for what its Date and Expires
+// mean.
+
+// started is read once for all Caches of the process, for they may share envelopes.
+var started = time.Now()
+
+// sinceStart is the monotonic clock. time.Since asks the system for one clock only, which is
+// half of what time.Now costs.
+func sinceStart(passed time.Duration) int64 {
+	return started.UnixMilli() + int64(passed/time.Millisecond)
 }
 
-type clockReading struct {
-	at time.Time
-	ms int64
-}
-
-func (k *wallClock) now() int64 {
-	if r := k.reading.Load(); r != nil {
-		if passed := time.Since(r.at); passed < time.Second {
-			return r.ms + int64(passed/time.Millisecond)
-		}
+// now is the monotonic clock, in milliseconds.
+func (c *Cache) now() int64 {
+	switch {
+	case c.opt.Elapsed != nil:
+		return sinceStart(c.opt.Elapsed())
+	case c.opt.Now != nil:
+		return c.shared.forward.read(c.opt.Now)
 	}
-	return k.read()
+	return sinceStart(time.Since(started))
 }
 
-func (k *wallClock) read() int64 {
-	at := time.Now()
-	// To the whole millisecond, so that adding whole ones is no less exact.
-	at = at.Add(-time.Duration(at.Nanosecond() % int(time.Millisecond)))
-	r := &clockReading{at, at.UnixMilli()}
-	k.reading.Store(r)
-	return r.ms
+// wall is the wall clock, in milliseconds since 1970.
+func (c *Cache) wall() int64 {
+	if c.opt.Now != nil {
+		return c.opt.Now().UnixMilli()
+	}
+	return time.Now().UnixMilli()
+}
+
+// forwardClock makes a monotonic clock of Options.Now, for tests that have no other: it goes
+// forward with it, and stands still when it is set back.
+type forwardClock struct {
+	mu       sync.Mutex
+	last, ms int64
+}
+
+func (k *forwardClock) read(now func() time.Time) int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := now().UnixMilli()
+	if k.ms == 0 {
+		k.last, k.ms = t, t
+	}
+	k.ms += max(0, t-k.last)
+	k.last = t
+	return k.ms
 }

@@ -19,26 +19,27 @@ import (
 //	2       2     flags
 //	4       2     status
 //	6       2     number of field lines n
-//	8       8     response_time, ms since 1970
+//	8       8     response_time, ms
 //	16      8     corrected_initial_age, ms
 //	24      8     freshness lifetime, ms
-//	32      4     stale-while-revalidate window, s
-//	36      4     stale-if-error window, s
-//	40      4     window while the next hop is unreachable, s
-//	44      2     number of tags t
-//	46      2     unused
-//	48      8     purge sequence number when its request was sent
-//	56      8     Date, or response_time without one, s since 1970
-//	64      8     Last-Modified, s since 1970; noTime without one
-//	72      8     first byte position of a part; 0 in a whole response
-//	80      8     complete length of the representation; -1 unknown
-//	88      2+2   index of the ETag line in the field table +1 (0: none), unused
-//	92      4     bytes of field text x
+//	32      8     stale-while-revalidate window, ms
+//	40      8     stale-if-error window, ms
+//	48      8     window while the next hop is unreachable, ms
+//	56      8     purge sequence number when its request was sent
+//	64      8     Date, or when it was received without one, s since 1970
+//	72      8     Last-Modified, s since 1970; noTime without one
+//	80      8     first byte position of a part; 0 in a whole response
+//	88      8     complete length of the representation; -1 unknown
 //	96      8     id: no other envelope of the process has it
-//	104     4n    per field line: length of name, length of value, 2 bytes each
+//	104     4     bytes of field text x
+//	108     2     number of tags t
+//	110     2     index of the ETag line in the field table +1; 0 without one
+//	112     4n    per field line: length of name, length of value, 2 bytes each
 //	...     8t    tags, hashed
 //	...     x     names and values, in the order of the table, sorted by name
 //	...           body
+//
+// Times are of the clock of clock.go, but those of fields, which are of the origin's.
 //
 // An envelope never leaves the process, so it carries no version.
 
@@ -47,7 +48,8 @@ const (
 	kindIndex    = 2
 	kindAlias    = 3
 
-	fixedSize = 104
+	fixedSize = 112
+	totalAt   = 88 // where the complete length lies
 	noTime    = math.MinInt64
 
 	maxFields     = 256
@@ -66,7 +68,7 @@ const (
 
 var errEnvelope = errors.New("httpcache: not an envelope")
 
-// envelopes numbers the envelopes. See hot.go for what that is good for.
+// envelopes numbers the envelopes. See prepared.go for what that is good for.
 var envelopes atomic.Uint64
 
 // meta is the fixed record of an envelope.
@@ -76,9 +78,7 @@ type meta struct {
 	responseTime int64 // ms
 	initialAge   int64 // ms
 	lifetime     int64 // ms
-	swr          int64 // s
-	sie          int64 // s
-	unreachable  int64 // s
+	terms
 	seq          uint64
 	date         int64 // s
 	lastModified int64 // s
@@ -98,11 +98,11 @@ type entry struct {
 	etagAt int // index in the field table, -1 without an ETag
 }
 
-// field is one field line of a response to be stored.
-type field struct{ name, value string }
+// fieldLine is one field line of a response to be stored.
+type fieldLine struct{ name, value string }
 
 // appendEnvelope appends the envelope of a response up to its body.
-func appendEnvelope(dst []byte, m *meta, fields []field, tags []uint64) []byte {
+func appendEnvelope(dst []byte, m *meta, fields []fieldLine, tags []uint64) []byte {
 	textLen := 0
 	etag := 0
 	for i, f := range fields {
@@ -119,20 +119,18 @@ func appendEnvelope(dst []byte, m *meta, fields []field, tags []uint64) []byte {
 	dst = le.AppendUint64(dst, uint64(m.responseTime))
 	dst = le.AppendUint64(dst, uint64(m.initialAge))
 	dst = le.AppendUint64(dst, uint64(m.lifetime))
-	dst = le.AppendUint32(dst, uint32(m.swr))
-	dst = le.AppendUint32(dst, uint32(m.sie))
-	dst = le.AppendUint32(dst, uint32(m.unreachable))
-	dst = le.AppendUint16(dst, uint16(len(tags)))
-	dst = append(dst, 0, 0)
+	dst = le.AppendUint64(dst, uint64(m.swr))
+	dst = le.AppendUint64(dst, uint64(m.sie))
+	dst = le.AppendUint64(dst, uint64(m.unreachable))
 	dst = le.AppendUint64(dst, m.seq)
 	dst = le.AppendUint64(dst, uint64(m.date))
 	dst = le.AppendUint64(dst, uint64(m.lastModified))
 	dst = le.AppendUint64(dst, uint64(m.first))
 	dst = le.AppendUint64(dst, uint64(m.total))
-	dst = le.AppendUint16(dst, uint16(etag))
-	dst = append(dst, 0, 0)
-	dst = le.AppendUint32(dst, uint32(textLen))
 	dst = le.AppendUint64(dst, envelopes.Add(1))
+	dst = le.AppendUint32(dst, uint32(textLen))
+	dst = le.AppendUint16(dst, uint16(len(tags)))
+	dst = le.AppendUint16(dst, uint16(etag))
 	for _, f := range fields {
 		dst = le.AppendUint16(dst, uint16(len(f.name)))
 		dst = le.AppendUint16(dst, uint16(len(f.value)))
@@ -148,19 +146,19 @@ func appendEnvelope(dst []byte, m *meta, fields []field, tags []uint64) []byte {
 }
 
 // decode makes e the entry of an envelope. It fails only on bytes that this
-// package did not write.
+// package did not write, and then on all whose parts don't fit: what is decoded can be read.
 func (e *entry) decode(raw []byte) error {
 	if len(raw) < fixedSize || raw[0] != kindResponse {
 		return errEnvelope
 	}
 	le := binary.LittleEndian
 	n := int(le.Uint16(raw[6:]))
-	t := int(le.Uint16(raw[44:]))
-	x := int(le.Uint32(raw[92:]))
+	t := int(le.Uint16(raw[108:]))
+	x := int(le.Uint32(raw[104:]))
 	tagsAt := fixedSize + 4*n
 	textAt := tagsAt + 8*t
 	bodyAt := textAt + x
-	if x > maxFieldText || bodyAt > len(raw) {
+	if x > maxFieldText || bodyAt > len(raw) || int(le.Uint16(raw[110:])) > n {
 		return errEnvelope
 	}
 	e.raw = raw
@@ -169,16 +167,16 @@ func (e *entry) decode(raw []byte) error {
 	e.responseTime = int64(le.Uint64(raw[8:]))
 	e.initialAge = int64(le.Uint64(raw[16:]))
 	e.lifetime = int64(le.Uint64(raw[24:]))
-	e.swr = int64(le.Uint32(raw[32:]))
-	e.sie = int64(le.Uint32(raw[36:]))
-	e.unreachable = int64(le.Uint32(raw[40:]))
-	e.seq = le.Uint64(raw[48:])
-	e.date = int64(le.Uint64(raw[56:]))
-	e.lastModified = int64(le.Uint64(raw[64:]))
-	e.first = int64(le.Uint64(raw[72:]))
-	e.total = int64(le.Uint64(raw[80:]))
-	e.etagAt = int(le.Uint16(raw[88:])) - 1
+	e.swr = int64(le.Uint64(raw[32:]))
+	e.sie = int64(le.Uint64(raw[40:]))
+	e.unreachable = int64(le.Uint64(raw[48:]))
+	e.seq = le.Uint64(raw[56:])
+	e.date = int64(le.Uint64(raw[64:]))
+	e.lastModified = int64(le.Uint64(raw[72:]))
+	e.first = int64(le.Uint64(raw[80:]))
+	e.total = int64(le.Uint64(raw[totalAt:]))
 	e.id = le.Uint64(raw[96:])
+	e.etagAt = int(le.Uint16(raw[110:])) - 1
 	e.fields = raw[fixedSize:tagsAt]
 	e.tags = raw[tagsAt:textAt]
 	e.text = raw[textAt:bodyAt]

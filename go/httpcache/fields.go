@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 3.1 Storing Header and Trailer Fields; 3.2 Updating Stored Header
@@ -29,7 +31,7 @@ var hopByHop = map[string]bool{
 // declares to be for this hop only.
 func connectionOptions(h http.Header) []string {
 	var names []string
-	splitList(h["Connection"], func(s string) bool {
+	field.SplitList(h["Connection"], func(s string) bool {
 		names = append(names, http.CanonicalHeaderKey(s))
 		return true
 	})
@@ -39,7 +41,7 @@ func connectionOptions(h http.Header) []string {
 // storedFields selects the field lines to store, sorted by name. Age is left
 // out since it is computed anew for every reuse, Content-Length since it is
 // that of the stored body. ok is false if the header is too large to store.
-func (c *Cache) storedFields(h http.Header, unstored []string) (fields []field, ok bool) {
+func (c *Cache) storedFields(h http.Header, unstored []string) (fields []fieldLine, ok bool) {
 	drop := connectionOptions(h)
 	for _, n := range unstored {
 		drop = append(drop, http.CanonicalHeaderKey(n))
@@ -47,7 +49,7 @@ func (c *Cache) storedFields(h http.Header, unstored []string) (fields []field, 
 	names := make([]string, 0, len(h))
 	for name := range h {
 		if hopByHop[name] || name == "Age" || name == "Content-Length" || strings.HasPrefix(name, http.TrailerPrefix) ||
-			c.ours[name] || slices.Contains(drop, name) || !isToken(name) {
+			c.ours[name] || slices.Contains(drop, name) || !field.IsToken(name) {
 			continue
 		}
 		names = append(names, name)
@@ -63,7 +65,7 @@ func (c *Cache) storedFields(h http.Header, unstored []string) (fields []field, 
 			if len(fields) == maxFields || size > maxFieldText || len(name) > maxFieldValue || len(v) > maxFieldValue {
 				return nil, false
 			}
-			fields = append(fields, field{name, v})
+			fields = append(fields, fieldLine{name, v})
 		}
 	}
 	return fields, true
@@ -83,7 +85,7 @@ func describesStored(name string) bool {
 
 // update replaces the stored fields by those of a 304, or of a response to
 // HEAD (section 3.2), received now.
-func update(stored, fresh http.Header, now int64) {
+func (c *Cache) update(stored, fresh http.Header) {
 	drop := connectionOptions(fresh)
 	for name, values := range fresh {
 		if hopByHop[name] || describesStored(name) || strings.HasPrefix(name, http.TrailerPrefix) || slices.Contains(drop, name) {
@@ -95,6 +97,6 @@ func update(stored, fresh http.Header, now int64) {
 		delete(stored, "Age")
 	}
 	if _, ok := fresh["Date"]; !ok {
-		stored["Date"] = []string{formatHTTPDate(now / 1000)}
+		stored["Date"] = []string{field.FormatDate(c.wall() / 1000)}
 	}
 }

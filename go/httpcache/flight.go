@@ -2,8 +2,10 @@ package httpcache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // A flight is one run of the next handler and what it has written so far. One
@@ -16,6 +18,12 @@ import (
 // reused they read along; if not, they are released at once, all at a time, to
 // go forward by themselves, and the key is remembered as busy (busy.go), so
 // that later requests do not wait at all.
+//
+// No request waits for another one without bounds: a flight that has brought
+// nothing for Options.JoinTimeout is not joined, who has joined waits no longer
+// than Options.LockTimeout for a header, and a body that stalls is cut after
+// Options.BodyIdleTimeout (idle.go). A flight that all have left goes on as long
+// as its response may be worth storing (background.go).
 type flight struct {
 	key    string // in the table; "" if it is for one request only
 	since  moment // when it began
@@ -25,9 +33,12 @@ type flight struct {
 	wake    chan struct{} // closed and replaced when anything below changes
 	waiting int           // on wake
 
-	readers []*reader
-	pinned  bool // goes on without readers
-	dead    bool // nobody reads, and it has been cancelled
+	readers  []*reader
+	pinned   bool      // goes on without readers
+	lingers  bool      // goes on without readers until its header is there
+	adopt    func()    // called when it has readers again, or ends; nil unless all have left
+	dead     bool      // nobody reads, and it has been cancelled
+	progress time.Time // when the next handler last brought something
 
 	outcome   outcome
 	shareable bool   // for the outcome, if others than the leader may have it
@@ -35,26 +46,40 @@ type flight struct {
 	variant   string // the leader's values of them
 
 	// outcomeStored
+	baseKey   string // where base lies; set at the start
 	base      *entry
-	baseFresh report // how base came to be usable
+	baseFresh report      // how base came to be usable
+	own       http.Header // fields of a 304 that only the leader may see
+
+	// outcomeFailed
+	broken bool // after the header, before anyone had seen it
 
 	// outcomeStream
 	status   int
-	header   http.Header // not changed once the outcome is set
-	head     *entry      // the envelope without its body, if it is to be stored
-	keepOn   bool        // worth finishing without any reader
-	visible  bool        // the header and what is in buf may be sent on
-	buf      []byte      // envelope prefix and body; in window mode a part of the body
-	bodyAt   int         // index in buf of the first byte of the body that it holds
-	dropped  int64       // bytes of the body before that
-	retain   bool        // buf keeps the whole body, to be stored
-	flushAt  int64       // the handler flushed when it had written so much
+	header   http.Header    // not changed once the outcome is set
+	meta     meta           // of the response, whether it is to be stored or not
+	head     *entry         // the envelope without its body, if it is to be stored
+	withheld []string       // fields that only the leader may see
+	refusal  string         // why it is not stored
+	ours     bool           // an error that this process made (GatewayError)
+	bare     bool           // others than the leader get the status alone
+	origin   *http.Response // what else a Transport's response is like, or nil
+	visible  bool           // the header and what is in buf may be sent on
+	buf      []byte         // envelope prefix and body; in window mode a part of the body
+	bodyAt   int            // index in buf of the first byte of the body that it holds
+	dropped  int64          // bytes of the body before that
+	retain   bool           // buf keeps the whole body, to be stored
+	flushAt  int64          // the handler flushed when it had written so much
 	done     bool
 	failure  any // why the response is incomplete: what the handler panicked with, or an error
 	trailers http.Header
-	interim  []interim
+	interim  []interim // that the leader has not passed on yet
 	stored   bool
 }
+
+// maxInterim bounds the interim responses that wait for the leader to pass them
+// on; more are left out, as any recipient may (RFC 9110, 15.2).
+const maxInterim = 16
 
 // outcome says what became of a flight, as soon as that is known.
 type outcome uint8
@@ -87,7 +112,9 @@ const window = 256 << 10
 const visibleAt = 4 << 10
 
 func newFlight(key string, since moment) *flight {
-	return &flight{key: key, since: since, wake: make(chan struct{})}
+	return &flight{
+		key: key, since: since, wake: make(chan struct{}), progress: time.Now(), lingers: key != "",
+	}
 }
 
 // signal wakes everyone who waits. f.mu must be held.
@@ -99,9 +126,12 @@ func (f *flight) signal() {
 	}
 }
 
-// wait releases f.mu, waits for a signal or the end of ctx, and takes f.mu
-// again.
-func (f *flight) wait(ctx context.Context) error {
+// errImpatient is returned by wait when the timer has rung.
+var errImpatient = errors.New("httpcache: waited long enough")
+
+// wait releases f.mu, waits for a signal, the end of ctx or the timer, and takes
+// f.mu again.
+func (f *flight) wait(ctx context.Context, timer <-chan time.Time) error {
 	f.waiting++
 	wake := f.wake
 	f.mu.Unlock()
@@ -109,6 +139,8 @@ func (f *flight) wait(ctx context.Context) error {
 	select {
 	case <-wake:
 		return nil
+	case <-timer:
+		return errImpatient
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -152,9 +184,10 @@ func (t *flights) shard(key string) *flightShard {
 }
 
 // join returns the flight of the key and a new reader of it. leader is true if
-// there was none, or only one that something has overtaken: then the caller must
-// start the new one.
-func (sh *shared) join(key string, primary []byte) (f *flight, r *reader, leader bool) {
+// there was none, or only one that something has overtaken or that has brought
+// nothing for so long: then the caller must start the new one.
+func (c *Cache) join(key string, primary []byte) (f *flight, r *reader, leader bool) {
+	sh := c.shared
 	present := sh.present(primary)
 	s := sh.flights.shard(key)
 	s.mu.Lock()
@@ -163,9 +196,11 @@ func (sh *shared) join(key string, primary []byte) (f *flight, r *reader, leader
 	if f = s.m[key]; f != nil {
 		current := sh.current(primary, f.since)
 		f.mu.Lock()
-		alive := !f.dead && current
+		alive := !f.dead && current && !f.purged(sh.purges, primary) &&
+			time.Since(f.progress) < c.opt.JoinTimeout
 		if alive {
 			f.readers = append(f.readers, r)
+			f.adopted()
 		}
 		f.mu.Unlock()
 		if alive {
@@ -176,6 +211,21 @@ func (sh *shared) join(key string, primary []byte) (f *flight, r *reader, leader
 	f.readers = []*reader{r}
 	s.m[key] = f
 	return f, r, true
+}
+
+// purged reports whether a purge that came after the flight began has touched
+// what it has brought, so that whoever came after that purge must not have it.
+// Until the header is there, nothing is known of tags, and it is false. f.mu must
+// be held.
+func (f *flight) purged(p *purges, primary []byte) bool {
+	switch f.outcome {
+	case outcomeStream:
+		return f.head != nil && p.check(f.head, primary) != notPurged
+	case outcomeStored:
+		verdict := p.check(f.base, primary)
+		return verdict == hardPurged || verdict == softPurged && !f.baseFresh.hit
+	}
+	return false
 }
 
 // remove ends joining. The flight's readers go on.
@@ -192,24 +242,52 @@ func (t *flights) remove(f *flight) {
 }
 
 // leave ends a reader. A flight without readers is cancelled, unless its
-// response is worth finishing for the cache.
-func (t *flights) leave(f *flight, r *reader) {
+// response is worth finishing for the cache. It may be called again.
+func (c *Cache) leave(f *flight, r *reader) {
 	f.mu.Lock()
-	for i := range f.readers {
-		if f.readers[i] == r {
-			f.readers[i] = f.readers[len(f.readers)-1]
-			f.readers = f.readers[:len(f.readers)-1]
-			break
-		}
+	left := f.drop(r)
+	if left && len(f.readers) == 0 && !f.done && !f.pinned && f.adopt == nil {
+		f.dead = !f.worthFinishing() || !c.orphan(f)
 	}
-	f.dead = len(f.readers) == 0 && !f.done && !f.keepOn && !f.pinned
 	dead := f.dead
 	f.signal() // the writer may have waited for this reader
 	f.mu.Unlock()
-	if dead {
-		t.remove(f)
-		if f.cancel != nil {
-			f.cancel()
+	if left && dead {
+		c.abandon(f)
+	}
+}
+
+// abandon ends a flight that nobody wants.
+func (c *Cache) abandon(f *flight) {
+	c.shared.flights.remove(f)
+	if f.cancel != nil {
+		f.cancel()
+	}
+}
+
+// drop removes a reader, and reports whether it was one. f.mu must be held.
+func (f *flight) drop(r *reader) bool {
+	for i := range f.readers {
+		if f.readers[i] == r {
+			last := len(f.readers) - 1
+			f.readers[i] = f.readers[last]
+			f.readers = f.readers[:last]
+			return true
 		}
+	}
+	return false
+}
+
+// worthFinishing reports whether the flight may bring something to be stored.
+// f.mu must be held.
+func (f *flight) worthFinishing() bool {
+	return f.outcome == outcomePending && f.lingers || f.outcome == outcomeStream && f.retain
+}
+
+// adopted ends what bounds a flight that all have left. f.mu must be held.
+func (f *flight) adopted() {
+	if f.adopt != nil {
+		f.adopt()
+		f.adopt = nil
 	}
 }

@@ -196,20 +196,20 @@ func TestBusyIsForgotten(t *testing.T) {
 }
 
 func TestBusyTable(t *testing.T) {
-	var b busyTable
+	var b recentTable
 	const hash = 0xabcdef0000000123
-	b.mark(hash, 1000)
-	if !b.isBusy(hash, 1000) || !b.isBusy(hash, (busyFor)*1000) {
+	b.mark(hash, 61000)
+	if !b.has(hash, 1000) || !b.has(hash, 60000) {
 		t.Error("not busy")
 	}
-	if b.isBusy(hash, (busyFor+2)*1000) {
+	if b.has(hash, 62000) {
 		t.Error("busy for too long")
 	}
-	if b.isBusy(hash^1<<63, 1000) {
+	if b.has(hash^1<<63, 1000) {
 		t.Error("another key is busy")
 	}
 	b.clear(hash ^ 1<<63)
-	if !b.isBusy(hash, 1000) {
+	if !b.has(hash, 1000) {
 		t.Error("cleared by another key")
 	}
 }
@@ -351,24 +351,6 @@ func TestWaitersHonourTheirContexts(t *testing.T) {
 	g.release <- reply(200, "one", fresh)
 	if rec := patient()[0]; rec.Code != 200 || rec.Body.String() != "one" {
 		t.Errorf("the patient got %d %q", rec.Code, rec.Body)
-	}
-}
-
-// A fetch nobody waits for any more is cancelled.
-func TestAbandonedFetchIsCancelled(t *testing.T) {
-	r := newRig(t, Options{})
-	g := newGate()
-	r.h = r.cache.Handler(g)
-	ctx, cancel := context.WithCancel(context.Background())
-	wait := crowd(r, 10, func(int) *http.Request { return r.request("", "/", nil, "").WithContext(ctx) })
-	upstream := <-g.asked
-	r.joined(10)
-	cancel()
-	wait()
-	<-upstream.Context().Done()
-	g.release <- reply(200, "one", fresh)
-	if rec := r.get("/"); rec.Code != 200 {
-		t.Errorf("a new request got %d", rec.Code)
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // Fuzz tests. As tests they run their seeds; `make fuzz` lets each look for more.
@@ -186,7 +189,7 @@ func FuzzDate(f *testing.F) {
 	f.Add("Sun Nov  6 08:49:37 1994")
 	f.Add("Tue, 29 Feb 2028 00:00:60 GMT")
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseHTTPDate(s, 1772366400)
+		got, ok := field.ParseDate(s, 1772366400)
 		if !ok || len(s) != 29 || s[23:25] == "60" {
 			return
 		}
@@ -197,41 +200,183 @@ func FuzzDate(f *testing.F) {
 	})
 }
 
-// FuzzParsers hands any bytes to everything that reads fields or stored bytes: none may
-// panic, and an envelope that was written is read as it was.
-func FuzzParsers(f *testing.F) {
-	f.Add([]byte(`a=1, b="x\"y", c=(1 2);d, e=?1, f=:YQ==:, g=%"%c3%bc"`))
-	f.Add([]byte(`max-age=3, private="a, b", no-cache, x="`))
-	f.Add(appendEnvelope(nil, &meta{status: 200, flags: flagValidator}, []field{{"Etag", `"a"`}, {"X", "y"}}, []uint64{7}))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		s := string(raw)
-		parseDictionary(s)
-		parseStringList(s)
-		parseTargeted(s)
-		parseResponseDirectives([]string{s, s})
-		parseRequestDirectives([]string{s})
-		parseContentRange([]string{s})
-		parseWeighted(nil, []string{s})
-		appendForwarded(nil, []string{s})
+// FuzzVary answers two requests with the same response, which varies on any fields: the second
+// gets it from the cache if it is the same request, and only if it agrees with the first on
+// every field in a plain reading of them.
+func FuzzVary(f *testing.F) {
+	f.Add("Foo", "Foo: 1, 2", "Foo: 1\nFoo: 2")
+	f.Add("accept, Bar", "Accept: a/b;q=0.5, c/d;x=\"Y z\"\nBar: \"a, b\"", "Accept: C/d;x=\"Y z\",a/b; q=0.50\nBar: \"a,b\"")
+	f.Add("Accept-Language", "Accept-Language: de;q=0.3, en", "Accept-Language: EN, de;q=0.300")
+	f.Add("User-Agent, Referer", "User-Agent: a, b", "User-Agent: a,b")
+	f.Add("Forwarded", "Forwarded: for=1;proto=https", "Forwarded: for=2;proto=https")
+	f.Add("Foo,,Bar ,\tBaz", "Foo: \"\nBar: ,", "Foo: \"\nBar:")
+	f.Add("Accept-Encoding", "Accept-Encoding: gzip\nAccept-Encoding: br;q=0", "Accept-Encoding: br;q=0.0,gzip;q=1.000")
+	f.Add("X-Forwarded-For", "X-Forwarded-For: 1", "X-Forwarded-For: 1")
+	f.Fuzz(func(t *testing.T, vary, one, two string) {
+		if strings.ContainsAny(vary, "\r\n") || len(lines("X:"+vary)) != 1 {
+			return
+		}
+		first, second := plainFields(one, vary), plainFields(two, vary)
+		r := newRig(t, Options{})
+		r.set(reply(200, "one", "Cache-Control: max-age=60", "Vary: "+vary))
+		r.get("/", first...)
+		r.set(reply(200, "two"))
+		hit := r.get("/", second...).Body.String() == "one"
+		a, b := headerOf(first), headerOf(second)
+		storable := true
+		for name := range strings.SplitSeq(vary, ",") {
+			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
+			if name == "" {
+				continue
+			}
+			if name == "*" || name == "X-Forwarded-For" || strings.Contains(name, ":") || len(lines(name+": x")) != 1 ||
+				len(name) > 255 { // the index keeps the length of a name in a byte
+				storable = false
+			}
+			if hit && meaning(name, a[name]) != meaning(name, b[name]) {
+				t.Fatalf("a hit, though %s: %q is not %q", name, a[name], b[name])
+			}
+		}
+		if hit && !storable {
+			t.Fatalf("a hit in spite of Vary: %s", vary)
+		}
+		if !hit && storable && slices.Equal(first, second) && strings.Count(vary, ",") < maxVaryNames && len(one) < maxVariantKey {
+			t.Fatalf("a miss for the same request with Vary: %s and %q", vary, first)
+		}
+	})
+}
+
+// plainFields are the lines of s whose fields have no other part in caching.
+func plainFields(s, vary string) []string {
+	return slices.DeleteFunc(lines(s), func(line string) bool {
+		name, _, _ := strings.Cut(line, ":")
+		name = http.CanonicalHeaderKey(name)
+		if name == "Forwarded" {
+			return !strings.Contains(strings.ToLower(vary), "forwarded")
+		}
+		switch name {
+		case "Authorization", "Cache-Control", "Pragma", "Range", "Connection", "Upgrade", "Expect", "Cookie":
+			return true
+		}
+		return strings.HasPrefix(name, "If-") || slices.Contains(DefaultImpliedVary, name)
+	})
+}
+
+func headerOf(lines []string) http.Header {
+	h := http.Header{}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ":")
+		h.Add(name, strings.TrimSpace(value))
+	}
+	return h
+}
+
+// meaning renders the values of a field such that two which may be told apart differ.
+func meaning(name string, values []string) string {
+	if values == nil {
+		return "absent"
+	}
+	plain := func(s string) (out []string) { // elements of a list
+		quoted, start := false, 0
+		for i := 0; i <= len(s); i++ {
+			if i == len(s) || s[i] == ',' && !quoted {
+				if e := strings.Trim(s[start:i], " \t"); e != "" {
+					out = append(out, e)
+				}
+				start = i + 1
+			} else if s[i] == '"' {
+				quoted = !quoted
+			} else if s[i] == '\\' && quoted {
+				i++
+			}
+		}
+		if quoted {
+			return []string{"unbalanced", s}
+		}
+		return out
+	}
+	switch name {
+	case "User-Agent", "Referer", "Origin":
+		return strings.Join(values, "\n")
+	case "Accept", "Accept-Language", "Accept-Charset", "Accept-Encoding":
+		var out []string
+		for _, v := range values {
+			for _, e := range plain(v) {
+				q := 1.0
+				if i := strings.LastIndex(e, ";"); i >= 0 {
+					if w := strings.ToLower(strings.Trim(e[i+1:], " \t")); strings.HasPrefix(w, "q=") {
+						if n, err := strconv.ParseFloat(w[2:], 64); err == nil {
+							q, e = n, e[:i]
+						}
+					}
+				}
+				if !strings.ContainsAny(e, "=\"") { // parameters are compared as they are
+					e = strings.ToLower(strings.NewReplacer(" ", "", "\t", "").Replace(e))
+				} else {
+					e = strings.ToLower(strings.NewReplacer(" ", "", "\t", "").Replace(e[:strings.IndexAny(e, "=\"")]))
+				}
+				out = append(out, fmt.Sprint(e, " ", q))
+			}
+		}
+		slices.Sort(out)
+		return strings.Join(out, "\n")
+	}
+	var out []string
+	for _, v := range values {
+		out = append(out, plain(v)...)
+	}
+	return strings.Join(out, "\n")
+}
+
+// FuzzEnvelope: what is written is read as it was, before any body; what is cut short is
+// refused; and other bytes are refused or not, but do no harm.
+func FuzzEnvelope(f *testing.F) {
+	f.Add([]byte("body"), "X-A", "b", int64(7), uint16(flagValidator))
+	f.Add([]byte{kindResponse, 0}, "Etag", `"a"`, int64(-1), uint16(0))
+	f.Add(appendEnvelope(nil, &meta{status: 200}, []fieldLine{{"Etag", `"a"`}, {"X", "y"}}, []uint64{7}), "", "", int64(1)<<62, ^uint16(0))
+	f.Add(make([]byte, fixedSize+20), "Date", "x", int64(0), uint16(1))
+	f.Fuzz(func(t *testing.T, raw []byte, name, value string, n int64, flags uint16) {
 		var x index
 		x.decode(raw)
-		var stored entry
-		_ = stored.decode(raw)
-
-		name, value, _ := strings.Cut(s, ":")
-		name, value = name[:min(len(name), 1000)], value[:min(len(value), 1000)]
-		fields := []field{{name, value}, {"Etag", value}, {name, name}}
-		m := meta{status: len(s) % 1000, lifetime: int64(len(name)), total: -1, seq: uint64(len(s))}
-		tags := []uint64{uint64(len(s)), ^uint64(0)}
 		var e entry
-		if err := e.decode(append(appendEnvelope(nil, &m, fields, tags), raw...)); err != nil {
+		_ = e.decode(raw)
+
+		name, value = name[:min(len(name), 1000)], value[:min(len(value), 1000)]
+		fields := []fieldLine{{name, value}, {"Etag", value}, {name, name}}
+		m := meta{
+			flags: flags, status: int(flags) % 1000, responseTime: n, initialAge: ^n, lifetime: n / 2,
+			terms: terms{n, n / 3, -n}, seq: uint64(n), date: n * 3, lastModified: noTime, first: n ^ 5, total: -1,
+		}
+		tags := []uint64{uint64(n), ^uint64(0)}
+		head := appendEnvelope(nil, &m, fields, tags)
+		if cut := len(raw) % len(head); e.decode(head[:cut]) == nil {
+			t.Fatalf("%d of %d bytes were taken for an envelope", cut, len(head))
+		}
+		if err := e.decode(append(head, raw...)); err != nil {
 			t.Fatal(err)
 		}
-		if string(e.body) != s || e.meta != m || e.numTags() != 2 || e.tag(1) != tags[1] || e.numFields() != 3 || string(e.etag()) != value && name != "Etag" {
+		if string(e.body) != string(raw) || e.meta != m || e.numTags() != 2 || e.tag(0) != tags[0] || e.tag(1) != tags[1] ||
+			e.numFields() != 3 || string(e.etag()) != value || string(e.get("Etag")) != value || string(e.get(name)) != value {
 			t.Fatalf("%+v came back as %+v", m, e)
 		}
 		if got := e.header()[name]; name != "Etag" && !slices.Equal(got, []string{value, name}) {
 			t.Fatalf("%q: %q", name, got)
 		}
+	})
+}
+
+// FuzzParsers hands any bytes to everything that reads fields: nothing may panic.
+func FuzzParsers(f *testing.F) {
+	f.Add("bytes 4-8/10")
+	f.Add("text/html;q=0.5, */*")
+	f.Add(`for="[::1]";host=a, proto=https`)
+	f.Fuzz(func(t *testing.T, s string) {
+		parseContentRange([]string{s})
+		parseWeighted(nil, []string{s})
+		appendForwarded(nil, []string{s})
+		preferredLanguage([]string{s})
+		matchesETag([]string{s}, []byte(s))
+		CheckResponse(200, http.Header{s: {s}})
+		statusID(s)
 	})
 }

@@ -3,6 +3,8 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9875, HTTP Cache Groups.
@@ -13,7 +15,7 @@ func appendGroups(dst []uint64, origin string, lines []string) []uint64 {
 	if len(lines) == 0 {
 		return dst
 	}
-	groups, err := parseStringList(strings.Join(lines, ", "))
+	groups, err := field.ParseStringList(strings.Join(lines, ", "))
 	if err != nil {
 		return dst
 	}
@@ -34,7 +36,7 @@ func (c *Cache) invalidateGroups(origin string, h http.Header) {
 	if len(lines) == 0 {
 		return
 	}
-	groups, err := parseStringList(strings.Join(lines, ", "))
+	groups, err := field.ParseStringList(strings.Join(lines, ", "))
 	if err != nil {
 		return
 	}

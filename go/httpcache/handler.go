@@ -16,7 +16,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	t := c.begin()
 	t.info = c.classify(r.Header)
 	var ok bool
-	t.key, ok = appendKey(t.key[:0], r)
+	t.key, ok = c.appendKey(t.key[:0], r)
 	switch {
 	case !ok, t.info.has&hasForeign != 0, r.Method == http.MethodGet && r.ContentLength != 0,
 		r.Method == http.MethodHead && r.ContentLength != 0:
@@ -24,10 +24,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.pass(w, r, t, fwdBypass)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		h.pass(w, r, t, fwdMethod)
-	case t.info.directed.noStore:
+	case t.info.directed.NoStore:
 		h.pass(w, r, t, fwdRequest)
 	case h.serveStored(w, r, t):
-	case t.info.directed.onlyIfCached:
+	case t.info.directed.OnlyIfCached:
 		h.gatewayTimeout(w, r, t)
 	case r.Method == http.MethodHead:
 		h.pass(w, r, t, t.forwardReason())
@@ -43,22 +43,24 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bool {
 	t.lookup(r.Header)
 	d := t.decide()
-	if d != decideHit && d != decideMaxStale {
+	if d != decideHit && d != decideStale {
 		t.own()
 	}
 	switch d {
 	case decideHit:
 		h.hit(w, r, t, Hit)
 		return true
-	case decideMaxStale:
+	case decideStale:
 		h.hit(w, r, t, Stale)
 		return true
 	case decideBackground:
 		h.refreshInBackground(r, t)
 		h.hit(w, r, t, Stale)
 		return true
+	case decideRevalidate:
+		return h.serveSilent(w, r, t)
 	case decideMiss:
-		if t.info.has&hasRange == 0 || t.info.directed.noCache || t.info.directed.maxAge >= 0 {
+		if t.info.has&hasRange == 0 {
 			return false
 		}
 		if t.lookupPart(r.Header); t.found {
@@ -118,7 +120,7 @@ func (h *handler) gatewayTimeout(w http.ResponseWriter, r *http.Request, t *txn)
 // or for a range.
 func (t *txn) mayCollapse() bool {
 	d := &t.info.directed
-	if d.noCache || d.maxAge >= 0 || d.minFresh >= 0 || t.info.has&hasRange != 0 && !t.found {
+	if d.NoCache || d.MaxAge >= 0 || d.MinFresh >= 0 || t.info.has&hasRange != 0 && !t.found {
 		return false
 	}
 	return !t.found || t.e.flags&flagNoCache == 0
@@ -127,7 +129,7 @@ func (t *txn) mayCollapse() bool {
 // fetch answers from the next hop, with others if possible. It releases t.
 func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *txn) {
 	c := h.c
-	if c.shared.busy.isBusy(c.shared.hash(t.key), t.now) || !t.mayCollapse() {
+	if c.shared.busy.has(c.shared.hash(t.key), t.now) || !t.mayCollapse() {
 		if !t.found && t.info.has&hasRange == 0 && t.mayCollapse() {
 			h.pass(w, r, t, t.forwardReason())
 			t.release()
@@ -138,7 +140,7 @@ func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *txn) {
 	}
 	key := t.flightKey(r.Header)
 	for {
-		f, rd, leader := c.shared.join(key, t.key)
+		f, rd, leader := c.join(key, t.key)
 		if leader {
 			// The response may have been stored between lookup and join.
 			t.now = c.now()
@@ -150,8 +152,8 @@ func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *txn) {
 			}
 			h.start(f, t, r)
 		}
-		reason := t.forwardReason()
-		next, done := h.deliver(w, r, t, f, rd, leader, reason)
+		d := delivery{h: h, w: w, r: r, t: t, f: f, rd: rd, leader: leader, reason: t.forwardReason()}
+		next, done := d.deliver()
 		if done {
 			t.release()
 			return
@@ -182,7 +184,8 @@ func (h *handler) fetchAlone(w http.ResponseWriter, r *http.Request, t *txn) {
 	rd := new(reader)
 	f.readers = []*reader{rd}
 	h.start(f, t, r)
-	h.deliver(w, r, t, f, rd, true, t.forwardReason())
+	d := delivery{h: h, w: w, r: r, t: t, f: f, rd: rd, leader: true, reason: t.forwardReason()}
+	d.deliver()
 	t.release()
 }
 
@@ -190,12 +193,14 @@ func (h *handler) fetchAlone(w http.ResponseWriter, r *http.Request, t *txn) {
 func (h *handler) start(f *flight, t *txn, r *http.Request) {
 	p := t.plan(r, f.since)
 	if !t.found && t.info.has&hasRange == 0 {
-		if t.lookupPart(r.Header); t.found && completable(&t.e) {
+		if t.lookupPart(r.Header); t.found && completable(&t.e) && !codable(&t.e, r.Header) {
 			p.completePart(t.e.clone())
 		}
 		t.found = false
 	}
+	f.baseKey = string(p.baseKey)
 	f.cancel = p.withContext()
+	f.lingers = f.lingers || p.base != nil
 	go h.run(f, p)
 }
 
@@ -232,17 +237,25 @@ func (f *flight) retryAll() {
 // a Transport's error reaches its caller.
 type errorReporter interface{ reportError(error) }
 
-// giveUp ends a request whose context ended before there was a response.
-func (h *handler) giveUp(w http.ResponseWriter, r *http.Request, err error) {
+// giveUp ends a request whose context ended before there was a response. One that
+// has run out of time gets a stale response if there is one that may be served.
+func (h *handler) giveUp(w http.ResponseWriter, r *http.Request, t *txn, err error) {
 	if e, ok := w.(errorReporter); ok {
 		e.reportError(context.Cause(r.Context()))
+		h.observe(r, Event{Outcome: Miss, Status: StatusClientClosedRequest, Aborted: true})
 		return
 	}
+	ev := Event{Outcome: Miss, Status: StatusClientClosedRequest, Aborted: true}
 	detail := "cancelled"
 	if errors.Is(err, context.DeadlineExceeded) {
+		if t.standby(unreachable) {
+			h.serveStandby(w, r, t, "timeout")
+			return
+		}
+		ev.Status, ev.Aborted = http.StatusGatewayTimeout, false
 		detail = "timeout"
 	}
-	h.c.addStatus(w.Header(), report{fwd: fwdURIMiss, detail: detail})
-	w.WriteHeader(http.StatusGatewayTimeout)
-	h.observe(r, Event{Outcome: Miss, Status: http.StatusGatewayTimeout})
+	h.c.addStatus(w.Header(), report{fwd: t.forwardReason(), detail: detail})
+	w.WriteHeader(ev.Status)
+	h.observe(r, ev)
 }

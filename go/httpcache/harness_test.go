@@ -2,7 +2,9 @@ package httpcache
 
 import (
 	"io"
+	"iter"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -78,6 +80,19 @@ func (s *memory) Delete(key []byte) bool {
 	return ok
 }
 
+func (s *memory) All() iter.Seq2[[]byte, []byte] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := maps.Clone(s.m)
+	return func(yield func(key, value []byte) bool) {
+		for k, e := range m {
+			if s.now().Before(e.expires) && !yield([]byte(k), e.value) {
+				return
+			}
+		}
+	}
+}
+
 func (s *memory) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,9 +149,16 @@ type rig struct {
 }
 
 func newRig(t testing.TB, o Options) *rig {
+	return newRigAt(t, o)
+}
+
+// newRigAt is newRig with the clocks of the options, if they have any.
+func newRigAt(t testing.TB, o Options) *rig {
 	r := &rig{t: t, clock: newClock()}
 	r.store = newMemory(r.clock.now)
-	o.Now = r.clock.now
+	if o.Now == nil {
+		o.Now = r.clock.now
+	}
 	observe := o.Observe
 	o.Observe = func(req *http.Request, e Event) {
 		r.mu.Lock()

@@ -20,9 +20,8 @@ func (c *Cache) headUpdate(p *plan, h http.Header) {
 		return
 	}
 	merged := p.base.header()
-	now := c.now()
-	update(merged, h, now)
-	c.restore(p, merged, now)
+	c.update(merged, h)
+	c.restore(p, merged, c.now())
 }
 
 // sameRepresentation reports whether the validators and the length that the

@@ -23,6 +23,7 @@ func TestNothingOldAfterInvalidation(t *testing.T) {
 		"soft tag": func(r *rig) { r.cache.PurgeTag("k", Soft) },
 		"prefix":   func(r *rig) { r.cache.PurgePrefix("http://example.com/", Hard) },
 		"all":      func(r *rig) { r.cache.PurgeAll(Hard) },
+		"source":   func(r *rig) { r.cache.PurgeSource("s", Hard) },
 		"group":    func(r *rig) { r.do(r.request("POST", "/other", nil, "x")) },
 	} {
 		for _, vary := range []bool{false, true} {
@@ -37,6 +38,7 @@ func TestNothingOldAfterInvalidation(t *testing.T) {
 					h := w.Header()
 					h.Set("Cache-Control", "max-age=600")
 					h.Set("Surrogate-Key", "k")
+					AddSource(h, "s")
 					h.Set("Cache-Groups", `"g"`)
 					if vary {
 						h.Set("Vary", "Foo")

@@ -19,19 +19,25 @@ func safeMethod(method string) bool {
 
 // invalidateAfter removes what a successful unsafe request may have changed:
 // its target URI and, of the same origin only, the URIs in Location and
-// Content-Location; and the groups that the response names. It is called
-// before the client can see the response.
-func (c *Cache) invalidateAfter(r *http.Request, primary []byte, status int, h http.Header) {
+// Content-Location; the groups and the sources that the response names. It is called
+// before the client can see the response. It returns the number of its purge, and
+// whether there was none after the number since.
+func (c *Cache) invalidateAfter(
+	r *http.Request, primary []byte, status int, h http.Header, since uint64,
+) (seq uint64, alone bool) {
 	if status < 200 || status > 399 {
-		return
-	}
-	c.invalidate(primary)
-	for _, name := range [...]string{"Location", "Content-Location"} {
-		if key := c.relatedKey(r, primary, h.Get(name)); key != nil {
-			c.invalidate(key)
-		}
+		return since, false
 	}
 	c.invalidateGroups(origin(primary), h)
+	c.everywhere(primary, c.remove)
+	sources := c.appendNamed([]uint64{c.ownSource(primary)}, h)
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		if key := c.relatedKey(r, primary, h.Get(name)); key != nil {
+			c.everywhere(key, c.remove)
+			sources = append(sources, c.ownSource(key))
+		}
+	}
+	return c.shared.purges.purgeTags(sources, Hard, since)
 }
 
 // relatedKey returns the primary key of a URI reference in a response, or nil
@@ -55,7 +61,8 @@ func (c *Cache) relatedKey(r *http.Request, primary []byte, ref string) []byte {
 	if host == "" {
 		host = r.Host
 	}
-	key := uriKey(scheme, &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
+	u = &url.URL{Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}
+	key := c.appendURI(nil, scheme, host, u, c.partition(r))
 	if len(key) > maxKey || origin(key) != origin(primary) {
 		return nil
 	}

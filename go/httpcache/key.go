@@ -5,18 +5,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 2: the cache key. The primary key is the target URI, taken as it
 // will reach the next handler: nothing is decoded, removed, sorted or folded
 // that an origin might tell apart, for every such step is a way to confuse two
 // resources. Only the host is compared without regard to case, and a default
-// port is dropped (RFC 9110, 4.2.3). Methods share a key: HEAD is answered from
+// port is dropped (RFC 9110, 4.2.3); and parameters of the query are left out that
+// Options.IgnoreQuery names. Methods share a key: HEAD is answered from
 // what GET stored.
 //
 // No two URIs have one key, since every part says where it ends:
 //
-//	'h', scheme, length of host, host, path 0 0, raw path 0 0, '?' and the query
+//	'h', scheme, length of host, host, path 0 0, raw path 0 0,
+//	'p', length of the partition, partition (if Options.Partition gives one),
+//	'?' and the query (if there is one)
 //
 // Zero bytes within a path are written 0 1. The raw path is empty unless the
 // path is encoded in another way than Go would. The path comes first, so that
@@ -32,10 +37,11 @@ const (
 
 // appendKey appends the primary key of a request. ok is false if it has no
 // URI that could be a key.
-func appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
+func (c *Cache) appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	u := r.URL
+	partition := c.partition(r)
 	if u.Opaque != "" || u.Path != "" && u.Path[0] != '/' ||
-		len(r.Host)+len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery) > maxKey {
+		len(r.Host)+len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery)+len(partition) > maxKey {
 		return dst, false
 	}
 	scheme := byte(schemeHTTP)
@@ -46,14 +52,24 @@ func appendKey(dst []byte, r *http.Request) (key []byte, ok bool) {
 	if host == "" {
 		host = u.Host
 	}
-	return appendURI(dst, scheme, host, u), true
+	return c.appendURI(dst, scheme, host, u, partition), true
 }
 
-func appendURI(dst []byte, scheme byte, host string, u *url.URL) []byte {
+// partition is what keeps the request's responses apart from those of others.
+func (c *Cache) partition(r *http.Request) string {
+	if c.opt.Partition == nil {
+		return ""
+	}
+	return c.opt.Partition(r)
+}
+
+func (c *Cache) appendURI(
+	dst []byte, scheme byte, host string, u *url.URL, partition string,
+) []byte {
 	host = trimPort(host, scheme)
 	dst = append(dst, 'h', scheme)
 	dst = binary.AppendUvarint(dst, uint64(len(host)))
-	dst = appendLower(dst, host)
+	dst = field.AppendLower(dst, host)
 	if u.Path == "" {
 		dst = append(dst, '/')
 	}
@@ -61,11 +77,52 @@ func appendURI(dst []byte, scheme byte, host string, u *url.URL) []byte {
 	dst = append(dst, 0, 0)
 	dst = appendPath(dst, u.RawPath)
 	dst = append(dst, 0, 0)
-	if u.RawQuery != "" || u.ForceQuery {
-		dst = append(dst, '?')
-		dst = append(dst, u.RawQuery...)
+	if partition != "" {
+		dst = append(dst, 'p')
+		dst = binary.AppendUvarint(dst, uint64(len(partition)))
+		dst = append(dst, partition...)
+	}
+	return c.appendQuery(dst, u)
+}
+
+// appendQuery appends the query without the parameters of Options.IgnoreQuery. A query of
+// which nothing is left is none.
+func (c *Cache) appendQuery(dst []byte, u *url.URL) []byte {
+	if u.RawQuery == "" {
+		if u.ForceQuery {
+			dst = append(dst, '?')
+		}
+		return dst
+	}
+	if len(c.opt.IgnoreQuery) == 0 {
+		return append(append(dst, '?'), u.RawQuery...)
+	}
+	separator := byte('?')
+	for rest, more := u.RawQuery, true; more; {
+		var parameter string
+		parameter, rest, more = strings.Cut(rest, "&")
+		if c.ignoresParameter(parameter) {
+			continue
+		}
+		dst = append(append(dst, separator), parameter...)
+		separator = '&'
 	}
 	return dst
+}
+
+// ignoresParameter reports whether a parameter of a query is one of Options.IgnoreQuery.
+func (c *Cache) ignoresParameter(parameter string) bool {
+	name, _, _ := strings.Cut(parameter, "=")
+	if name == "" || strings.IndexByte(parameter, ';') >= 0 {
+		return false
+	}
+	for _, ignored := range c.opt.IgnoreQuery {
+		prefix, open := strings.CutSuffix(ignored, "*")
+		if name == ignored || open && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func appendPath(dst []byte, path string) []byte {
@@ -96,8 +153,34 @@ func origin(key []byte) string {
 }
 
 // uriKey returns the primary key of an absolute URL of the scheme.
-func uriKey(scheme byte, u *url.URL) []byte {
-	return appendURI(nil, scheme, u.Host, u)
+func (c *Cache) uriKey(scheme byte, u *url.URL) []byte {
+	return c.appendURI(nil, scheme, u.Host, u, "")
+}
+
+// withoutPartition returns the primary key of the same URI without a partition, and whether
+// key had one.
+func withoutPartition(key []byte) (bare []byte, had bool) {
+	n, size := binary.Uvarint(key[2:])
+	at := 2 + size + int(n)
+	at += pathEnd(key[at:])
+	at += pathEnd(key[at:])
+	if at == len(key) || key[at] != 'p' {
+		return key, false
+	}
+	n, size = binary.Uvarint(key[at+1:])
+	return append(key[:at:at], key[at+1+size+int(n):]...), true
+}
+
+// pathEnd returns where what follows a path in a key begins.
+func pathEnd(key []byte) int {
+	for i := 0; ; i++ {
+		if key[i] != 0 {
+			continue
+		}
+		if i++; key[i] == 0 {
+			return i + 1
+		}
+	}
 }
 
 // prefixKey returns what the keys of all URLs of the scheme that start with u
@@ -106,6 +189,6 @@ func prefixKey(scheme byte, u *url.URL) string {
 	host := trimPort(u.Host, scheme)
 	dst := []byte{'h', scheme}
 	dst = binary.AppendUvarint(dst, uint64(len(host)))
-	dst = appendLower(dst, host)
+	dst = field.AppendLower(dst, host)
 	return string(appendPath(dst, u.Path))
 }

@@ -3,6 +3,8 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 4.1 lets a cache choose among stored variants by the weights of the
@@ -17,7 +19,7 @@ import (
 // "" if it has not exactly one.
 func aliasLanguage(vary []string, response http.Header) string {
 	lines := response["Content-Language"]
-	if len(lines) != 1 || !isToken(lines[0]) {
+	if len(lines) != 1 || !field.IsToken(lines[0]) {
 		return ""
 	}
 	for _, name := range vary {
@@ -47,7 +49,7 @@ func preferredLanguage(values []string) string {
 			tie = true
 		}
 	}
-	if tie || best.weight == 0 || !isToken(best.name) || best.name == "*" {
+	if tie || best.weight == 0 || !field.IsToken(best.name) || best.name == "*" {
 		return ""
 	}
 	return strings.ToLower(best.name)

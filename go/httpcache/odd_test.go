@@ -35,6 +35,30 @@ func TestOddResponses(t *testing.T) {
 			{url: "http://example.com/", origin: reply(200, "one", fresh)},
 			{url: "http://EXAMPLE.com:80/", want: "200 one"},
 		}},
+		// Where other caches go by the first line of a field, or by the last.
+		"Vary in two lines, the first differs": {steps: []step{
+			{with: []string{"A: 1", "B: 1"}, origin: reply(200, "one", fresh, "Vary: A", "Vary: B")},
+			{with: []string{"A: 2", "B: 1"}, origin: reply(200, "two", fresh, "Vary: A", "Vary: B"), want: "200 two"},
+			{with: []string{"A: 1", "B: 2"}, origin: reply(200, "three", fresh, "Vary: A", "Vary: B"), want: "200 three"},
+			{with: []string{"A: 1", "B: 1"}, want: "200 one"},
+		}},
+		"no-store in the second line":      twice([]string{"Cache-Control: max-age=60", "Cache-Control: no-store"}, sec, false),
+		"max-age=60, max-age=0: the first": twice([]string{"Cache-Control: max-age=60, max-age=0"}, 59*sec, true),
+		"max-age=0, max-age=60: the first": twice([]string{"Cache-Control: max-age=0, max-age=60"}, sec, false),
+		"max-age=1.5 is none":              twice([]string{"Cache-Control: max-age=1.5"}, 0, false),
+		"Expires: 0 alone is the past":     twice([]string{"Expires: 0", "Last-Modified: {-36000s}"}, sec, false),
+		"the stored tag is sent, not the client's": {steps: []step{
+			{origin: reply(200, "one", "Cache-Control: max-age=1", etag)},
+			{after: 2 * sec, with: []string{`If-None-Match: "mine"`}, origin: reply(304, "", fresh), sent: []string{`If-None-Match: "a"`}, want: "200 one"},
+		}},
+		"what Connection names is not replayed": {steps: []step{
+			{origin: reply(200, "one", fresh, "Connection: X-Hop", "X-Hop: 1")},
+			{want: "200 one", has: []string{"!X-Hop", "!Connection"}},
+		}},
+		`no-cache="Set-Cookie" is stored without it`: {steps: []step{
+			{origin: reply(200, "one", `Cache-Control: max-age=60, no-cache="Set-Cookie"`, "Set-Cookie: a=b")},
+			{want: "200 one", has: []string{"!Set-Cookie"}},
+		}},
 		"query order matters": {steps: []step{
 			{url: "/?a=1&b=2", origin: reply(200, "one", fresh)},
 			{url: "/?b=2&a=1", origin: reply(200, "two", fresh), want: "200 two"},

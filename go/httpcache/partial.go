@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 3.3 Storing Incomplete Responses; 3.4 Combining Partial Content.
@@ -21,7 +24,7 @@ func (t *txn) lookupPart(h http.Header) {
 		t.pkey = partKey(t.pkey[:0], key)
 		var ok bool
 		t.vbuf, ok = t.c.store.Get(t.vbuf[:0], t.pkey)
-		return ok && t.accept(t.vbuf, t.pkey) && !t.soft && t.e.staleness(t.now) <= 0 && t.e.flags&(flagPart|flagNoCache) == flagPart
+		return ok && t.accept(t.vbuf, t.pkey) && t.decidePart()
 	}
 	t.found = false
 	if !t.indexed {
@@ -49,7 +52,9 @@ func (s *spool) judgePart() {
 	v := &s.verdict
 	var ok bool
 	s.partial, ok = parseContentRange(s.header["Content-Range"])
-	v.store = v.store && ok
+	if !ok {
+		v.refuse("content-range")
+	}
 	v.reuse = false
 	v.flags |= flagPart
 	v.first, v.total = s.partial.first, s.partial.total
@@ -67,13 +72,29 @@ func (s *spool) sealPart(value []byte) {
 	if s.partial.last == total-1 {
 		total = s.partial.first + s.size
 	}
-	binary.LittleEndian.PutUint64(value[80:], uint64(total))
+	binary.LittleEndian.PutUint64(value[totalAt:], uint64(total))
 }
 
 // completable reports whether an entry is a part that can be completed: it
 // begins at the beginning, its end is known, and it has a strong validator.
 func completable(e *entry) bool {
 	return e.flags&flagPart != 0 && e.first == 0 && e.total > int64(len(e.body)) && e.strongETag() != ""
+}
+
+// codable reports whether the next hop might answer a request for the whole with
+// content in another coding than the part has, which completing it would keep from
+// all who ask for it: the resource is negotiated, the part has no coding, and the
+// request permits one.
+func codable(e *entry, h http.Header) bool {
+	if len(e.get("Content-Encoding")) > 0 || len(h["Accept-Encoding"]) == 0 {
+		return false
+	}
+	negotiated := false
+	field.SplitList(e.header()["Vary"], func(name string) bool {
+		negotiated = strings.EqualFold(name, "Accept-Encoding")
+		return !negotiated
+	})
+	return negotiated
 }
 
 // completePart turns the plan into a request for the rest of a stored part.
@@ -98,7 +119,7 @@ func (s *spool) combine(now int64) bool {
 		return false
 	}
 	h := e.header()
-	update(h, s.header, now)
+	p.c.update(h, s.header)
 	delete(h, "Content-Range")
 	h["Content-Length"] = []string{strconv.FormatInt(e.total, 10)}
 	s.header = h
@@ -107,7 +128,7 @@ func (s *spool) combine(now int64) bool {
 	x := p.exchange(s.status, h, now)
 	s.verdict = p.c.judge(&x)
 	if e.total > p.c.opt.MaxBodyBytes {
-		s.verdict.store, s.verdict.reuse = false, false
+		s.verdict.refuse("too-large")
 	}
 	s.begin(e.body)
 	return true

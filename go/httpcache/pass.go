@@ -3,6 +3,7 @@ package httpcache
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 )
@@ -16,12 +17,19 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, t *txn, reason st
 	if r.Method == http.MethodHead && t.found || r.Method == http.MethodPost {
 		p.since = h.c.shared.present(t.key)
 	}
+	if r.Method == http.MethodHead && t.found {
+		p.outer = maps.Clone(w.Header())
+	}
 	h.next.ServeHTTP(&p, r)
 	if p.status == 0 && !p.hijacked && !p.failed {
 		p.WriteHeader(http.StatusOK)
 	}
 	p.storePost()
-	h.observe(r, Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored})
+	ev := Event{Outcome: Bypass, Status: p.status, Bytes: p.bytes, Stored: p.stored}
+	if p.stale {
+		ev.Outcome = Stale
+	}
+	h.observe(r, ev)
 }
 
 // passWriter is the ResponseWriter of a request that passes by the cache.
@@ -31,12 +39,16 @@ type passWriter struct {
 	t      *txn
 	r      *http.Request
 	reason string
-	since  moment // when the request was sent; for HEAD and POST
+	since  moment      // when the request was sent; for HEAD and POST
+	sent   http.Header // what it was sent with, if that is known
 
 	status   int
 	bytes    int64
 	hijacked bool
-	failed   bool // the next handler reported an error
+	failed   bool        // the next handler reported an error
+	refused  bool        // the response was, and so is its body
+	stale    bool        // a stored one was sent instead
+	outer    http.Header // what handlers around the cache had set before; for HEAD
 	post     *postCapture
 	stored   bool
 }
@@ -54,17 +66,58 @@ func (p *passWriter) reportError(err error) {
 }
 
 func (p *passWriter) WriteHeader(status int) {
-	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
+	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols && p.status == 0 {
 		if p.r.ProtoMajor != 1 || p.r.ProtoMinor != 0 {
 			p.ResponseWriter.WriteHeader(status)
 		}
 		return
 	}
-	if p.status == 0 {
-		p.status = status
-		p.receive()
+	if p.status != 0 {
+		return
 	}
-	p.ResponseWriter.WriteHeader(status)
+	if mendNames(p.Header()) != nil || !p.h.client && !finalStatus(status) && status != http.StatusSwitchingProtocols {
+		status = p.refuse()
+	}
+	p.status = status
+	if p.standIn() {
+		return
+	}
+	p.receive()
+	p.ResponseWriter.WriteHeader(p.status)
+}
+
+// standIn answers a HEAD from a stale response in place of an error, if it may.
+func (p *passWriter) standIn() bool {
+	t, after := p.t, troubleOf(p.status)
+	if p.outer == nil || after == notAsked || !t.standby(after) {
+		return false
+	}
+	h := p.Header()
+	clear(h)
+	maps.Copy(h, p.outer)
+	now := p.h.c.now()
+	rep := report{
+		hit: true, fwd: fwdStale, fwdStatus: p.status,
+		ttl: (t.e.lifetime - t.e.age(now)) / 1000, hasTTL: true,
+	}
+	ev := p.h.c.answer(p.ResponseWriter, p.r, &t.info, &t.e, nil, now, &rep)
+	p.status, p.refused, p.stale = ev.Status, true, true
+	return true
+}
+
+// refuse makes a 502 of our own of a response that cannot be passed on. Fields of
+// outer handlers stay.
+func (p *passWriter) refuse() (status int) {
+	p.refused = true
+	h := p.Header()
+	for name := range h {
+		if describesContent(name) || name == "Etag" || name == "Last-Modified" || name == "Set-Cookie" {
+			delete(h, name)
+		}
+	}
+	h["Cache-Control"] = []string{"no-store"}
+	h["Content-Length"] = []string{"0"}
+	return http.StatusBadGateway
 }
 
 // receive acts on the response's header before the client sees it.
@@ -78,13 +131,19 @@ func (p *passWriter) receive() {
 		}
 	case p.r.Method == http.MethodHead:
 		if t.found && p.status == http.StatusOK {
-			c.headUpdate(t.plan(p.r, p.since), header)
+			plan := t.plan(p.r, p.since)
+			plan.sent = p.sent
+			c.headUpdate(plan, header)
 		}
 	case !safeMethod(p.r.Method):
-		c.invalidateAfter(p.r, t.key, p.status, header)
-		p.capturePost(header)
+		seq, alone := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
+		if p.r.Method == http.MethodPost && alone {
+			p.capturePost(header, seq)
+		}
 	}
 	c.removeOurs(header)
+	delete(header, sourceField)
+	delete(header, sentField)
 	c.addStatus(header, report{fwd: p.reason, fwdStatus: p.status})
 }
 
@@ -96,6 +155,7 @@ func (p *passWriter) peek(header http.Header) {
 	x := exchange{
 		method: p.r.Method, authorization: t.info.has&hasAuthorization != 0, cookie: t.info.has&hasCookie != 0,
 		request: p.r.Header, origin: origin(t.key), status: p.status, header: header, requestTime: t.now, responseTime: now,
+		sent: sentWith(header, p.sent),
 	}
 	if v := c.judge(&x); v.reuse {
 		c.shared.busy.clear(c.shared.hash(t.key))
@@ -105,6 +165,9 @@ func (p *passWriter) peek(header http.Header) {
 func (p *passWriter) Write(b []byte) (int, error) {
 	if p.status == 0 {
 		p.WriteHeader(http.StatusOK)
+	}
+	if p.refused {
+		return len(b), nil
 	}
 	n, err := p.ResponseWriter.Write(b)
 	p.bytes += int64(n)
@@ -120,7 +183,7 @@ func (p *passWriter) ReadFrom(src io.Reader) (int64, error) {
 		p.WriteHeader(http.StatusOK)
 	}
 	to, ok := p.ResponseWriter.(io.ReaderFrom)
-	if !ok || p.post != nil {
+	if !ok || p.post != nil || p.refused {
 		return io.Copy(writerOnly{p}, src)
 	}
 	n, err := to.ReadFrom(src)

@@ -16,10 +16,11 @@ type plan struct {
 	original http.Header
 	info     requestInfo
 	primary  []byte
-	hash     uint64 // of primary
-	indexed  bool   // an index lay under primary when it was looked up
-	since    moment // no later than sentAt
-	sentAt   int64  // ms
+	hash     uint64      // of primary
+	indexed  bool        // an index lay under primary when it was looked up
+	since    moment      // no later than sentAt
+	sentAt   int64       // ms
+	sent     http.Header // what the origin was sent in the end, if that is known
 
 	base       *entry // the stored response that the request is about, or nil
 	baseKey    []byte
@@ -68,6 +69,8 @@ func (p *plan) exchange(status int, h http.Header, responseTime int64) exchange 
 		requestTime:   p.sentAt,
 		responseTime:  responseTime,
 		seq:           p.since.seq,
+		tags:          p.c.appendNamed([]uint64{p.c.ownSource(p.primary)}, h),
+		sent:          sentWith(h, p.sent),
 	}
 }
 
@@ -85,7 +88,7 @@ func (p *plan) busy(yes bool) {
 	switch {
 	case p.ranged():
 	case yes:
-		p.c.shared.busy.mark(p.hash, p.c.now())
+		p.c.shared.busy.mark(p.hash, p.c.now()+busyFor)
 	default:
 		p.c.shared.busy.clear(p.hash)
 	}
@@ -100,7 +103,7 @@ func (p *plan) withContext() context.CancelFunc {
 }
 
 // save stores an envelope where requests like the plan's will find it, unless
-// the URI has been invalidated since the request was sent. It reports whether
+// the URI or the response has been invalidated since the request was sent. It reports whether
 // it did.
 func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bool {
 	st := c.shared.stripe(p.hash)
@@ -108,6 +111,10 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 	defer st.mu.Unlock()
 	if st.overtaken(p.hash, p.since.gen) {
 		return false
+	}
+	var e entry
+	if e.decode(value) != nil || c.shared.purges.check(&e, p.primary) != notPurged {
+		return false // and it might take the place of one that was asked for since
 	}
 	part := v.flags&flagPart != 0
 	if len(v.vary) == 0 && !p.indexed {
@@ -117,6 +124,7 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 		}
 		return c.store.SetTTL(key, value, v.keep) == nil
 	}
+	c.rememberSources(p.primary, &e, v.keep)
 	set := appendSet(nil, v.vary)
 	x := c.indexFor(p, v, set, len(response["Vary"]) == 0)
 	key, ok := appendVariantKey(nil, p.primary, x.epoch, set, p.original, "")
@@ -159,6 +167,7 @@ func (c *Cache) indexFor(p *plan, v *verdict, set []byte, impliedOnly bool) inde
 		left := c.remaining(&old, v.responseTime)
 		x.expires = v.responseTime + left.Milliseconds()
 		c.store.SetTTL(key, raw, left)
+		c.rememberSources(p.primary, &old, left)
 	default:
 		x = index{epoch: c.shared.epoch.Add(1)}
 	}
@@ -168,8 +177,20 @@ func (c *Cache) indexFor(p *plan, v *verdict, set []byte, impliedOnly bool) inde
 	return x
 }
 
-// invalidate removes the responses of a URI, and those being fetched.
-func (c *Cache) invalidate(primary []byte) {
+// everywhere does something to a URI's responses in the partition of a key, and in the one
+// without a name. In the others, and under other spellings of the URI, they are purged by
+// their source (source.go): where they lie is known to those alone who ask for them.
+func (c *Cache) everywhere(primary []byte, do func(primary []byte)) {
+	if c.shared.partitioned.Load() {
+		if bare, had := withoutPartition(primary); had {
+			do(bare)
+		}
+	}
+	do(primary)
+}
+
+// remove removes the responses of a URI, and those being fetched, in one partition.
+func (c *Cache) remove(primary []byte) {
 	hash := c.shared.hash(primary)
 	st := c.shared.stripe(hash)
 	st.mu.Lock()
@@ -179,7 +200,7 @@ func (c *Cache) invalidate(primary []byte) {
 	c.store.Delete(partKey(nil, primary))
 }
 
-// soften marks the responses of a URI as stale.
+// soften marks the responses of a URI as stale, in one partition.
 func (c *Cache) soften(primary []byte) {
 	hash := c.shared.hash(primary)
 	st := c.shared.stripe(hash)
@@ -207,11 +228,11 @@ func (c *Cache) soften(primary []byte) {
 
 // remaining returns for how long a stored response is still worth keeping.
 func (c *Cache) remaining(e *entry, now int64) time.Duration {
-	stale := time.Duration(max(e.swr, e.sie, e.unreachable)) * time.Second
+	stale := e.longest()
 	if e.flags&flagValidator != 0 {
-		stale = max(stale, c.opt.KeepStale)
+		stale = max(stale, milliseconds(c.opt.KeepStale))
 	}
-	return max(msDuration(e.lifetime-e.age(now))+stale, time.Millisecond)
+	return max(msDuration(e.lifetime-e.age(now)+stale), time.Millisecond)
 }
 
 func msDuration(ms int64) time.Duration {

@@ -25,17 +25,19 @@ func (b *postCapture) write(p []byte, limit int64) {
 	}
 }
 
-// capturePost begins to collect the response if it may be stored.
-func (p *passWriter) capturePost(header http.Header) {
+// capturePost begins to collect the response if it may be stored. seq is the number
+// of the purge that the request itself was, the only one since it was sent.
+func (p *passWriter) capturePost(header http.Header, seq uint64) {
 	c, t := p.h.c, p.t
-	if p.r.Method != http.MethodPost || p.status != http.StatusOK || len(header["Content-Location"]) != 1 {
+	if p.status != http.StatusOK || len(header["Content-Location"]) != 1 {
 		return
 	}
 	if !bytes.Equal(c.relatedKey(p.r, t.key, header.Get("Content-Location")), t.key) {
 		return
 	}
 	// The request itself has just begun a new generation.
-	plan := t.plan(p.r, moment{gen: c.shared.generation(t.key), seq: p.since.seq})
+	plan := t.plan(p.r, moment{gen: c.shared.generation(t.key), seq: seq})
+	plan.sent = p.sent
 	x := plan.exchange(p.status, header, c.now())
 	if v := c.judge(&x); v.store {
 		p.post = &postCapture{plan: plan, verdict: v, header: header.Clone(), length: contentLength(header)}

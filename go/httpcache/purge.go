@@ -1,9 +1,7 @@
 package httpcache
 
 import (
-	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 )
 
@@ -39,22 +37,30 @@ func parsePurgeURL(raw string) (*url.URL, error) {
 }
 
 // PurgeURL purges the responses of one absolute URL, whatever their variant,
-// and under http and https alike: behind a proxy that ends TLS the two cannot
-// be told apart. Like all purges it has taken effect when it returns, and
-// covers responses that are being fetched.
+// partition and spelling of the URL, and under http and https alike: behind a proxy
+// that ends TLS the two cannot be told apart. With them go the responses that were
+// made from them (AddSourceOf), and those that they were made from. Like all purges
+// it has taken effect when it returns, and covers responses that are being fetched.
 func (c *Cache) PurgeURL(rawURL string, mode PurgeMode) error {
 	u, err := parsePurgeURL(rawURL)
 	if err != nil {
 		return err
 	}
 	for _, scheme := range [...]byte{schemeHTTP, schemeHTTPS} {
-		if key := uriKey(scheme, u); mode == Soft {
-			c.soften(key)
-		} else {
-			c.invalidate(key)
-		}
+		c.purgeKey(c.uriKey(scheme, u), mode)
 	}
 	return nil
+}
+
+// purgeKey purges the responses of a URI.
+func (c *Cache) purgeKey(key []byte, mode PurgeMode) {
+	sources := append(c.sourcesOf(key), c.ownSource(key))
+	if mode == Soft {
+		c.everywhere(key, c.soften)
+	} else {
+		c.everywhere(key, c.remove)
+	}
+	c.shared.purges.purgeTags(sources, mode, 0)
 }
 
 // PurgeTag purges every response that carries the tag in one of
@@ -74,81 +80,14 @@ func (c *Cache) PurgePrefix(rawURL string, mode PurgeMode) error {
 	if err != nil {
 		return err
 	}
+	c.purgePrefix(u, mode)
+	return nil
+}
+
+func (c *Cache) purgePrefix(u *url.URL, mode PurgeMode) {
 	c.shared.purges.purgePrefix(prefixKey(schemeHTTP, u), mode)
 	c.shared.purges.purgePrefix(prefixKey(schemeHTTPS, u), mode)
-	return nil
 }
 
 // PurgeAll purges every response.
 func (c *Cache) PurgeAll(mode PurgeMode) { c.shared.purges.purgeAll(mode) }
-
-// PurgeHandler returns the handler of the purge API: POST with the parameters
-// url, tag and prefix, each as often as needed, or all=true; and mode=soft or
-// hard, hard if absent. It answers with what it has done, as JSON. It checks no
-// credentials: mount it where only operators reach it.
-func (c *Cache) PurgeHandler() http.Handler { return http.HandlerFunc(c.servePurge) }
-
-type purgeResult struct {
-	Mode     string `json:"mode,omitempty"`
-	URLs     int    `json:"urls"`
-	Tags     int    `json:"tags"`
-	Prefixes int    `json:"prefixes"`
-	All      bool   `json:"all"`
-	Error    string `json:"error,omitempty"`
-}
-
-const maxPurgeBody = 1 << 20
-
-func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		replyPurge(w, http.StatusMethodNotAllowed, purgeResult{Error: "use POST"})
-		return
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxPurgeBody)
-	if err := r.ParseForm(); err != nil {
-		replyPurge(w, http.StatusBadRequest, purgeResult{Error: err.Error()})
-		return
-	}
-	result := purgeResult{Mode: "hard"}
-	mode := Hard
-	switch r.Form.Get("mode") {
-	case "", "hard":
-	case "soft":
-		result.Mode, mode = "soft", Soft
-	default:
-		replyPurge(w, http.StatusBadRequest, purgeResult{Error: "mode must be soft or hard"})
-		return
-	}
-	// Nothing is purged unless all of it can be.
-	for _, raw := range append(r.Form["url"], r.Form["prefix"]...) {
-		if _, err := parsePurgeURL(raw); err != nil {
-			replyPurge(w, http.StatusBadRequest, purgeResult{Error: err.Error() + ": " + raw})
-			return
-		}
-	}
-	for _, raw := range r.Form["url"] {
-		c.PurgeURL(raw, mode)
-		result.URLs++
-	}
-	for _, tag := range r.Form["tag"] {
-		c.PurgeTag(tag, mode)
-		result.Tags++
-	}
-	for _, raw := range r.Form["prefix"] {
-		c.PurgePrefix(raw, mode)
-		result.Prefixes++
-	}
-	if r.Form.Get("all") == "true" {
-		c.PurgeAll(mode)
-		result.All = true
-	}
-	replyPurge(w, http.StatusOK, result)
-}
-
-func replyPurge(w http.ResponseWriter, status int, result purgeResult) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(result) // the client is gone if it fails
-}

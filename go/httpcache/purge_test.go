@@ -232,6 +232,10 @@ func TestPurgeHandler(t *testing.T) {
 	}
 	r, left := purgeRig(t, Options{})
 	code, result := post(r, url.Values{"url": {"http://a.example/"}, "tag": {"y", "s"}, "prefix": {"http://b.example/"}})
+	if result.Matched == nil || *result.Matched != 4 {
+		t.Errorf("matched %v, want 4", result.Matched)
+	}
+	result.Matched = nil
 	if want := (purgeResult{Mode: "hard", URLs: 1, Tags: 2, Prefixes: 1}); code != 200 || result != want {
 		t.Errorf("got %d %+v", code, result)
 	}
@@ -242,7 +246,9 @@ func TestPurgeHandler(t *testing.T) {
 		t.Errorf("got %d %+v", code, result)
 	}
 	for _, form := range []url.Values{
-		{"mode": {"medium"}, "all": {"true"}}, {"url": {"/relative"}}, {"url": {"ftp://a.example/"}}, {"tag": {"y"}, "prefix": {"http://[::1"}},
+		{"mode": {"medium"}, "all": {"true"}}, {}, {"mode": {"hard"}}, {"all": {"false"}}, {"all": {"1"}}, {"tag": {""}},
+		{"tag": {"y", ""}}, {"url": {""}}, {"prefix": {""}}, {"tags": {"y"}}, {"tag": {"y"}, "dry": {"true"}},
+		{"tag": {"y"}, "count": {"maybe"}}, {"url": {"/relative"}}, {"url": {"ftp://a.example/"}}, {"tag": {"y"}, "prefix": {"http://[::1"}},
 	} {
 		r, left := purgeRig(t, Options{})
 		if code, result := post(r, form); code != 400 || result.Error == "" {

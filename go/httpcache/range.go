@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9110, 14 Range Requests, answered from stored responses (RFC 9111, 3.3
@@ -30,14 +32,14 @@ func parseRange(lines []string, total int64) (byteRange, rangeResult) {
 		return byteRange{}, rangeIgnored
 	}
 	unit, spec, ok := strings.Cut(lines[0], "=")
-	if !ok || !strings.EqualFold(trimOWS(unit), "bytes") {
+	if !ok || !strings.EqualFold(field.TrimOWS(unit), "bytes") {
 		return byteRange{}, rangeIgnored
 	}
-	first, last, ok := strings.Cut(trimOWS(spec), "-")
+	first, last, ok := strings.Cut(field.TrimOWS(spec), "-")
 	if !ok || strings.Contains(spec, ",") {
 		return byteRange{}, rangeIgnored
 	}
-	first, last = trimOWS(first), trimOWS(last)
+	first, last = field.TrimOWS(first), field.TrimOWS(last)
 	if first == "" {
 		n, ok := parsePosition(last)
 		switch {
@@ -73,7 +75,7 @@ func parsePosition(s string) (int64, bool) {
 	}
 	var v int64
 	for i := 0; i < len(s); i++ {
-		if !isDigit(s[i]) {
+		if !field.IsDigit(s[i]) {
 			return 0, false
 		}
 		if v < bound {
@@ -97,7 +99,7 @@ func rangeApplies(e *entry, info *requestInfo, h http.Header, now int64) bool {
 	if v := lines[0]; strings.HasPrefix(v, `"`) || strings.HasPrefix(v, "W/") {
 		return v == e.strongETag()
 	}
-	date, ok := parseHTTPDate(lines[0], now/1000)
+	date, ok := field.ParseDate(lines[0], now/1000)
 	return ok && e.lastModified == date && e.date-date >= 1
 }
 
@@ -181,5 +183,5 @@ func absolute(lines []string) bool {
 	}
 	_, spec, _ := strings.Cut(lines[0], "=")
 	first, last, _ := strings.Cut(spec, "-")
-	return trimOWS(first) != "" && trimOWS(last) != ""
+	return field.TrimOWS(first) != "" && field.TrimOWS(last) != ""
 }

@@ -2,14 +2,17 @@ package httpcache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // requestInfo is what one pass over a request's header tells.
 type requestInfo struct {
 	has      uint32
 	implied  uint64 // bit i: Options.ImpliedVary[i] is present
-	directed requestDirectives
+	directed field.Request
 }
 
 const (
@@ -77,6 +80,9 @@ func (c *Cache) classify(h http.Header) requestInfo {
 				info.has |= hasForeign
 			}
 		}
+		if strings.IndexByte(name, '_') >= 0 && c.impliedByUnderscores(name) {
+			info.has |= hasForeign
+		}
 		if c.impliedFilter&nameBit(name) != 0 {
 			for i, implied := range c.opt.ImpliedVary {
 				if name == implied {
@@ -85,11 +91,20 @@ func (c *Cache) classify(h http.Header) requestInfo {
 			}
 		}
 	}
-	info.directed = requestDirectives{maxAge: absent, minFresh: absent, maxStale: absent, staleIfError: absent}
+	info.has |= c.addedBehind
+	info.directed = field.NoRequest
 	if info.has&(hasCacheControl|hasPragma) != 0 {
 		c.direct(&info, h)
 	}
 	return info
+}
+
+// impliedByUnderscores reports whether a name is one of the implied fields but for underscores.
+// What follows CGI's conventions can't tell X_Forwarded_Host from X-Forwarded-Host, and the
+// cache would not compare it.
+func (c *Cache) impliedByUnderscores(name string) bool {
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return slices.Contains(c.opt.ImpliedVary, name)
 }
 
 // plainConnection reports whether Connection declares no field to be for this
@@ -100,7 +115,7 @@ func plainConnection(lines []string) bool {
 		return true
 	}
 	plain := true
-	splitList(lines, func(s string) bool {
+	field.SplitList(lines, func(s string) bool {
 		switch strings.ToLower(s) {
 		case "close", "keep-alive", "te", "trailer", "upgrade", "http2-settings":
 		default:
@@ -125,22 +140,21 @@ func nameBit(name string) uint64 {
 func (c *Cache) direct(info *requestInfo, h http.Header) {
 	d := &info.directed
 	if info.has&hasCacheControl != 0 {
-		*d = parseRequestDirectives(h["Cache-Control"])
+		*d = field.ParseRequest(h["Cache-Control"])
 	} else {
-		d.noCache = pragmaNoCache(h)
+		d.NoCache = pragmaNoCache(h)
 	}
 	if c.opt.IgnoreRequestDirectives {
-		*d = requestDirectives{
-			noStore: d.noStore, onlyIfCached: d.onlyIfCached,
-			maxAge: absent, minFresh: absent, maxStale: absent, staleIfError: absent,
-		}
+		noStore, onlyIfCached := d.NoStore, d.OnlyIfCached
+		*d = field.NoRequest
+		d.NoStore, d.OnlyIfCached = noStore, onlyIfCached
 	}
 }
 
 func pragmaNoCache(h http.Header) bool {
 	found := false
-	splitList(h["Pragma"], func(s string) bool {
-		found = found || len(s) == len("no-cache") && string(appendLower(nil, s)) == "no-cache"
+	field.SplitList(h["Pragma"], func(s string) bool {
+		found = found || len(s) == len("no-cache") && string(field.AppendLower(nil, s)) == "no-cache"
 		return !found
 	})
 	return found

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9211, The Cache-Status HTTP Response Header Field.
@@ -20,7 +22,7 @@ const (
 
 // statusID renders the cache's name as a token, or else as a string.
 func statusID(name string) string {
-	if isToken(name) && !isDigit(name[0]) && !strings.ContainsAny(name[:1], "!#$%&'+-.^_`|~") {
+	if field.IsToken(name) && !field.IsDigit(name[0]) && !strings.ContainsAny(name[:1], "!#$%&'+-.^_`|~") {
 		return name
 	}
 	var b strings.Builder

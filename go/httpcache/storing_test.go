@@ -200,3 +200,14 @@ func longString(n int) string {
 }
 
 var _ = http.StatusOK
+
+// A response to POST lies where its URI's others do, in the partition of its request.
+func TestStoringPOSTInAPartition(t *testing.T) {
+	r := newRig(t, Options{Partition: func(*http.Request) string { return "upstream" }})
+	r.set(reply(200, "posted", "Cache-Control: max-age=60", "Content-Location: /x"))
+	r.do(r.request(http.MethodPost, "/x", nil, "content"))
+	r.set(reply(200, "asked again"))
+	if got := r.get("/x").Body.String(); got != "posted" {
+		t.Errorf("GET after POST: %q, want what the POST brought", got)
+	}
+}

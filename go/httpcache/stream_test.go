@@ -67,11 +67,6 @@ func TestTruncatedResponses(t *testing.T) {
 			w.Header().Set("Content-Length", "200000")
 			io.WriteString(w, big)
 		},
-		"small": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Cache-Control", "max-age=60")
-			w.Header().Set("Content-Length", "10")
-			io.WriteString(w, "x")
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProxyRig(t, Options{}, origin)
@@ -94,8 +89,8 @@ func TestTruncatedResponses(t *testing.T) {
 func TestHandlerWritesLessThanDeclared(t *testing.T) {
 	r := newRig(t, Options{})
 	r.set(reply(200, "one", fresh, "Content-Length: 4"))
-	if rec := r.get("/"); rec.Code != 0 {
-		t.Errorf("got %d %q", rec.Code, rec.Body)
+	if rec := r.get("/"); rec.Code != 502 || rec.Body.Len() != 0 {
+		t.Errorf("got %d %q", rec.Code, rec.Body) // nothing had been sent: it can be said
 	}
 	if n := r.store.len(); n != 0 {
 		t.Errorf("%d entries stored", n)

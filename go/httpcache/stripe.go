@@ -81,10 +81,11 @@ func (s *shared) generation(primary []byte) uint64 {
 	return st.gen
 }
 
-// current reports whether nothing that began at a moment has been overtaken. Which
-// tags a response has is not known before it is there, so every purge counts.
+// current reports whether nothing that began at a moment has been overtaken, as far
+// as the URI tells: which tags a response has is not known before it is there
+// (flight.purged).
 func (s *shared) current(primary []byte, since moment) bool {
-	if s.purges.seq.Load() != since.seq {
+	if s.purges.seq.Load() != since.seq && s.purges.checkKey(primary, since.seq) != notPurged {
 		return false
 	}
 	hash := s.hash(primary)

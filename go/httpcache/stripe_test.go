@@ -48,18 +48,18 @@ func TestChangesOfOtherURIsDoNotKeepOneFromBeingStored(t *testing.T) {
 func TestChangesOfOtherURIsDoNotKeepRequestsApart(t *testing.T) {
 	r := newRig(t, Options{})
 	primary := []byte("a primary key")
-	f, _, leader := r.cache.shared.join("k", primary)
+	f, _, leader := r.cache.join("k", primary)
 	if !leader {
 		t.Fatal("there is no flight to join yet")
 	}
 	for i := range 512 {
-		r.cache.invalidate(fmt.Append(nil, "another ", i))
+		r.cache.remove(fmt.Append(nil, "another ", i))
 	}
-	if g, _, leader := r.cache.shared.join("k", primary); leader || g != f {
+	if g, _, leader := r.cache.join("k", primary); leader || g != f {
 		t.Error("the flight was not joined")
 	}
-	r.cache.invalidate(primary)
-	if _, _, leader := r.cache.shared.join("k", primary); !leader {
+	r.cache.remove(primary)
+	if _, _, leader := r.cache.join("k", primary); !leader {
 		t.Error("a flight from before the invalidation was joined")
 	}
 }

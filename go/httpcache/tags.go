@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,10 +62,23 @@ func (m marks) verdict(seq uint64) purged {
 type purges struct {
 	seq atomic.Uint64 // the newest purge
 
-	mu       sync.Mutex
+	mu       sync.Mutex // held by who purges
 	all      atomic.Pointer[marks]
 	prefixes atomic.Pointer[[]prefixPurge]
-	buckets  [purgeBuckets]atomic.Pointer[tagBucket]
+	buckets  purgeTable
+	// Sources (source.go) have a table of their own: every change of a resource
+	// purges what was made from it, and there are more of those than of tags.
+	sources purgeTable
+}
+
+type purgeTable [purgeBuckets]atomic.Pointer[tagBucket]
+
+// bucket returns where the purges of a tag are remembered.
+func (p *purges) bucket(tag uint64) *atomic.Pointer[tagBucket] {
+	if tag&sourceBit != 0 {
+		return &p.sources[tag%purgeBuckets]
+	}
+	return &p.buckets[tag%purgeBuckets]
 }
 
 // tagBucket is immutable. It remembers the purges of a few tags; when it is
@@ -99,13 +113,29 @@ func (p *purges) next() uint64 {
 	return p.seq.Add(1)
 }
 
-func hashTag(tag string) uint64 { return maphash.String(tagSeed, tag) }
+func hashTag(tag string) uint64 { return maphash.String(tagSeed, tag) &^ sourceBit }
 
 func (p *purges) purgeTag(tag uint64, mode PurgeMode) {
+	p.purgeTags([]uint64{tag}, mode, 0)
+}
+
+// purgeTags purges tags at one number, which it returns. alone tells that there was
+// no purge after the number since.
+func (p *purges) purgeTags(tags []uint64, mode PurgeMode, since uint64) (seq uint64, alone bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	seq := p.seq.Load() + 1
-	slot := &p.buckets[tag%purgeBuckets]
+	before := p.seq.Load()
+	for _, tag := range tags {
+		p.raise(tag, before+1, mode)
+	}
+	// Last: who sees the number must see the marks.
+	p.seq.Store(before + 1)
+	return before + 1, before == since
+}
+
+// raise remembers the purge of a tag. p.mu must be held.
+func (p *purges) raise(tag, seq uint64, mode PurgeMode) {
+	slot := p.bucket(tag)
 	b := new(tagBucket)
 	if old := slot.Load(); old != nil {
 		*b = *old
@@ -129,8 +159,6 @@ func (p *purges) purgeTag(tag uint64, mode PurgeMode) {
 	b.tags[at].tag = tag
 	b.tags[at].raise(seq, mode)
 	slot.Store(b)
-	// Last: who sees the number must see the mark.
-	p.seq.Store(seq)
 }
 
 func (m marks) newest() uint64 { return max(m.hard, m.soft) }
@@ -197,21 +225,10 @@ func (p *purges) check(e *entry, primary []byte) purged {
 }
 
 func (p *purges) checkAll(e *entry, primary []byte) purged {
-	worst := notPurged
-	if m := p.all.Load(); m != nil {
-		worst = m.verdict(e.seq)
-	}
-	if list := p.prefixes.Load(); list != nil {
-		for i := range *list {
-			f := &(*list)[i]
-			if f.newest() > e.seq && len(primary) >= len(f.prefix) && string(primary[:len(f.prefix)]) == f.prefix {
-				worst = max(worst, f.verdict(e.seq))
-			}
-		}
-	}
+	worst := p.checkKey(primary, e.seq)
 	for i := range e.numTags() {
 		tag := e.tag(i)
-		b := p.buckets[tag%purgeBuckets].Load()
+		b := p.bucket(tag).Load()
 		if b == nil {
 			continue
 		}
@@ -225,14 +242,81 @@ func (p *purges) checkAll(e *entry, primary []byte) purged {
 	return worst
 }
 
-// appendTags appends the hashes of the space-separated tags in lines.
-func appendTags(dst []uint64, lines []string) []uint64 {
-	for _, line := range lines {
-		for tag := range strings.FieldsSeq(line) {
-			dst = append(dst, surrogateTag(tag))
+// checkKey tells what purges that go by the primary key alone make of whatever was
+// requested at the number seq.
+func (p *purges) checkKey(primary []byte, seq uint64) purged {
+	worst := notPurged
+	if m := p.all.Load(); m != nil {
+		worst = m.verdict(seq)
+	}
+	if list := p.prefixes.Load(); list != nil {
+		for i := range *list {
+			f := &(*list)[i]
+			if f.newest() > seq && len(primary) >= len(f.prefix) && string(primary[:len(f.prefix)]) == f.prefix {
+				worst = max(worst, f.verdict(seq))
+			}
 		}
+	}
+	return worst
+}
+
+// snapshot returns a copy, by which can be told later what a purge has touched.
+func (p *purges) snapshot() *purges {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := newPurges(p.seq.Load())
+	s.all.Store(p.all.Load())
+	s.prefixes.Store(p.prefixes.Load())
+	for i := range purgeBuckets {
+		s.buckets[i].Store(p.buckets[i].Load())
+		s.sources[i].Store(p.sources[i].Load())
+	}
+	return s
+}
+
+// appendTags appends the hashes of the tags in the lines of a field.
+func appendTags(dst []uint64, field string, lines []string) []uint64 {
+	if len(lines) == 0 {
+		return dst
+	}
+	for _, tag := range SplitTags(field, lines) {
+		dst = append(dst, surrogateTag(tag))
 	}
 	return dst
 }
 
 func surrogateTag(tag string) uint64 { return hashTag("k" + tag) }
+
+// SplitTags returns the tags in the lines of a response field, without duplicates.
+//
+// Surrogate-Key and Xkey are defined with blanks between tags, Cache-Tag, Edge-Cache-Tag
+// and X-Magento-Tags with commas; systems send either in any of them. So tags are what
+// stands between commas and blanks; and where a tag by the field's own definition
+// holds the other separator, it is there whole as well. A tag too many is at worst
+// purged once too often; one too few is never purged.
+func SplitTags(field string, lines []string) []string {
+	var tags []string
+	add := func(tag string) {
+		if tag != "" && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	own, other := isComma, isBlank
+	if strings.EqualFold(field, "Surrogate-Key") || strings.EqualFold(field, "Xkey") {
+		own, other = isBlank, isComma
+	}
+	for _, line := range lines {
+		for whole := range strings.FieldsFuncSeq(line, own) {
+			whole = strings.TrimFunc(whole, func(r rune) bool { return isBlank(r) || isComma(r) })
+			add(whole)
+			for part := range strings.FieldsFuncSeq(whole, other) {
+				add(part)
+			}
+		}
+	}
+	return tags
+}
+
+func isComma(r rune) bool { return r == ',' }
+
+func isBlank(r rune) bool { return r == ' ' || r == '\t' }

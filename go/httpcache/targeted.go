@@ -3,6 +3,8 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9213, Targeted HTTP Cache Control.
@@ -11,78 +13,50 @@ import (
 // cache: those of the first targeted field in targets that is present, not
 // empty and valid; else those of Cache-Control. targeted tells which: if it is
 // true, Cache-Control and Expires are to be ignored (section 2.2).
-func effectiveDirectives(h http.Header, targets []string) (d responseDirectives, targeted bool) {
+//
+// A targeted field that can't be parsed counts as absent, as section 2.1 has it; but what it
+// seems to forbid is not done, since no cache must store anything.
+func effectiveDirectives(h http.Header, targets []string) (d field.Response, targeted bool) {
+	var broken field.Response
 	for _, name := range targets {
 		lines := h[name]
 		if len(lines) == 0 {
 			continue
 		}
-		if d, ok := parseTargeted(strings.Join(lines, ", ")); ok {
-			return d, true
+		text := strings.Join(lines, ", ")
+		var ok bool
+		if d, ok = field.ParseTargeted(text); ok {
+			targeted = true
+			break
+		}
+		if strings.Trim(text, ", \t") != "" {
+			broken.Malformed = true
+			broken.Restrict(text)
 		}
 	}
-	return parseResponseDirectives(h["Cache-Control"]), false
+	if !targeted {
+		d = field.ParseResponse(h["Cache-Control"])
+	}
+	d.Malformed = d.Malformed || broken.Malformed
+	d.NoStore = d.NoStore || broken.NoStore
+	d.MustUnderstand = d.MustUnderstand && !broken.NoStore
+	d.NoCache = d.NoCache || broken.NoCache
+	d.Private = d.Private || broken.Private
+	return d, targeted
 }
 
-// parseTargeted parses a targeted field. ok is false if it is empty, not a
-// Dictionary, or gives a directive a value of another type than its own; such
-// a field counts as absent (section 2.1).
-func parseTargeted(s string) (d responseDirectives, ok bool) {
-	members, err := parseDictionary(s)
-	if err != nil || len(members) == 0 {
-		return d, false
-	}
-	d = responseDirectives{present: true, maxAge: absent, sMaxAge: absent, staleWhileRevalidate: absent, staleIfError: absent}
-	ok = true
-	for _, m := range members {
-		switch m.key {
-		case "no-store":
-			ok = ok && flag(&d.noStore, m.value)
-		case "public":
-			ok = ok && flag(&d.public, m.value)
-		case "must-revalidate":
-			ok = ok && flag(&d.mustRevalidate, m.value)
-		case "proxy-revalidate":
-			ok = ok && flag(&d.proxyRevalidate, m.value)
-		case "must-understand":
-			ok = ok && flag(&d.mustUnderstand, m.value)
-		case "no-cache":
-			ok = ok && d.flagOrFields(&d.noCache, m.value)
-		case "private":
-			ok = ok && d.flagOrFields(&d.private, m.value)
-		case "max-age":
-			ok = ok && seconds(&d.maxAge, m.value)
-		case "s-maxage":
-			ok = ok && seconds(&d.sMaxAge, m.value)
-		case "stale-while-revalidate":
-			ok = ok && seconds(&d.staleWhileRevalidate, m.value)
-		case "stale-if-error":
-			ok = ok && seconds(&d.staleIfError, m.value)
+// hasTargeted reports whether a response speaks to some cache in particular, this one or
+// another: then nothing is to be guessed about it.
+func hasTargeted(h http.Header, targets []string) bool {
+	for _, name := range targets {
+		if len(h[name]) > 0 {
+			return true
 		}
 	}
-	return d, ok
-}
-
-func flag(v *bool, item sfItem) bool {
-	*v = item.num == 1
-	return item.kind == sfBoolean
-}
-
-func seconds(v *int64, item sfItem) bool {
-	*v = min(item.num, maxDelta)
-	return item.kind == sfInteger && item.num >= 0
-}
-
-// flagOrFields takes a boolean, or a String or Token that lists field names.
-func (d *responseDirectives) flagOrFields(v *bool, item sfItem) bool {
-	if item.kind == sfBoolean {
-		*v = item.num == 1
-		return true
+	for name := range h {
+		if name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control") {
+			return true
+		}
 	}
-	if item.kind != sfString && item.kind != sfToken {
-		return false
-	}
-	s := directiveScanner{raw: item.text, hasValue: true}
-	*v = d.fields(&s) || *v
-	return true
+	return false
 }

@@ -7,16 +7,32 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // Transport returns a round tripper that answers from the cache and asks next
-// for the rest: a shared cache, on the client's side. A nil next means
-// http.DefaultTransport. Errors of next reach the caller as they are.
+// for the rest: a cache on the client's side. A nil next means
+// http.DefaultTransport. Errors of next reach the caller as they are. A fetch goes on
+// for a while when the request's context ends, if others may want its response
+// (Options.BackgroundTimeout). TLS, Proto and Uncompressed of a response that was
+// fetched are those of next's; one from the cache has none.
+//
+// It is a shared cache unless Options.Private is set: most of what an API answers to requests
+// with credentials is then not stored at all. With Private it is the cache of one user. Where
+// there are several, each needs a Transport of its own, by WithOptions with another Partition;
+// see the example.
+//
+// Credentials are best added before the cache, where it sees them. If next adds them (as
+// oauth2.Transport does), the cache learns of it from http.Response.Request, and treats the
+// response as one to a request with credentials. A next that sets another Request, or none,
+// or adds them in fields other than Authorization and Cookie, needs Options.AddedBehind or a
+// Partition.
 func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return &transport{handler{c: c, next: tripper{next}}}
+	return &transport{handler{c: c, next: tripper{next}, client: true}}
 }
 
 type transport struct{ handler }
@@ -77,6 +93,8 @@ type responseWriter struct {
 	pw     *io.PipeWriter
 	cancel context.CancelFunc
 
+	origin *http.Response // see originReporter
+
 	once    sync.Once
 	ready   chan struct{} // closed when there is a status or an error
 	trailer http.Header
@@ -90,7 +108,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	w.sent = w.header.Clone()
-	splitList(w.sent["Trailer"], func(name string) bool {
+	field.SplitList(w.sent["Trailer"], func(name string) bool {
 		if w.trailer == nil {
 			w.trailer = make(http.Header)
 		}
@@ -114,6 +132,8 @@ func (w *responseWriter) Flush() {
 		w.WriteHeader(http.StatusOK)
 	}
 }
+
+func (w *responseWriter) reportOrigin(resp *http.Response) { w.origin = resp }
 
 func (w *responseWriter) reportError(err error) {
 	if w.err == nil {
@@ -146,6 +166,13 @@ func (w *responseWriter) response(req *http.Request) *http.Response {
 		Trailer:       w.trailer,
 		Request:       req,
 	}
+	if o := w.origin; o != nil {
+		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = o.Proto, o.ProtoMajor, o.ProtoMinor
+		resp.TLS, resp.Uncompressed = o.TLS, o.Uncompressed
+		if o.StatusCode == w.status && o.Status != "" {
+			resp.Status = o.Status
+		}
+	}
 	if req.Method == http.MethodHead || !allowsBody(w.status) {
 		resp.Body.Close()
 		resp.Body = http.NoBody
@@ -177,6 +204,9 @@ func (t tripper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer resp.Body.Close()
+	if o, ok := w.(originReporter); ok {
+		o.reportOrigin(resp)
+	}
 	header := w.Header()
 	for name, values := range resp.Header {
 		header[name] = values
@@ -191,6 +221,28 @@ func (t tripper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for name, values := range resp.Trailer {
 		header[name] = values
+	}
+}
+
+// originReporter is implemented by the ResponseWriters of this package, so that a
+// Transport's response tells what a header cannot: the protocol and TLS state of the
+// connection, and whether it was decompressed on the way. It tells nothing of the
+// kind of one that was stored.
+type originReporter interface{ reportOrigin(*http.Response) }
+
+func (s *spool) reportOrigin(resp *http.Response) {
+	s.origin = resp
+	if resp.Request != nil {
+		s.p.sent = resp.Request.Header
+	}
+}
+
+func (p *passWriter) reportOrigin(resp *http.Response) {
+	if resp.Request != nil {
+		p.sent = resp.Request.Header
+	}
+	if o, ok := p.ResponseWriter.(originReporter); ok {
+		o.reportOrigin(resp)
 	}
 }
 

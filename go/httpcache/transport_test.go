@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 type roundTripFunc func(*http.Request) (*http.Response, error)
@@ -124,7 +126,7 @@ type errReader struct{ err error }
 func (e errReader) Read([]byte) (int, error) { return 0, e.err }
 
 func TestTransportCancelled(t *testing.T) {
-	r := newRig(t, Options{})
+	r := newRig(t, Options{BackgroundTimeout: time.Millisecond})
 	ended := make(chan struct{})
 	rt := r.cache.Transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
@@ -138,6 +140,71 @@ func TestTransportCancelled(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	<-ended
+}
+
+// A response that was fetched tells of its connection, for its own request and for
+// those which waited with it.
+func TestTransportKeepsTheConnectionsState(t *testing.T) {
+	origin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", r.Header.Get("X-Cc"))
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			defer z.Close()
+			io.WriteString(z, "zipped")
+			return
+		}
+		io.WriteString(w, "plain")
+	}))
+	origin.EnableHTTP2 = true
+	origin.StartTLS()
+	defer origin.Close()
+	r := newRig(t, Options{})
+	client := &http.Client{Transport: r.cache.Transport(origin.Client().Transport)}
+	for _, c := range []struct {
+		cc     string
+		method string
+	}{{"max-age=60", "GET"}, {"no-store", "GET"}, {"no-store", "GET"}, {"no-store", "POST"}} {
+		req, _ := http.NewRequest(c.method, origin.URL+"/"+c.cc, nil)
+		req.Header.Set("X-Cc", c.cc)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.TLS == nil || resp.ProtoMajor != 2 || !resp.Uncompressed || string(body) != "zipped" {
+			t.Errorf("%s %s: TLS %v, %s, uncompressed %v, %q", c.method, c.cc, resp.TLS != nil, resp.Proto, resp.Uncompressed, body)
+		}
+	}
+}
+
+// A body that stalls ends with an error, as those that break off.
+func TestTransportStalledBody(t *testing.T) {
+	r := newRig(t, Options{BodyIdleTimeout: 300 * time.Millisecond})
+	ended := make(chan struct{})
+	rt := r.cache.Transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		body, w := io.Pipe()
+		go func() {
+			w.Write(make([]byte, 8<<10))
+			<-req.Context().Done()
+			w.CloseWithError(req.Context().Err())
+			close(ended)
+		}()
+		return &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, ContentLength: -1, Body: body}, nil
+	}))
+	req, _ := http.NewRequest("GET", "http://example.com/", nil)
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); n != 8<<10 || !errors.Is(err, ErrBodyIdle) {
+		t.Errorf("got %d bytes, %v", n, err)
+	}
+	<-ended
+	if r.store.len() != 0 {
+		t.Error("stored")
+	}
 }
 
 // The request belongs to the caller: it is not changed.

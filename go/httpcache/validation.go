@@ -3,6 +3,8 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 4.3 Validation: conditional requests sent (4.3.1), received (4.3.2)
@@ -50,7 +52,7 @@ func notModified(e *entry, info *requestInfo, h http.Header, now int64) bool {
 	if len(lines) != 1 {
 		return false
 	}
-	since, ok := parseHTTPDate(lines[0], now/1000)
+	since, ok := field.ParseDate(lines[0], now/1000)
 	if !ok {
 		return false
 	}
@@ -64,7 +66,7 @@ func notModified(e *entry, info *requestInfo, h http.Header, now int64) bool {
 // equal to etag (RFC 9110, 8.8.3.2), or is "*". Tags that break the grammar are
 // compared as they are.
 func matchesETag(lines []string, etag []byte) bool {
-	if len(lines) == 1 && trimOWS(lines[0]) == "*" {
+	if len(lines) == 1 && field.TrimOWS(lines[0]) == "*" {
 		return true
 	}
 	if len(etag) == 0 {
@@ -72,7 +74,7 @@ func matchesETag(lines []string, etag []byte) bool {
 	}
 	opaque := strings.TrimPrefix(string(etag), "W/")
 	found := false
-	splitList(lines, func(s string) bool {
+	field.SplitList(lines, func(s string) bool {
 		found = strings.TrimPrefix(s, "W/") == opaque
 		return !found
 	})
@@ -90,7 +92,7 @@ func (c *Cache) refresh(p *plan, fresh http.Header, responseTime int64) *refresh
 		}
 	}
 	h := e.header()
-	update(h, fresh, responseTime)
+	c.update(h, fresh)
 	return c.restore(p, h, responseTime)
 }
 
@@ -99,6 +101,8 @@ type refreshed struct {
 	entry  *entry
 	reuse  bool // other requests may reuse it
 	stored bool
+
+	unstored []string // fields of the update that are for its own request only
 }
 
 // restore stores the plan's base anew with other fields.
@@ -114,13 +118,17 @@ func (c *Cache) restore(p *plan, h http.Header, responseTime int64) *refreshed {
 	}
 	value := appendEnvelope(make([]byte, 0, len(e.raw)+256), &v.meta, fields, v.tags)
 	value = append(value, e.body...)
-	r := &refreshed{entry: new(entry), reuse: v.reuse}
+	r := &refreshed{entry: new(entry), reuse: v.reuse, unstored: v.unstored}
 	if err := r.entry.decode(value); err != nil {
 		return nil
 	}
-	if v.store {
+	switch {
+	case v.store:
 		r.stored = c.save(p, &v, h, value)
-	} else {
+	case v.refusal == refusedAuthorization, v.refusal == refusedCookie:
+		// That says something of this request, not of the stored response, which was made for
+		// another one and stays what it was.
+	default:
 		c.store.Delete(p.baseKey)
 	}
 	return r

@@ -210,3 +210,22 @@ func TestHEAD(t *testing.T) {
 		}},
 	})
 }
+
+// Who validates with credentials of their own learns that the stored response still holds, and
+// leaves it to the others, as stale as it was.
+func TestValidationWithCredentialsKeepsTheStored(t *testing.T) {
+	for _, with := range []string{"Cookie: a=b", "Authorization: x"} {
+		runStory(t, story{steps: []step{
+			{origin: reply(200, "one", etag)},
+			{after: sec, with: []string{with}, origin: reply(304, ""), sent: []string{`If-None-Match: "a"`}, want: "200 one"},
+			{after: sec, origin: reply(304, ""), sent: []string{`If-None-Match: "a"`}, want: "200 one"},
+			{after: sec, with: []string{with}, origin: reply(200, "mine"), want: "200 mine"},
+		}})
+	}
+	// What says of itself that it must not be stored is gone.
+	runStory(t, story{steps: []step{
+		{origin: reply(200, "one", etag)},
+		{after: sec, origin: reply(304, "", "Cache-Control: no-store"), want: "200 one"},
+		{after: sec, origin: reply(200, "two"), sent: []string{"!If-None-Match"}, want: "200 two"},
+	}})
+}

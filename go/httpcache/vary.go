@@ -1,11 +1,14 @@
 package httpcache
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/larder-cache/larder/go/httpcache/internal/field"
 )
 
 // RFC 9111, 4.1 Calculating Cache Keys with the Vary Header Field.
@@ -25,27 +28,52 @@ const (
 	maxVariantKey = 16 << 10
 )
 
+// wholeForwarded stands for Forwarded where a response names it: then all of it is compared,
+// the client's address too. Where it is only implied, appendForwarded tells what is.
+const wholeForwarded = "Forwarded:"
+
 // varyNames returns what a response varies on: the fields in Vary, and the
 // implied ones that its request carried; sorted. ok is false if no later
-// request could match (section 4.1), or there are too many.
-func (c *Cache) varyNames(response, request http.Header) (names []string, ok bool) {
+// request could match (section 4.1), there are too many, or what the origin was sent is not
+// what the cache saw.
+//
+// What proxies behind the cache remove, such as Te or what Connection names, or add to in the
+// same way for all, such as Via, does no harm here: what the origin was sent is a function of
+// what the cache compares. (Requests that name more in Connection bypass the cache anyway.)
+func (c *Cache) varyNames(x *exchange) (names []string, ok bool) {
 	ok = true
-	splitList(response["Vary"], func(name string) bool {
-		if name == "*" || !isToken(name) {
+	field.SplitList(x.header["Vary"], func(name string) bool {
+		if name == "*" || !field.IsToken(name) {
 			ok = false
 			return false
 		}
-		names = append(names, http.CanonicalHeaderKey(name))
+		name = http.CanonicalHeaderKey(name)
+		if ok = !c.unseen(x, name); !ok {
+			return false
+		}
+		if name == "Forwarded" {
+			name = wholeForwarded
+		}
+		names = append(names, name)
 		return true
 	})
 	for _, name := range c.opt.ImpliedVary {
-		if len(request[name]) > 0 {
+		if len(x.request[name]) > 0 {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	return names, ok && len(names) <= maxVaryNames
+}
+
+// unseen reports whether the origin may have been sent a field with another value than the
+// cache was asked with: since that is known, or else if it is one of Options.AddedBehind.
+func (c *Cache) unseen(x *exchange, name string) bool {
+	if x.sent != nil {
+		return !c.opt.Private && x.sentOther(name)
+	}
+	return slices.Contains(c.opt.AddedBehind, name)
 }
 
 // index is a decoded vary index:
@@ -161,7 +189,9 @@ func (x *index) hasSet(set []byte) bool {
 // appendVariantKey appends the key of the variant that a request selects by a
 // set of names. ok is false if the key would be too long. A language stands in
 // for the value of Accept-Language, for the key of an alias (see language.go).
-func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Header, language string) (key []byte, ok bool) {
+func appendVariantKey(
+	dst, primary []byte, epoch uint64, set []byte, h http.Header, language string,
+) (key []byte, ok bool) {
 	start := len(dst)
 	dst = append(dst, 'v')
 	dst = binary.AppendUvarint(dst, uint64(len(primary)))
@@ -179,7 +209,7 @@ func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Head
 			dst = append(dst, 0)
 			continue
 		}
-		values := h[string(name)]
+		values := h[string(bytes.TrimSuffix(name, []byte(":")))]
 		if len(values) == 0 {
 			dst = append(dst, 0)
 			continue
@@ -199,22 +229,22 @@ func appendVariantKey(dst, primary []byte, epoch uint64, set []byte, h http.Head
 // appendNormal appends the values of a request field in a form that is the same
 // for values that mean the same (section 4.1): weighted lists without regard to
 // case, order and spelling of weights; other lists without regard to lines and
-// whitespace; fields that are no lists as they are.
+// whitespace; fields that are no lists as they are, and neither are lists with a quoted
+// string that does not end in its line.
 func appendNormal(dst []byte, name string, values []string) []byte {
+	if slices.ContainsFunc(values, endsQuoted) {
+		return appendExact(dst, values)
+	}
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
 		return appendWeighted(dst, values)
 	case "Forwarded":
 		return appendForwarded(dst, values)
 	case "Authorization", "Cookie", "Origin", "Referer", "User-Agent":
-		for _, v := range values {
-			dst = append(dst, v...)
-			dst = append(dst, '\n')
-		}
-		return dst
+		return appendExact(dst, values)
 	}
 	first := true
-	splitList(values, func(s string) bool {
+	field.SplitList(values, func(s string) bool {
 		if !first {
 			dst = append(dst, ',')
 		}
@@ -223,6 +253,30 @@ func appendNormal(dst []byte, name string, values []string) []byte {
 		return true
 	})
 	return dst
+}
+
+// appendExact appends the values as they are. The line feed at their end is not to be found
+// in any other form.
+func appendExact(dst []byte, values []string) []byte {
+	for _, v := range values {
+		dst = append(dst, v...)
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// endsQuoted reports whether a line ends within a quoted string.
+func endsQuoted(line string) bool {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		}
+	}
+	return quoted
 }
 
 // weighted is an element of a list with weights (RFC 9110, 12.4.2).
@@ -237,11 +291,11 @@ const maxWeighted = 32
 // is invalid keep it as a part of their name.
 func parseWeighted(list []weighted, values []string) ([]weighted, bool) {
 	ok := true
-	splitList(values, func(s string) bool {
+	field.SplitList(values, func(s string) bool {
 		w := weighted{s, 1000}
 		if i := strings.LastIndexByte(s, ';'); i >= 0 {
-			if q, valid := parseWeight(trimOWS(s[i+1:])); valid {
-				w = weighted{trimOWS(s[:i]), q}
+			if q, valid := parseWeight(field.TrimOWS(s[i+1:])); valid {
+				w = weighted{field.TrimOWS(s[:i]), q}
 			}
 		}
 		ok = len(list) < maxWeighted
@@ -253,7 +307,7 @@ func parseWeighted(list []weighted, values []string) ([]weighted, bool) {
 
 // parseWeight parses "q=0.5" into thousandths.
 func parseWeight(s string) (int, bool) {
-	if len(s) < 3 || lower(s[0]) != 'q' || s[1] != '=' || len(s) > 7 {
+	if len(s) < 3 || field.Lower(s[0]) != 'q' || s[1] != '=' || len(s) > 7 {
 		return 0, false
 	}
 	s = s[2:]
@@ -263,7 +317,7 @@ func parseWeight(s string) (int, bool) {
 	q := int(s[0]-'0') * 1000
 	scale := 100
 	for i := 2; i < len(s); i++ {
-		if !isDigit(s[i]) {
+		if !field.IsDigit(s[i]) {
 			return 0, false
 		}
 		q += int(s[i]-'0') * scale
@@ -275,12 +329,8 @@ func parseWeight(s string) (int, bool) {
 func appendWeighted(dst []byte, values []string) []byte {
 	var space [maxWeighted]weighted
 	list, ok := parseWeighted(space[:0], values)
-	if !ok { // too many to sort: take them as they are
-		for _, v := range values {
-			dst = append(dst, v...)
-			dst = append(dst, '\n')
-		}
-		return dst
+	if !ok { // too many to sort
+		return appendExact(dst, values)
 	}
 	slices.SortFunc(list, func(a, b weighted) int {
 		if n := compareFold(a.name, b.name); n != 0 {
@@ -289,11 +339,7 @@ func appendWeighted(dst []byte, values []string) []byte {
 		return a.weight - b.weight
 	})
 	for _, w := range list {
-		for i := 0; i < len(w.name); i++ {
-			if c := w.name[i]; c != ' ' && c != '\t' {
-				dst = append(dst, lower(c))
-			}
-		}
+		dst = appendRange(dst, w.name)
 		// Control characters cannot occur in field values.
 		if w.weight != 1000 {
 			dst = append(dst, 1)
@@ -304,25 +350,61 @@ func appendWeighted(dst []byte, values []string) []byte {
 	return dst
 }
 
+// appendRange appends a language, coding or media range without regard to case and
+// whitespace, but for the values of parameters, in which both may mean something.
+func appendRange(dst []byte, s string) []byte {
+	quoted, value := false, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case quoted && c == '\\' && i+1 < len(s):
+			dst = append(dst, c)
+			i++
+			c = s[i]
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ' ' || c == '\t':
+			continue
+		case c == '=':
+			value = true
+		case c == ';':
+			value = false
+		case !value:
+			c = field.Lower(c)
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
 func compareFold(a, b string) int {
 	for i := 0; i < len(a) && i < len(b); i++ {
-		if x, y := lower(a[i]), lower(b[i]); x != y {
+		if x, y := field.Lower(a[i]), field.Lower(b[i]); x != y {
 			return int(x) - int(y)
 		}
 	}
 	return len(a) - len(b)
 }
 
-// appendForwarded keeps of Forwarded (RFC 7239) what may change the response:
-// the host and the scheme the client used, not its address.
+// appendForwarded keeps of Forwarded (RFC 7239) what may change the response: all but the
+// addresses of clients and proxies, for which for and by are. One that holds another = is kept,
+// lest a careless reader find something else in it.
 func appendForwarded(dst []byte, values []string) []byte {
-	splitList(values, func(element string) bool {
+	field.SplitList(values, func(element string) bool {
 		for pair := range strings.SplitSeq(element, ";") {
-			pair = trimOWS(pair)
-			if len(pair) > 5 && strings.EqualFold(pair[:5], "host=") || len(pair) > 6 && strings.EqualFold(pair[:6], "proto=") {
-				dst = appendLower(dst, pair)
-				dst = append(dst, ';')
+			pair = field.TrimOWS(pair)
+			name, value, _ := strings.Cut(pair, "=")
+			address := strings.EqualFold(name, "for") || strings.EqualFold(name, "by")
+			switch {
+			case pair == "", address && strings.IndexByte(value, '=') < 0:
+				continue
+			case strings.EqualFold(name, "host"), strings.EqualFold(name, "proto"):
+				dst = field.AppendLower(dst, pair)
+			default:
+				dst = append(dst, pair...)
 			}
+			dst = append(dst, ';')
 		}
 		dst = append(dst, ',')
 		return true

@@ -1,6 +1,7 @@
 package synthetic
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/larder-cache/larder/bench/hitratio/reference"
@@ -51,5 +52,41 @@ func TestShiftingZipfShifts(t *testing.T) {
 	a, b, c := top(s.Keys[:period]), top(s.Keys[period:2*period]), top(s.Keys[2*period:])
 	if a == b || b == c || a == c {
 		t.Errorf("the most popular keys of three periods are %d, %d and %d", a, b, c)
+	}
+}
+
+func TestTheBatteryIsTheSameEachTime(t *testing.T) {
+	const c = 256
+	first, second := Battery(c), Battery(c)
+	for i := range first {
+		a, b := first[i].Trace, second[i].Trace
+		if !slices.Equal(a.Keys, b.Keys) || a.Name != b.Name {
+			t.Errorf("%s: another trace the second time", a.Name)
+		}
+		if len(a.Keys) < 100*c {
+			t.Errorf("%s: %d requests are too few for a cache of %d", a.Name, len(a.Keys), c)
+		}
+	}
+}
+
+func TestPairsComeTwiceAtTheirDistance(t *testing.T) {
+	s := newStream("pairs")
+	p := &pairs{stream: s}
+	for range 10_000 {
+		p.ask(100)
+	}
+	seen := map[uint64]int{}
+	for i, k := range s.keys {
+		if at, ok := seen[k]; ok {
+			if at < 0 {
+				t.Fatalf("key %d comes a third time", k)
+			}
+			if d := i - at; d < 100 || d > 201 {
+				t.Fatalf("key %d comes again after %d requests", k, d)
+			}
+			seen[k] = -1
+		} else {
+			seen[k] = i
+		}
 	}
 }

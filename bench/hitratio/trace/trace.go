@@ -1,13 +1,20 @@
-// Package trace reads cache traces: sequences of keys, perhaps with sizes.
+// Package trace reads cache traces: sequences of keys, perhaps with sizes, times and times to live.
 //
-// The format is told by the file's name, after taking off .gz, .zst or .xz:
+// The format is told by the file's name, after taking off .gz, .zst or .xz, or by Options:
 //
-//	.lis    ARC: four numbers a line, first key, count, and two that don't matter: count consecutive keys
-//	.lirs   LIRS: a key a line; lines with * are marks between phases
-//	.txt    a key a line, any text
-//	.sizes  time, key and size in bytes a line
-//	.be32   keys as big-endian 32-bit numbers
-//	.be64   keys as big-endian 64-bit numbers
+//	.lis            ARC: four numbers a line, first key, count, and two that don't matter: count consecutive keys
+//	.lirs           LIRS: a key a line; lines with * are marks between phases
+//	.txt            a key a line, any text without blanks or separators
+//	.sizes          time, key and size in bytes a line
+//	.csv            columns, told by a header (key, size, op, ttl, op_count, op_time: Meta's traces of key-value caches and of a CDN
+//	                have one) or by Options.Columns (libCacheSim's)
+//	.twitter        Twitter's: timestamp, key, size of the key, of the value, client, operation, time to live
+//	.oracleGeneral  libCacheSim's binary records
+//	.vscsi          CloudPhysics' binary records, of version 1 or 2
+//	.be32, .be64    keys as big-endian 32- or 64-bit numbers
+//	.u32            keys as little-endian 32-bit numbers
+//
+// Whatever doesn't look like its format is an error.
 package trace
 
 import (
@@ -35,15 +42,30 @@ type Trace struct {
 	Distinct int
 	// Sizes is the size of each request's object in bytes, or nil if the trace has no sizes.
 	Sizes []uint32
+	// Times is when each request came, in seconds from the first one, and TTLs how long its object lives, in seconds, 0 for
+	// ever; nil if the trace doesn't say.
+	Times []uint32
+	TTLs  []uint32
+}
+
+// Options say what a file's name doesn't.
+type Options struct {
+	Format  string  // one of Formats; "": by the name
+	Columns Columns // of .csv; the zero value: by its header
 }
 
 // Formats are the extensions that Load knows, without those of compression.
-var Formats = []string{".lis", ".lirs", ".txt", ".sizes", ".be32", ".be64"}
+var Formats = []string{
+	".lis", ".lirs", ".txt", ".sizes", ".csv", ".twitter", ".oracleGeneral", ".vscsi", ".be32", ".be64", ".u32",
+}
 
 // Format returns the extension that tells the format of the named file, or "" if it is no trace.
 func Format(name string) string {
 	for _, compression := range []string{".gz", ".zst", ".xz"} {
 		name = strings.TrimSuffix(name, compression)
+	}
+	if ext := filepath.Ext(strings.TrimSuffix(name, ".bin")); ext == ".oracleGeneral" {
+		return ext
 	}
 	if ext := filepath.Ext(name); slices.Contains(Formats, ext) {
 		return ext
@@ -60,8 +82,11 @@ func Name(file string) string {
 	return base
 }
 
-// Load reads a trace from a file.
-func Load(file string) (*Trace, error) {
+// Load reads a trace from a file whose name tells its format.
+func Load(file string) (*Trace, error) { return LoadWith(file, Options{}) }
+
+// LoadWith reads a trace from a file.
+func LoadWith(file string, o Options) (*Trace, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -72,7 +97,10 @@ func Load(file string) (*Trace, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	defer closeReader()
-	t, err := Read(r, Format(file))
+	if o.Format == "" {
+		o.Format = Format(file)
+	}
+	t, err := ReadWith(r, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -100,10 +128,13 @@ func decompress(name string, r io.Reader) (io.Reader, func(), error) {
 }
 
 // Read reads a trace of the given format, one of Formats.
-func Read(r io.Reader, format string) (*Trace, error) {
+func Read(r io.Reader, format string) (*Trace, error) { return ReadWith(r, Options{Format: format}) }
+
+// ReadWith reads a trace of the format that the options name.
+func ReadWith(r io.Reader, o Options) (*Trace, error) {
 	b := newBuilder()
 	var err error
-	switch format {
+	switch o.Format {
 	case ".lis":
 		err = b.lines(r, b.arcLine)
 	case ".lirs":
@@ -112,12 +143,22 @@ func Read(r io.Reader, format string) (*Trace, error) {
 		err = b.lines(r, b.textLine)
 	case ".sizes":
 		err = b.lines(r, b.sizesLine)
+	case ".csv":
+		err = b.csv(r, o.Columns, 0)
+	case ".twitter":
+		err = b.csv(r, twitterColumns, 3)
+	case ".oracleGeneral":
+		err = b.oracleGeneral(r)
+	case ".vscsi":
+		err = b.vscsi(r)
 	case ".be32":
-		err = b.words(r, 4)
+		err = b.words(r, 4, binary.BigEndian)
 	case ".be64":
-		err = b.words(r, 8)
+		err = b.words(r, 8, binary.BigEndian)
+	case ".u32":
+		err = b.words(r, 4, binary.LittleEndian)
 	default:
-		err = fmt.Errorf("no trace format %q", format)
+		err = fmt.Errorf("no trace format %q; there are %s", o.Format, strings.Join(Formats, " "))
 	}
 	if err != nil {
 		return nil, err
@@ -134,6 +175,7 @@ type builder struct {
 	t       Trace
 	numbers map[uint64]uint32
 	texts   map[string]uint32
+	start   float64 // the time of the first request
 }
 
 func newBuilder() *builder {
@@ -204,13 +246,16 @@ func (b *builder) arcLine(line []byte) error {
 }
 
 func (b *builder) lirsLine(line []byte) error {
-	if string(line) != "*" {
-		b.text(line)
+	if string(line) == "*" {
+		return nil
 	}
-	return nil
+	return b.textLine(line)
 }
 
 func (b *builder) textLine(line []byte) error {
+	if err := mayBeText(line); err != nil {
+		return err
+	}
 	b.text(line)
 	return nil
 }
@@ -229,7 +274,7 @@ func (b *builder) sizesLine(line []byte) error {
 	return nil
 }
 
-func (b *builder) words(r io.Reader, width int) error {
+func (b *builder) words(r io.Reader, width int, order binary.ByteOrder) error {
 	buf := make([]byte, width)
 	for {
 		switch _, err := io.ReadFull(r, buf); err {
@@ -240,9 +285,9 @@ func (b *builder) words(r io.Reader, width int) error {
 			return err
 		}
 		if width == 4 {
-			b.number(uint64(binary.BigEndian.Uint32(buf)))
+			b.number(uint64(order.Uint32(buf)))
 		} else {
-			b.number(binary.BigEndian.Uint64(buf))
+			b.number(order.Uint64(buf))
 		}
 	}
 }

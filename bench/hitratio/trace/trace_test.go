@@ -43,7 +43,9 @@ func TestFormats(t *testing.T) {
 func TestBadTracesAreErrors(t *testing.T) {
 	for _, c := range [][2]string{
 		{".lis", "10\n"}, {".lis", "x 3 0 0\n"}, {".sizes", "1 2\n"}, {".sizes", "1 2 x\n"}, {".be32", "abc"},
-		{".txt", ""}, {".csv", "1\n"},
+		{".txt", ""}, {".csv", "1\n"}, {".txt", "1,2,3\n"}, {".txt", "a b\n"}, {".txt", "a\x00b\n"}, {".lirs", "1;2\n"},
+		{".twitter", "1,k,3,x,1,get,0\n"}, {".twitter", "1,k\n"}, {".csv", "key,size\nk,-1\n"}, {".csv", "key,size\n,1\n"},
+		{".oracleGeneral", "abc"}, {".vscsi", "abc"}, {".vscsi", strings.Repeat("\x00", 200)}, {".unheard", "1\n"},
 	} {
 		if _, err := Read(strings.NewReader(c[1]), c[0]); err == nil {
 			t.Errorf("%s %q was read without an error", c[0], c[1])
@@ -94,7 +96,7 @@ func TestCompression(t *testing.T) {
 func TestFormatOfNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"OLTP.lis.zst": ".lis", "a.lirs": ".lirs", "b.txt.gz": ".txt", "c.sizes.xz": ".sizes", "README.md": "",
-		"x.csv.gz": "", "lis": "",
+		"x.csv.gz": ".csv", "lis": "", "a.oracleGeneral.zst": ".oracleGeneral", "d.oracleGeneral.bin": ".oracleGeneral", "e.bin": "", "b.vscsi": ".vscsi", "c.twitter.xz": ".twitter",
 	} {
 		if got := Format(name); got != want {
 			t.Errorf("Format(%q) = %q, want %q", name, got, want)

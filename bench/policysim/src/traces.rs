@@ -1,5 +1,6 @@
-//! Traces: the formats of bench/hitratio/trace but those with sizes, unpacked by the system's zstd, gzip and xz; and `.u32`,
-//! which is keys of four bytes, little-endian, and nothing else.
+//! Traces: a key a line (`.txt`, `.lirs`) or ARC's runs of keys (`.lis`), unpacked by the system's zstd, gzip and xz; and
+//! `.u32`, which is keys of four bytes, little-endian, and nothing else. bench/hitratio makes that of every other format, with
+//! `-u32 FOLDER`; there is one reader of each.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -26,10 +27,17 @@ pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
             let bytes = std::fs::read(name).map_err(|error| format!("{name}: {error}"))?;
             bytes.as_chunks::<4>().0.iter().for_each(|&key| add(u32::from_le_bytes(key).to_string()));
         } else {
+            let plain = name.trim_end_matches(".zst").trim_end_matches(".gz").trim_end_matches(".xz");
+            let arc = plain.ends_with(".lis");
+            if !arc && !plain.ends_with(".txt") && !plain.ends_with(".lirs") {
+                return Err(format!("{name}: only .lis, .lirs, .txt and .u32 are read; hitratio -u32 makes that of others"));
+            }
             let text = unpack(name)?;
-            let arc = name.contains(".lis");
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "*") {
                 if !arc {
+                    if line.contains([',', ';', ' ', '\t', '\0']) {
+                        return Err(format!("{name}: {line:?} is more than one key"));
+                    }
                     add(line.to_owned());
                     continue;
                 }

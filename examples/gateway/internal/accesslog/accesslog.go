@@ -76,7 +76,7 @@ func (l *Log) Observe(s traffic.Sample) {
 		slog.String("client", r.RemoteAddr),
 		slog.String("route", s.Route.Name()),
 	)
-	if s.Status == 0 {
+	if s.Status == 0 || s.Status == traffic.ClientLeft {
 		attributes = append(attributes, slog.Bool("aborted", true))
 	}
 	if age := s.Header.Get("Age"); age != "" {

@@ -38,6 +38,11 @@ func TestLine(t *testing.T) {
 	if l.Observe(s); !strings.Contains(out.String(), "aborted=true") || !strings.Contains(out.String(), "level=WARN") {
 		t.Errorf("%s", &out)
 	}
+	out.Reset()
+	s.Status = traffic.ClientLeft
+	if l.Observe(s); !strings.Contains(out.String(), "status=499") || !strings.Contains(out.String(), "level=INFO") {
+		t.Errorf("a client that left: %s", out.String())
+	}
 }
 
 func TestWhatIsNotLogged(t *testing.T) {

@@ -3,7 +3,8 @@
 // Each part is asked through a handler of its own, usually a cache, and takes
 // part in the answer's lifetime: the whole is fresh no longer than its least
 // fresh part, is stored only if every part may be, varies on what any part
-// varies on, and carries the tags of all.
+// varies on, and carries the tags and the sources of all. That goes for what a part that
+// cannot be used was answered with as well: who asked may be why.
 package aggregate
 
 import (
@@ -11,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
+	"github.com/larder-cache/larder/examples/gateway/internal/jsontext"
 	"github.com/larder-cache/larder/examples/gateway/internal/respond"
 	"github.com/larder-cache/larder/examples/gateway/internal/upstream"
 )
@@ -39,34 +42,84 @@ type Options struct {
 	MaxPartBytes int
 	// TagField is where parts carry their tags, besides Surrogate-Key.
 	TagField string
+	// Log is told of parts whose handlers panic.
+	Log *slog.Logger
+}
+
+// answer is what became of one part.
+type answer struct {
+	*respond.Buffer
+	request *http.Request // as the part's handler was asked
+	late    bool          // there was no answer in time
+	usable  bool          // it is JSON
 }
 
 // Handler merges the parts.
 func Handler(parts []Part, o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			upstream.Problem(w, http.StatusMethodNotAllowed, "")
 			return
 		}
-		answers := make([]*respond.Buffer, len(parts))
+		if dots(parts, r) {
+			upstream.Problem(w, http.StatusBadRequest, "a segment of the path is . or ..")
+			return
+		}
+		answers := make([]answer, len(parts))
 		var all sync.WaitGroup
 		for i, p := range parts {
-			all.Go(func() { answers[i] = p.ask(r, o.MaxPartBytes) })
+			all.Go(func() { p.ask(&answers[i], r, o) })
 		}
 		all.Wait()
-		if r.Context().Err() != nil {
+		switch err := context.Cause(r.Context()); {
+		case errors.Is(err, context.DeadlineExceeded):
+			upstream.Problem(w, http.StatusGatewayTimeout, "")
+			return
+		case err != nil:
 			panic(http.ErrAbortHandler) // the client has gone, and nobody else waits
 		}
-		merge(w, parts, answers, o)
+		merge(w, r, parts, answers, o)
 	})
 }
 
-// ask fetches one part. It returns nil if there is no whole answer in time.
-func (p Part) ask(r *http.Request, limit int) *respond.Buffer {
+// dots tells whether a wildcard's value would lead a part's path elsewhere.
+func dots(parts []Part, r *http.Request) bool {
+	for _, p := range parts {
+		for _, name := range config.Wildcards(p.Path) {
+			for segment := range strings.SplitSeq(r.PathValue(name), "/") {
+				if segment == "." || segment == ".." {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// ask fetches one part. It runs in a goroutine of its own: a handler that panics is a part
+// that failed.
+func (p Part) ask(a *answer, r *http.Request, o Options) {
 	ctx, cancel := context.WithTimeout(r.Context(), p.Timeout)
 	defer cancel()
-	inner := r.Clone(ctx)
+	a.request = p.request(r.Clone(ctx), r)
+	a.Buffer = new(respond.Buffer) // should the handler end the goroutine
+	a.Buffer = respond.Serve(p.Handler, a.request, o.MaxPartBytes)
+	a.late = ctx.Err() != nil || a.Status == http.StatusGatewayTimeout
+	switch {
+	case a.Panic != nil && a.Panic != http.ErrAbortHandler:
+		o.Log.Error("a part panicked", "part", p.Name, "panic", a.Panic, "stack", string(a.Stack))
+	case a.Whole && a.Status == http.StatusOK && a.Decode(o.MaxPartBytes) == nil:
+		a.usable = jsontext.Valid(a.Body.Bytes())
+	}
+}
+
+// request makes of a copy of the client's request the one for the part. What is wanted is
+// always the whole part, and without any coding.
+func (p Part) request(inner, r *http.Request) *http.Request {
 	inner.Method, inner.Body, inner.ContentLength = http.MethodGet, http.NoBody, 0
 	inner.Host = p.Host
 	target, query, _ := strings.Cut(p.expand(r), "?")
@@ -79,30 +132,30 @@ func (p Part) ask(r *http.Request, limit int) *respond.Buffer {
 	}
 	inner.RequestURI = inner.URL.RequestURI()
 	for _, name := range []string{
-		"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range", "Accept-Encoding",
-		"Content-Type", "Content-Length", "Transfer-Encoding",
+		"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range",
+		"Content-Type", "Content-Length", "Transfer-Encoding", "Expect",
 	} {
 		inner.Header.Del(name)
 	}
-	b := respond.Serve(p.Handler, inner, limit)
-	if !b.Whole || ctx.Err() != nil && b.Status >= http.StatusInternalServerError {
-		return nil
-	}
-	return b
+	inner.Header["Accept-Encoding"] = []string{"identity"}
+	return inner
 }
 
-// expand fills the wildcards of the route's path into the part's, encoded as
-// one path segment each; a wildcard for the rest of a path keeps its slashes.
+// expand fills the wildcards of the route's path into the part's: encoded as one path
+// segment each (a wildcard for the rest of a path keeps its slashes), in the query as a
+// parameter's value.
 func (p Part) expand(r *http.Request) string {
-	path := p.Path
+	path, query, asked := strings.Cut(p.Path, "?")
 	for _, name := range config.Wildcards(p.Path) {
 		value := r.PathValue(name)
-		escaped := url.PathEscape(value)
-		if strings.Contains(path, "{"+name+"...}") {
-			escaped = strings.ReplaceAll(escaped, "%2F", "/")
-		}
-		path = strings.ReplaceAll(path, "{"+name+"...}", escaped)
-		path = strings.ReplaceAll(path, "{"+name+"}", escaped)
+		segment := url.PathEscape(value)
+		path = strings.ReplaceAll(path, "{"+name+"...}", strings.ReplaceAll(segment, "%2F", "/"))
+		path = strings.ReplaceAll(path, "{"+name+"}", segment)
+		query = strings.ReplaceAll(query, "{"+name+"...}", url.QueryEscape(value))
+		query = strings.ReplaceAll(query, "{"+name+"}", url.QueryEscape(value))
+	}
+	if asked {
+		return path + "?" + query
 	}
 	return path
 }
@@ -110,16 +163,18 @@ func (p Part) expand(r *http.Request) string {
 // errPart says why there is no whole.
 var errPart = errors.New("a part is missing")
 
-func merge(w http.ResponseWriter, parts []Part, answers []*respond.Buffer, o Options) {
+func merge(w http.ResponseWriter, r *http.Request, parts []Part, answers []answer, o Options) {
+	h := w.Header()
+	vary(h, answers)
 	body, err := join(parts, answers)
 	if err != nil {
 		fail(w, parts, answers, err)
 		return
 	}
-	h := w.Header()
-	freshness(h, parts, answers)
-	vary(h, answers)
+	freshness(h, r, answers)
 	tags(h, answers, o.TagField)
+	sources(h, parts, answers)
+	missing(h, parts, answers)
 	h.Set("Content-Type", "application/json")
 	h.Set("Etag", etag(body))
 	w.WriteHeader(http.StatusOK)
@@ -127,23 +182,34 @@ func merge(w http.ResponseWriter, parts []Part, answers []*respond.Buffer, o Opt
 }
 
 // fail answers with the status of the first required part that the client can
-// do something about, such as 404, or else 502.
-func fail(w http.ResponseWriter, parts []Part, answers []*respond.Buffer, err error) {
+// do something about, such as 404; or else 504 if one was too late; or else 502.
+func fail(w http.ResponseWriter, parts []Part, answers []answer, err error) {
+	status := http.StatusBadGateway
 	for i, p := range parts {
-		if b := answers[i]; !p.Optional && b != nil && b.Status >= 400 && b.Status < 500 {
-			upstream.Problem(w, b.Status, fmt.Sprintf("%s: %s", p.Name, http.StatusText(b.Status)))
+		a := &answers[i]
+		switch {
+		case p.Optional || a.usable:
+		case a.Whole && a.Status >= 400 && a.Status < 500:
+			for _, name := range []string{"Www-Authenticate", "Retry-After"} { // what it can do
+				if values := a.Header()[name]; values != nil {
+					w.Header()[name] = values
+				}
+			}
+			upstream.Problem(w, a.Status, fmt.Sprintf("%s: %s", p.Name, http.StatusText(a.Status)))
 			return
+		case a.late:
+			status = http.StatusGatewayTimeout
 		}
 	}
-	upstream.Problem(w, http.StatusBadGateway, err.Error())
+	upstream.Problem(w, status, err.Error())
 }
 
 // join writes the merged object. Parts stand in it as the upstreams wrote them.
-func join(parts []Part, answers []*respond.Buffer) ([]byte, error) {
+func join(parts []Part, answers []answer) ([]byte, error) {
 	out := []byte{'{'}
 	for i, p := range parts {
 		var text []byte
-		if usable(answers[i]) {
+		if answers[i].usable {
 			text = answers[i].Body.Bytes()
 		} else if !p.Optional {
 			return nil, fmt.Errorf("%s: %w", p.Name, errPart)
@@ -174,9 +240,4 @@ func appendMember(out []byte, name string, text []byte) []byte {
 		return append(out, "null"...)
 	}
 	return append(out, strings.TrimSpace(string(text))...)
-}
-
-// usable tells whether an answer can be a part.
-func usable(b *respond.Buffer) bool {
-	return b != nil && b.Status == http.StatusOK && gjson.ValidBytes(b.Body.Bytes())
 }

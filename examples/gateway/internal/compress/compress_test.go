@@ -21,7 +21,7 @@ var body = bytes.Repeat([]byte(`{"name":"value"},`), 500)
 func serve(t *testing.T, method, accept string, header map[string]string, content []byte) *httptest.ResponseRecorder {
 	t.Helper()
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if v := r.Header.Get("Accept-Encoding"); v != "" {
+		if v := r.Header["Accept-Encoding"]; len(v) != 1 || v[0] != "identity" {
 			t.Errorf("the next handler was asked for %q", v)
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -77,7 +77,7 @@ func TestEveryEncodingGivesTheBodyBack(t *testing.T) {
 				t.Errorf("%s: another body", encoding)
 			}
 			h := w.Header()
-			if h.Get("Vary") != "Accept-Encoding" || h.Get("Etag") != `W/"1"` || h.Get("Content-Length") != "" {
+			if h.Get("Vary") != "Accept-Encoding" || h.Get("Etag") != `W/"1+`+encoding+`"` || h.Get("Content-Length") != "" {
 				t.Errorf("%s: %v", encoding, h)
 			}
 		}
@@ -93,14 +93,16 @@ func TestChoice(t *testing.T) {
 		"br;q=0, gzip":               "gzip",
 		"*":                          "zstd",
 		"*;q=0.5, br;q=0.1":          "zstd",
-		"identity":                   "",
-		"identity, gzip;q=0.5":       "",
+		"identity":                   "identity",
+		"identity, gzip;q=0.5":       "identity",
+		"identity;q=1, *;q=0":        "identity",
+		"gzip;q=0, *":                "zstd",
 		"identity;q=0.5, gzip;q=0.5": "gzip",
-		"deflate":                    "",
-		"gzip;q=0":                   "",
-		"gzip;q=nonsense":            "",
-		"gzip;q=NaN":                 "",
-		"":                           "",
+		"deflate":                    "identity",
+		"gzip;q=0":                   "identity",
+		"gzip;q=nonsense":            "identity",
+		"gzip;q=NaN":                 "identity",
+		"":                           "identity",
 	} {
 		if got := choose(field, all); got != want {
 			t.Errorf("%q: %q, want %q", field, got, want)
@@ -113,12 +115,14 @@ func TestNegotiateLeavesOneSpelling(t *testing.T) {
 	h := Negotiate(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		seen = append(seen, strings.Join(r.Header["Accept-Encoding"], "|"))
 	}), all)
-	for _, field := range []string{"gzip, br", "br;q=1, gzip;q=0.2", "br", "br", "deflate", "gzip, br"} {
+	for _, field := range []string{"gzip, br", "br;q=1, gzip;q=0.2", "br", "br", "deflate", "gzip, br", ""} {
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("Accept-Encoding", field)
+		if field != "" {
+			r.Header.Set("Accept-Encoding", field)
+		}
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	if got := strings.Join(seen, ","); got != "br,br,br,br,,br" {
+	if got := strings.Join(seen, ","); got != "br,br,br,br,identity,br,identity" {
 		t.Errorf("the cache sees %s", got)
 	}
 }
@@ -131,9 +135,9 @@ func TestNotCompressed(t *testing.T) {
 		vary   string
 	}{
 		"not asked for":   {"", nil, body, "Accept-Encoding"},
-		"small":           {"gzip", map[string]string{"Content-Length": "3"}, []byte("{ }"), ""},
+		"small":           {"gzip", map[string]string{"Content-Length": "3"}, []byte("{ }"), "Accept-Encoding"},
 		"an image":        {"gzip", map[string]string{"Content-Type": "image/png"}, body, ""},
-		"already encoded": {"gzip", map[string]string{"Content-Encoding": "br"}, body, ""},
+		"already encoded": {"gzip", map[string]string{"Content-Encoding": "br"}, body, "Accept-Encoding"},
 		"no-transform":    {"gzip", map[string]string{"Cache-Control": "max-age=1, No-Transform"}, body, ""},
 		"a stream":        {"gzip", map[string]string{"Content-Type": "text/event-stream"}, body, ""},
 	} {
@@ -145,21 +149,68 @@ func TestNotCompressed(t *testing.T) {
 	}
 }
 
-func TestHeadAndNotModifiedAgreeWithGet(t *testing.T) {
+func TestHeadAgreesWithGet(t *testing.T) {
 	w := serve(t, "HEAD", "gzip", map[string]string{"Content-Length": "8500"}, nil)
-	if h := w.Header(); h.Get("Etag") != `W/"1"` || h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Length") != "" {
+	if h := w.Header(); h.Get("Etag") != `W/"1+gzip"` || h.Get("Vary") != "Accept-Encoding" ||
+		h.Get("Content-Length") != "" || h.Get("Content-Encoding") != "gzip" || w.Body.Len() != 0 {
 		t.Errorf("HEAD: %v", h)
 	}
-	h := Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Etag", `"1"`)
-		w.WriteHeader(http.StatusNotModified)
+}
+
+// answer serves one request through Handler and returns what the next handler was asked.
+func answer(status int, header http.Header, method string, request http.Header) (*httptest.ResponseRecorder, http.Header) {
+	var asked http.Header
+	h := Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Header.Clone()
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(status)
 	}))
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("Accept-Encoding", "gzip")
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	if rec.Code != http.StatusNotModified || rec.Header().Get("Etag") != `W/"1"` || rec.Header().Get("Vary") != "Accept-Encoding" || rec.Body.Len() != 0 {
-		t.Errorf("304: %d %v", rec.Code, rec.Header())
+	r := httptest.NewRequest(method, "/", nil)
+	for name, values := range request {
+		r.Header[name] = values
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w, asked
+}
+
+func TestOriginsSeeTheirOwnTags(t *testing.T) {
+	for _, c := range []struct{ method, field, given, want string }{
+		{"PUT", "If-Match", `W/"v1+gzip"`, `"v1"`},
+		{"DELETE", "If-Match", `W/"v1~br"`, `W/"v1"`},
+		{"GET", "If-None-Match", `W/"v1+gzip"`, `"v1"`},
+		{"GET", "If-None-Match", `W/"v1+br"`, ""},
+		{"GET", "If-Range", `W/"v1+gzip"`, ""},
+	} {
+		_, asked := answer(200, nil, c.method, http.Header{"Accept-Encoding": {"gzip"}, c.field: {c.given}, "Range": {"bytes=0-"}})
+		if got := asked.Get(c.field); got != c.want {
+			t.Errorf("%s %s: %s became %q, want %q", c.method, c.field, c.given, got, c.want)
+		}
+	}
+}
+
+func TestNotModifiedHasTheClientsTag(t *testing.T) {
+	for given, want := range map[string]string{`W/"1+gzip"`: `W/"1+gzip"`, `"1"`: `"1"`} {
+		w, _ := answer(304, http.Header{"Etag": {`"1"`}}, "GET", http.Header{"Accept-Encoding": {"gzip"}, "If-None-Match": {given}})
+		if h := w.Header(); w.Code != 304 || h.Get("Etag") != want || h.Get("Vary") != "Accept-Encoding" || w.Body.Len() != 0 {
+			t.Errorf("%s: %d %v", given, w.Code, h)
+		}
+	}
+}
+
+// Whatever is answered for a resource that comes in several encodings says so.
+func TestEveryAnswerOfANegotiatedResourceVaries(t *testing.T) {
+	for _, status := range []int{200, 201, 206, 404, 416, 500, 503} {
+		for _, accept := range []string{"gzip", "identity"} {
+			for _, method := range []string{"GET", "HEAD"} {
+				w, _ := answer(status, http.Header{"Content-Type": {"application/json"}}, method, http.Header{"Accept-Encoding": {accept}})
+				if got := w.Header().Get("Vary"); got != "Accept-Encoding" {
+					t.Errorf("%s with %s: %d has Vary %q", method, accept, status, got)
+				}
+			}
+		}
 	}
 }
 

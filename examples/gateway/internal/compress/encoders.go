@@ -2,6 +2,8 @@ package compress
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/andybalholm/brotli"
@@ -36,3 +38,6 @@ var encoders = map[string]*sync.Pool{
 		return w
 	}},
 }
+
+// names are those of the encoders.
+var names = slices.Sorted(maps.Keys(encoders))

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/coding"
+	"github.com/larder-cache/larder/examples/gateway/internal/etags"
 )
 
 // MinBytes is the smallest body worth compressing: below it, everything fits
@@ -15,16 +18,22 @@ const MinBytes = 1024
 
 // Handler returns next with its responses compressed with the encoding that the
 // request's Accept-Encoding, as Negotiate leaves it, names. next itself is asked
-// for responses without encoding.
+// for identity, and told which encoding may be left as it is (see coding.Accept).
+//
+// Entity tags say which encoding they belong to, and the origin is given its own back
+// (see etags).
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		encoding := r.Header.Get("Accept-Encoding")
-		if encoding != "" {
-			r = r.Clone(r.Context())
-			r.Header.Del("Accept-Encoding")
+		if encoders[encoding] == nil {
+			encoding = ""
 		}
-		c := &writer{ResponseWriter: w, encoding: encoding, head: r.Method == http.MethodHead}
-		next.ServeHTTP(c, r)
+		asked := r.Header["If-None-Match"]
+		r = r.Clone(r.Context())
+		r.Header["Accept-Encoding"] = []string{identity}
+		etags.Inward(r, encoding, names...)
+		c := &writer{ResponseWriter: w, encoding: encoding, asked: asked, head: r.Method == http.MethodHead}
+		next.ServeHTTP(c, coding.Accept(r, encoding))
 		// Not deferred: of a response that was aborted nothing must look whole.
 		c.close()
 	})
@@ -33,7 +42,8 @@ func Handler(next http.Handler) http.Handler {
 // writer compresses what is written to it, if it is fit for that.
 type writer struct {
 	http.ResponseWriter
-	encoding string
+	encoding string   // empty: none
+	asked    []string // If-None-Match, as the client sent it
 	head     bool
 	decided  bool
 	encoder  encoder // nil: written as it is
@@ -50,62 +60,74 @@ func (w *writer) WriteHeader(status int) {
 
 func (w *writer) decide(status int) {
 	h := w.Header()
-	if status == http.StatusNotModified {
+	switch {
+	case status == http.StatusNotModified:
 		// It stands for a response that may have been compressed here.
 		addVary(h)
 		if w.encoding != "" {
-			weaken(h)
+			etags.NotModified(h, w.asked, w.encoding)
 		}
 		return
-	}
-	if !fit(status, h) {
+	case !negotiated(status, h):
 		return
 	}
+	// Whatever is answered here, another Accept-Encoding might get another answer.
 	addVary(h)
-	if w.encoding == "" {
+	if w.encoding == "" || !fit(status, h) {
 		return
 	}
-	if w.head {
-		// As GET would answer, as far as that is known without a body.
-		h.Del("Content-Length")
-		h.Del("Accept-Ranges")
-		weaken(h)
-		return
-	}
-	pool := encoders[w.encoding]
-	if pool == nil {
-		return
-	}
-	w.encoder = pool.Get().(encoder)
-	w.encoder.Reset(w.ResponseWriter)
 	h.Set("Content-Encoding", w.encoding)
-	for _, name := range []string{"Content-Length", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"} {
+	for _, name := range []string{
+		"Content-Length", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5",
+	} {
 		h.Del(name)
 	}
-	weaken(h)
+	etags.Mark(h, w.encoding)
+	if w.head {
+		return // as GET would answer
+	}
+	w.encoder = encoders[w.encoding].Get().(encoder)
+	w.encoder.Reset(w.ResponseWriter)
 }
 
-// fit tells whether a response may be compressed, and is worth it.
-func fit(status int, h http.Header) bool {
-	switch status {
-	case http.StatusSwitchingProtocols, http.StatusNoContent, http.StatusResetContent, http.StatusPartialContent:
+// negotiated tells whether responses like this one come in several encodings.
+func negotiated(status int, h http.Header) bool {
+	if status == http.StatusSwitchingProtocols || noTransform(h) {
 		return false
 	}
-	if h.Get("Content-Encoding") != "" || strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-transform") {
-		return false
-	}
-	if n, err := strconv.Atoi(h.Get("Content-Length")); err == nil && n < MinBytes {
-		return false
+	if h.Get("Content-Encoding") != "" {
+		// The origin's, left because this client takes it: others get it undone.
+		return true
 	}
 	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
 	switch mediaType {
 	case "text/event-stream":
 		return false
-	case "application/json", "application/javascript", "application/xml", "image/svg+xml", "application/x-ndjson", "application/wasm":
+	case "application/json", "application/javascript", "application/xml", "image/svg+xml",
+		"application/x-ndjson", "application/wasm":
 		return true
 	}
-	return strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(mediaType, "+json") || strings.HasSuffix(mediaType, "+xml")
+	return strings.HasPrefix(mediaType, "text/") ||
+		strings.HasSuffix(mediaType, "+json") || strings.HasSuffix(mediaType, "+xml")
+}
+
+// fit tells whether one of them may be compressed, and is worth it.
+func fit(status int, h http.Header) bool {
+	switch status {
+	case http.StatusNoContent, http.StatusResetContent, http.StatusPartialContent:
+		return false
+	}
+	if h.Get("Content-Encoding") != "" {
+		return false
+	}
+	n, err := strconv.Atoi(h.Get("Content-Length"))
+	return err != nil || n >= MinBytes
+}
+
+// noTransform errs on the safe side: any mention will do.
+func noTransform(h http.Header) bool {
+	return strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-transform")
 }
 
 func addVary(h http.Header) {
@@ -117,14 +139,6 @@ func addVary(h http.Header) {
 		}
 	}
 	h.Add("Vary", "Accept-Encoding")
-}
-
-// weaken makes a strong ETag weak: two encodings of one response are not the
-// same bytes (RFC 9110, 8.8.1).
-func weaken(h http.Header) {
-	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
-		h.Set("Etag", "W/"+tag)
-	}
 }
 
 func (w *writer) Write(p []byte) (int, error) {

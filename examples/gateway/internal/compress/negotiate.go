@@ -11,10 +11,11 @@ import (
 )
 
 // Negotiate returns next for requests whose Accept-Encoding is reduced to the
-// one encoding that will be used, or left out. Browsers send this field in
+// one encoding that will be used, or to identity. Browsers send this field in
 // dozens of spellings: without that the cache would hold a copy for each.
 func Negotiate(next http.Handler, encodings []string) http.Handler {
-	values := make(map[string][]string, len(encodings))
+	values := make(map[string][]string, len(encodings)+1)
+	values[identity] = []string{identity}
 	for _, e := range encodings {
 		values[e] = []string{e}
 	}
@@ -22,6 +23,7 @@ func Negotiate(next http.Handler, encodings []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header["Accept-Encoding"]
 		if len(given) == 0 {
+			r.Header["Accept-Encoding"] = values[identity]
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -32,11 +34,7 @@ func Negotiate(next http.Handler, encodings []string) http.Handler {
 				memo.Store(c)
 			}
 		}
-		if c.encoding == "" {
-			delete(r.Header, "Accept-Encoding")
-		} else {
-			r.Header["Accept-Encoding"] = values[c.encoding]
-		}
+		r.Header["Accept-Encoding"] = values[c.encoding]
 		next.ServeHTTP(w, r)
 	})
 }
@@ -44,14 +42,17 @@ func Negotiate(next http.Handler, encodings []string) http.Handler {
 // choice remembers what the last client's field came to: most send the same.
 type choice struct{ given, encoding string }
 
+// identity stands for no encoding.
+const identity = "identity"
+
 // choose returns the encoding with the highest weight in an Accept-Encoding
-// field (RFC 9110, 12.5.3); among equals, the first of encodings. Empty: none
+// field (RFC 9110, 12.5.3); among equals, the first of encodings. identity: none
 // of them is acceptable, or no encoding is preferred.
 func choose(field string, encodings []string) string {
-	best, highest := "", 0.0
-	identity := weightOf(field, "identity", false)
+	best, highest := identity, 0.0
+	plain := weightOf(field, identity, false)
 	for _, e := range encodings {
-		if q := weightOf(field, e, true); q > highest && q >= identity {
+		if q := weightOf(field, e, true); q > highest && q >= plain {
 			best, highest = e, q
 		}
 	}

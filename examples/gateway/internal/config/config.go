@@ -11,7 +11,11 @@ import (
 type Config struct {
 	// Listen is the address that clients connect to.
 	Listen string `yaml:"listen"`
-	Admin  Admin  `yaml:"admin"`
+	// TrustedProxies are the addresses and prefixes, such as 10.0.0.0/8, of proxies in
+	// front. What their X-Forwarded-For, -Host and -Proto say of the client is believed;
+	// from anybody else these fields are dropped.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	Admin          Admin    `yaml:"admin"`
 	// Pprof is the address of net/http/pprof. Empty: not served.
 	Pprof    string   `yaml:"pprof"`
 	Log      Log      `yaml:"log"`
@@ -28,13 +32,24 @@ type Config struct {
 	Demo      Demo                 `yaml:"demo"`
 }
 
-// Admin says where /metrics, /healthz and the dashboard are served.
+// Admin says where /metrics and the dashboard are served, and to whom.
 type Admin struct {
-	// Listen is an address of their own. Empty: they are on the main address,
-	// where the dashboard answers loopback clients only.
+	// Listen is an address of their own. Empty: they are on the main address.
+	// There, without a token, they answer clients on this machine only that did not
+	// come through a proxy.
 	Listen string `yaml:"listen"`
 	// Path is where the dashboard is.
 	Path string `yaml:"path"`
+	// Token, or else the first line of TokenFile, must be shown by whoever asks for
+	// them, on either address: as a bearer token, or as the password of Basic
+	// credentials, which browsers ask for. With it they answer clients elsewhere, too.
+	Token     string `yaml:"token"`
+	TokenFile string `yaml:"token_file"`
+	// Hosts are names that admin.listen answers to without a token, besides addresses
+	// and localhost: a browser can be led to ask for any other name here (DNS rebinding).
+	Hosts []string `yaml:"hosts"`
+
+	secret string // Token, or what TokenFile holds
 }
 
 // Log configures what is written to standard error.
@@ -55,6 +70,15 @@ type Server struct {
 	MaxHeaderBytes    Size          `yaml:"max_header_bytes"`
 	// MaxConnections bounds the connections open at once; 0: no bound.
 	MaxConnections int `yaml:"max_connections"`
+	// BodyTimeout is for how long a client may send nothing of a request's content that
+	// it has announced; SendTimeout for how long it may take nothing of an answer. Then
+	// its connection is cut. 0: no bound.
+	BodyTimeout time.Duration `yaml:"body_timeout"`
+	SendTimeout time.Duration `yaml:"send_timeout"`
+	// MaxRequestBytes bounds a request's content; 0: no bound.
+	MaxRequestBytes Size `yaml:"max_request_bytes"`
+	// UnderscoreHeaders passes on request fields with an underscore in their name.
+	UnderscoreHeaders bool `yaml:"underscore_headers"`
 }
 
 // Shutdown says how the gateway leaves.
@@ -62,7 +86,8 @@ type Shutdown struct {
 	// Delay is for how long /healthz already fails while requests are still
 	// accepted, so that balancers in front stop sending them.
 	Delay time.Duration `yaml:"delay"`
-	// Timeout is for how long requests in flight are waited for.
+	// Timeout is for how long requests in flight, streams and WebSockets included, are
+	// waited for. What is left then is cut, and told in the log.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
@@ -71,8 +96,8 @@ type Tracing struct {
 	// Endpoint is an OTLP/HTTP collector's URL. Empty: the environment variable
 	// OTEL_EXPORTER_OTLP_ENDPOINT; without either nothing is traced.
 	Endpoint string `yaml:"endpoint"`
-	// Sample is the share of requests traced, from 0 to 1, where the client
-	// has not decided already.
+	// Sample is the share of requests traced, from 0 to 1. Only trusted proxies
+	// decide otherwise, by the traceparent they send.
 	Sample float64 `yaml:"sample"`
 	// Service is the service's name in traces.
 	Service string `yaml:"service"`
@@ -88,6 +113,12 @@ type Cache struct {
 	// IgnoreRequestDirectives keeps clients from forcing work on upstreams
 	// through Cache-Control: no-cache and the like.
 	IgnoreRequestDirectives bool `yaml:"ignore_request_directives"`
+	// StoreSetCookie stores responses with Set-Cookie whose freshness is explicit, as
+	// RFC 9111, 7.3 permits, and so gives one client's cookie to others.
+	StoreSetCookie bool `yaml:"store_set_cookie"`
+	// IgnoreQuery are parameters that make no difference to any answer, such as utm_*:
+	// the cache leaves them out of its keys. Upstreams see them.
+	IgnoreQuery []string `yaml:"ignore_query"`
 }
 
 // Demo configures the traffic that the gateway sends to itself.
@@ -102,10 +133,14 @@ type Demo struct {
 // Default returns the configuration that a file changes.
 func Default() *Config {
 	return &Config{
-		Listen:   "127.0.0.1:8080",
-		Admin:    Admin{Path: "/_larder/"},
-		Log:      Log{Format: "text", Access: "sampled", AccessPerSecond: 100},
-		Server:   Server{ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10},
+		Listen: "127.0.0.1:8080",
+		Admin:  Admin{Path: "/_larder/"},
+		Log:    Log{Format: "text", Access: "sampled", AccessPerSecond: 100},
+		Server: Server{
+			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10,
+			BodyTimeout:    time.Minute, SendTimeout: time.Minute, MaxRequestBytes: 64 << 20,
+		},
 		Shutdown: Shutdown{Timeout: 15 * time.Second},
 		Tracing:  Tracing{Sample: 0.1, Service: "larder-gateway"},
 		Cache:    Cache{MaxBytes: 256 << 20, MaxBodyBytes: 8 << 20},

@@ -43,7 +43,7 @@ routes:
 		t.Fatal(err)
 	}
 	if c.Cache.MaxBytes != 64<<20 || c.Cache.DefaultTTL != 90*time.Second || c.Shutdown.Timeout != time.Minute ||
-		c.Routes[0].Cached() || !c.Routes[0].Aggregate.Parts[0].Optional || c.Upstreams["a"].Timeout.Header != 0 {
+		c.Routes[0].Cached() || !c.Routes[0].Aggregate.Parts[0].Optional || c.Upstreams["a"].Timeout.Header != 30*time.Second {
 		t.Errorf("%+v", c)
 	}
 }
@@ -65,6 +65,24 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"upstreams: {a: {targets: [ftp://x]}}\nroutes: [{path: /, upstream: a}]", `upstreams.a.targets[0]: "ftp://x" is neither`},
 		{"upstreams: {a: {targets: [http://x], balance: luck}}\nroutes: [{path: /, upstream: a}]", "upstreams.a.balance"},
 		{"upstreams: {a: {targets: [http://x], retry: {budget: 7}}}\nroutes: [{path: /, upstream: a}]", "upstreams.a.retry.budget"},
+		{"admin: {token: short}" + valid, "admin.token: has fewer than 16"},
+		{"admin: {token_file: /does/not/exist}" + valid, "admin.token_file: open"},
+		{"admin: {token: 0123456789abcdef, token_file: x}" + valid, "exclude each other"},
+		{"admin: {hosts: [Admin.example]}" + valid, "admin.hosts[0]"},
+		{"trusted_proxies: [10.0.0.0/8, nearby]" + valid, `trusted_proxies[1]: "nearby" is neither`},
+		{"server: {body_timeout: -1s}" + valid, "server.body_timeout: -1s is negative"},
+		{valid + "  - {path: /b, host: API.example, upstream: a}", `.host: "API.example" is not a host as it is compared`},
+		{valid + "  - {path: /b, host: \"api.example:80\", upstream: a}", ".host"},
+		{valid + "  - {path: /b, host: api.example., upstream: a}", ".host"},
+		{valid + "  - {path: /b/../c, upstream: a}", `has a segment ".."`},
+		{valid + "  - {path: /b/%2e/c, upstream: a}", `has a segment "%2e"`},
+		{valid + "  - {path: /b//c, upstream: a}", "empty segment"},
+		{valid + "  - {path: /bc/, strip_prefix: /b, upstream: a}", "strip_prefix"},
+		{valid + "  - {path: \"/{x}/y\", strip_prefix: \"/{x}\", upstream: a}", "strip_prefix"},
+		{"request_id: X_Id" + valid, "request_id: \"X_Id\" has an underscore"},
+		{valid + "  - {path: /b, upstream: a, client_rate_limit: {requests: 1, key: api_key}}", "client_rate_limit.key"},
+		{"cache: {ignore_query: [a=b]}" + valid, "cache.ignore_query[0]"},
+		{valid + "  - {path: /b, upstream: a, ignore_query: [\"*\"]}", "ignore_query[0]"},
 		{"routes: [{path: /, upstream: b}]", `routes[0] (/).upstream: there is no upstream "b"`},
 		{valid + "  - {name: /, path: /b, upstream: a}", "routes[1] (/): has the name of routes[0]"},
 		{valid + "  - {name: twin, path: /, upstream: a}", "routes[1] (twin): pattern \"/\" "},
@@ -119,5 +137,41 @@ func TestParseSize(t *testing.T) {
 		if got := size.String(); got != want {
 			t.Errorf("%d: %q, want %q", int64(size), got, want)
 		}
+	}
+}
+
+// A wrong duration or size is told with its line, its key and what a right one looks like.
+func TestScalarsNameLineAndKey(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"cache:\n  default_ttl: 2", `line 2, cache.default_ttl: "2" is no duration: write one such as 2s`},
+		{"cache:\n  max_body_bytes: 1k\n  max_bytes: 64MBit", `line 3, cache.max_bytes: size "64MBit": unknown unit`},
+		{"upstreams:\n  a:\n    health: {interval: 2}", `line 3, upstreams.a.health.interval: "2" is no duration`},
+		{"routes:\n  - path: /\n    timeout: soon", `line 3, routes[0].timeout: "soon" is no duration`},
+		{"routes:\n  - path: /\n    cors: {max_age: 1.5}", `line 3, routes[0].cors.max_age: "1.5" is no duration`},
+	} {
+		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s\n\tgave: %v\n\twant: %s", c.text, err, c.want)
+		}
+	}
+}
+
+// Half a timeout keeps the other half's default, and 0 switches only its own off.
+func TestHalfATimeout(t *testing.T) {
+	for text, want := range map[string][2]time.Duration{
+		"":                          {5 * time.Second, 30 * time.Second},
+		"{connect: 1s}":             {time.Second, 30 * time.Second},
+		"{header: 1s}":              {5 * time.Second, time.Second},
+		"{header: 0s}":              {5 * time.Second, 0},
+		"{connect: 0s, header: 0s}": {0, 0},
+	} {
+		c, err := Parse([]byte("upstreams: {a: {targets: [http://x], timeout: " + text + "}}\nroutes: [{path: /, upstream: a}]"))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if u := c.Upstreams["a"].Timeout; u.Connect != want[0] || u.Header != want[1] {
+			t.Errorf("%s: %+v, want %v", text, u, want)
+		}
+	}
+	if _, err := Parse([]byte("upstreams: {a: {targets: [http://x], timeout: {conect: 1s}}}\nroutes: [{path: /, upstream: a}]")); err == nil {
+		t.Error("a misspelt name within a timeout passed")
 	}
 }

@@ -27,6 +27,9 @@ func Load(path string) (*Config, error) {
 // Parse is Load for the text of a file. Unknown names are errors: a misspelt
 // option must not pass for a default.
 func Parse(text []byte) (*Config, error) {
+	if err := checkScalars(text); err != nil {
+		return nil, err
+	}
 	c := Default()
 	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -37,6 +40,7 @@ func Parse(text []byte) (*Config, error) {
 
 // Finish fills in the defaults of what is there and validates it all.
 func (c *Config) Finish() error {
+	readErr := c.Admin.readToken()
 	for _, u := range c.Upstreams {
 		if u != nil {
 			u.setDefaults()
@@ -47,5 +51,5 @@ func (c *Config) Finish() error {
 			r.setDefaults()
 		}
 	}
-	return c.validate()
+	return errors.Join(readErr, c.validate())
 }

@@ -28,7 +28,12 @@ type Route struct {
 	// override, whatever they say, unless they are private or no-store.
 	TTL         time.Duration `yaml:"ttl"`
 	TTLOverride bool          `yaml:"ttl_override"`
-	// Timeout bounds the whole request; 0: no bound. Not for streams.
+	// IgnoreQuery are parameters that make no difference to this route's answers, besides
+	// the cache's.
+	IgnoreQuery []string `yaml:"ignore_query"`
+	// Timeout bounds the whole request; 0: no bound. Event streams and upgraded connections
+	// are bounded until they begin, and go on; other answers that take longer are cut, with a
+	// line in the log.
 	Timeout time.Duration `yaml:"timeout"`
 	// Fields lets clients select parts of JSON answers by ?fields=a,b.c.
 	Fields bool `yaml:"fields"`
@@ -58,7 +63,8 @@ type Part struct {
 	Path string `yaml:"path"`
 	// Query passes the client's query on as well.
 	Query bool `yaml:"query"`
-	// Optional parts that fail are null; others fail the whole.
+	// Optional parts that fail are null, and the field Larder-Missing-Parts names them;
+	// others fail the whole, with 504 if they were too late.
 	Optional bool          `yaml:"optional"`
 	Timeout  time.Duration `yaml:"timeout"`
 }

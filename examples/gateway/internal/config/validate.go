@@ -49,6 +49,11 @@ func (c *Config) validate() error {
 	p.address("admin.listen", c.Admin.Listen, true)
 	p.check(len(c.Admin.Path) > 2 && c.Admin.Path[0] == '/' && strings.HasSuffix(c.Admin.Path, "/") && !strings.ContainsAny(c.Admin.Path, "{} "),
 		"admin.path", "%q must begin and end with a slash, have something between, and no braces or spaces", c.Admin.Path)
+	c.Admin.validate(&p)
+	for i, text := range c.TrustedProxies {
+		_, err := parseNetwork(text)
+		p.check(err == nil, fmt.Sprintf("trusted_proxies[%d]", i), "%q is neither an address nor a prefix such as 10.0.0.0/8", text)
+	}
 	p.address("pprof", c.Pprof, true)
 	p.oneOf("log.format", c.Log.Format, "text", "json")
 	p.oneOf("log.access", c.Log.Access, "all", "sampled", "off")
@@ -62,8 +67,12 @@ func (c *Config) validate() error {
 	p.check(c.Demo.Load >= 0, "demo.load", "is negative")
 	p.notNegative("server.read_header_timeout", c.Server.ReadHeaderTimeout)
 	p.notNegative("server.idle_timeout", c.Server.IdleTimeout)
+	p.notNegative("server.body_timeout", c.Server.BodyTimeout)
+	p.notNegative("server.send_timeout", c.Server.SendTimeout)
 	p.notNegative("shutdown.delay", c.Shutdown.Delay)
 	p.notNegative("shutdown.timeout", c.Shutdown.Timeout)
+	p.parameters("cache.ignore_query", c.Cache.IgnoreQuery)
+	c.checkUnderscores(&p)
 	p.notNegative("cache.default_ttl", c.Cache.DefaultTTL)
 	p.notNegative("cache.stale_while_revalidate", c.Cache.StaleWhileRevalidate)
 	p.notNegative("cache.stale_if_error", c.Cache.StaleIfError)
@@ -92,8 +101,17 @@ func (u *Upstream) validate(p *problems, place string) {
 	p.check(u.MaxConnections >= 0, place+".max_connections", "is negative")
 	p.notNegative(place+".timeout.connect", u.Timeout.Connect)
 	p.notNegative(place+".timeout.header", u.Timeout.Header)
+	p.notNegative(place+".timeout.body", u.Timeout.Body)
+	p.notNegative(place+".timeout.stream", u.Timeout.Stream)
+	p.notNegative(place+".timeout.queue", u.Timeout.Queue)
+	p.notNegative(place+".timeout.idle", u.Timeout.Idle)
+	p.notNegative(place+".timeout.age", u.Timeout.Age)
+	p.notNegative(place+".timeout.ping", u.Timeout.Ping)
+	p.notNegative(place+".timeout.continue", u.Timeout.Continue)
 	if h := u.Health; h != nil {
-		p.check(strings.HasPrefix(h.Path, "/"), place+".health.path", "%q does not begin with a slash", h.Path)
+		_, err := url.Parse(h.Path)
+		p.check(err == nil && strings.HasPrefix(h.Path, "/"), place+".health.path",
+			"%q is not a path that begins with a slash", h.Path)
 		p.check(h.Interval > 0 && h.Timeout > 0, place+".health", "interval and timeout must be above 0")
 		p.check(h.Rise > 0 && h.Fall > 0, place+".health", "rise and fall must be above 0")
 	}
@@ -108,7 +126,65 @@ func (u *Upstream) validate(p *problems, place string) {
 	}
 	if b := u.Breaker; b != nil {
 		p.check(b.Failures > 0 && b.Open > 0 && b.Probes > 0, place+".breaker", "failures, open and probes must be above 0")
+		for _, s := range b.Statuses {
+			p.check(s >= 400 && s <= 599, place+".breaker.statuses", "%d is not an error status", s)
+		}
 	}
+}
+
+// isHost tells whether a route's host can equal a request's in its normal form.
+func isHost(host string) bool {
+	return !strings.HasSuffix(host, ".") && !strings.HasPrefix(host, ".") && !strings.Contains(host, "..") &&
+		host == strings.Map(hostByte, host)
+}
+
+func hostByte(c rune) rune {
+	if c < 128 && strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-_.", c) {
+		return c
+	}
+	return -1
+}
+
+// path checks the path of a pattern: one that is not clean matches nothing.
+func (p *problems) path(place, path string) {
+	p.check(strings.HasPrefix(path, "/"), place, "%q does not begin with a slash", path)
+	p.check(!strings.ContainsAny(path, " \t\\?#"), place, "%q has a character that stands in no path", path)
+	p.check(!strings.Contains(path, "//"), place, "%q has an empty segment, and so matches nothing", path)
+	for segment := range strings.SplitSeq(path, "/") {
+		decoded, err := url.PathUnescape(segment)
+		p.check(err == nil && decoded != "." && decoded != "..", place, "%q has a segment %q, and so matches nothing", path, segment)
+	}
+}
+
+// checkUnderscores tells of fields that would never be seen.
+func (c *Config) checkUnderscores(p *problems) {
+	if c.Server.UnderscoreHeaders {
+		return
+	}
+	const problem = "%q has an underscore, and such fields are dropped: see server.underscore_headers"
+	p.check(!strings.Contains(c.RequestID, "_"), "request_id", problem, c.RequestID)
+	for i, r := range c.Routes {
+		if r != nil && r.ClientRateLimit != nil {
+			key := r.ClientRateLimit.Key
+			p.check(!strings.Contains(key, "_"), fmt.Sprintf("routes[%d] (%s).client_rate_limit.key", i, r.Name), problem, key)
+		}
+	}
+}
+
+// parameters checks names of query parameters.
+func (p *problems) parameters(place string, names []string) {
+	for i, name := range names {
+		stem := strings.TrimSuffix(name, "*")
+		p.check(stem != "" && !strings.ContainsAny(stem, "*&=#? "), fmt.Sprintf("%s[%d]", place, i),
+			"%q is not a parameter's name, such as gclid, nor the beginning of one, such as utm_*", name)
+	}
+}
+
+// beginsWith tells whether a path begins with a prefix of whole segments.
+func beginsWith(path, prefix string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && prefix[0] == '/' && !strings.ContainsAny(prefix, "{}") &&
+		(rest == "" || rest[0] == '/' || strings.HasSuffix(prefix, "/"))
 }
 
 func (c *Config) validateRoutes(p *problems) {
@@ -162,7 +238,8 @@ func (r *Route) validate(p *problems, place string, upstreams map[string]*Upstre
 		_, ok := upstreams[name]
 		p.check(ok, place, "there is no upstream %q; there are: %s", name, strings.Join(slices.Sorted(maps.Keys(upstreams)), ", "))
 	}
-	p.check(strings.HasPrefix(r.Path, "/"), place+".path", "%q does not begin with a slash", r.Path)
+	p.path(place+".path", r.Path)
+	p.check(r.Host == "" || isHost(r.Host), place+".host", "%q is not a host as it is compared: lower case, no port, no dot at the end", r.Host)
 	p.check((r.Upstream == "") != (r.Aggregate == nil), place, "must have either an upstream or an aggregate")
 	if r.Upstream != "" {
 		known(place+".upstream", r.Upstream)
@@ -170,7 +247,9 @@ func (r *Route) validate(p *problems, place string, upstreams map[string]*Upstre
 	for _, m := range r.Methods {
 		p.check(httpguts.ValidHeaderFieldName(m) && m == strings.ToUpper(m), place+".methods", "%q is not a method such as GET", m)
 	}
-	p.check(r.StripPrefix == "" || strings.HasPrefix(r.Path, r.StripPrefix), place+".strip_prefix", "%q is not where the path %q begins", r.StripPrefix, r.Path)
+	p.check(r.StripPrefix == "" || beginsWith(r.Path, r.StripPrefix), place+".strip_prefix", "%q is not where the path %q begins, in whole segments without wildcards", r.StripPrefix, r.Path)
+	p.parameters(place+".ignore_query", r.IgnoreQuery)
+	p.check(!r.Fields || !slices.Contains(r.IgnoreQuery, "fields"), place+".ignore_query", "fields makes a difference to this route")
 	p.notNegative(place+".ttl", r.TTL)
 	p.check(!r.TTLOverride || r.TTL > 0, place+".ttl_override", "needs a ttl above 0")
 	p.notNegative(place+".timeout", r.Timeout)
@@ -206,7 +285,8 @@ func (a *Aggregate) validate(p *problems, place, path string, known func(place, 
 		p.check(part.Name != "" && (part.Name == "." || !names[part.Name]), place+".name", "%q is empty or taken", part.Name)
 		names[part.Name] = true
 		known(place+".upstream", part.Upstream)
-		p.check(strings.HasPrefix(part.Path, "/"), place+".path", "%q does not begin with a slash", part.Path)
+		target, _, _ := strings.Cut(part.Path, "?")
+		p.path(place+".path", target)
 		p.check(part.Timeout > 0, place+".timeout", "must be above 0")
 		for _, w := range Wildcards(part.Path) {
 			p.check(slices.Contains(Wildcards(path), w), place+".path", "{%s} is not in the route's path %q", w, path)

@@ -190,3 +190,23 @@ func TestOtherSitesMustNotPurge(t *testing.T) {
 		t.Errorf("purged %d times", f.purged)
 	}
 }
+
+// A button beside one URL must not purge what lies below it unasked, and says what it does.
+func TestPurgeButtonsAsk(t *testing.T) {
+	script, err := static.ReadFile("static/app.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"prefix" ? " and everything that begins so"`, `confirm(button.title + "?")`, `setAttribute("aria-label", button.title)`} {
+		if !strings.Contains(string(script), want) {
+			t.Errorf("app.js has no %s", want)
+		}
+	}
+	page, err := static.ReadFile("static/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(page), "<canvas"); strings.Count(string(page), `role="img"`) < n || strings.Contains(string(page), "<th></th>") {
+		t.Error("a chart or a column has no name")
+	}
+}

@@ -1,10 +1,13 @@
 package fields
 
 import (
+	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/jsontext"
 )
 
 func TestProject(t *testing.T) {
@@ -20,7 +23,7 @@ func TestProject(t *testing.T) {
 		{"a.b", `{"a":7}`, `{"a":7}`},
 		{"a", `"text"`, `"text"`},
 		{"a\\u0062", `{"a\u0062":1}`, `{}`},
-		{"a", strings.Repeat("[", 1<<17) + strings.Repeat("]", 1<<17), strings.Repeat("[", 1<<17) + strings.Repeat("]", 1<<17)}, // in linear time
+		{"a", deep(jsontext.MaxNesting), deep(jsontext.MaxNesting)},
 		{"ab", `{"a\u0062":1}`, `{"a\u0062":1}`},
 	} {
 		s, err := Parse(c.selection)
@@ -32,12 +35,14 @@ func TestProject(t *testing.T) {
 		}
 	}
 	s, _ := Parse("a")
-	for _, broken := range []string{"", "{", `{"a":}`, `{"a":1}}`} {
+	for _, broken := range []string{"", "{", `{"a":}`, `{"a":1}}`, deep(jsontext.MaxNesting + 1)} {
 		if got, ok := s.Project(nil, []byte(broken)); ok {
 			t.Errorf("%q gave %s", broken, got)
 		}
 	}
 }
+
+func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
 func TestParseRefusesNonsense(t *testing.T) {
 	for _, text := range []string{"", ",", "a,,b", "a.", ".a", "a..b", strings.Repeat("a,", 64) + "a", strings.Repeat("a.", 8) + "a", strings.Repeat("x", 3000)} {
@@ -81,10 +86,27 @@ func whole(w http.ResponseWriter, r *http.Request) {
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Vary", "Accept-Encoding, Accept-Language")
 	switch {
-	case r.Header.Get("Range") != "" || r.Header.Get("Accept-Encoding") != "":
+	case r.URL.Query().Get("fields") == "" && r.URL.RawQuery == "as-it-is":
+		h.Set("Got", r.Header.Get("If-Match"))
+	case r.Header.Get("Range") != "" || r.URL.RawQuery != "x=1" && r.Header.Get("Accept-Encoding") != "identity":
 		w.WriteHeader(http.StatusTeapot)
-	case r.Header.Get("If-None-Match") != "":
+	case r.Header.Get("If-None-Match") == `"1"`:
 		w.WriteHeader(http.StatusNotModified)
+	case r.URL.Path == "/coded":
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = z.Write([]byte(`{"q":"coded","other":1}`))
+		_ = z.Close()
+	case r.URL.Path == "/bomb":
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = z.Write(make([]byte, 2000))
+		_ = z.Close()
+	case r.URL.Path == "/deep":
+		h.Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(deep(1001)[:900]))
 	case r.URL.Path == "/text":
 		h.Set("Content-Type", "text/plain")
 		_, _ = w.Write([]byte("text"))
@@ -99,7 +121,8 @@ func whole(w http.ResponseWriter, r *http.Request) {
 }
 
 func ask(target string, header ...string) *httptest.ResponseRecorder {
-	h := Route(http.HandlerFunc(whole), Handler(http.HandlerFunc(whole), 1000))
+	source := func(inner *http.Request) string { return inner.URL.Path }
+	h := Route(http.HandlerFunc(whole), Handler(http.HandlerFunc(whole), 1000, source))
 	r := httptest.NewRequest("GET", target, nil)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -115,7 +138,10 @@ func TestHandler(t *testing.T) {
 		status             int
 	}{
 		{"/?x=1", `{"q":"x=1","other":1}`, `"1"`, 200},
-		{"/?x=1&fields=q", `{"q":"x=1"}` + "\n", `W/"1"`, 200},
+		{"/?x=1&fields=q", `{"q":"x=1"}` + "\n", `W/"1+fields"`, 200},
+		{"/coded?fields=q", `{"q":"coded"}` + "\n", `W/"1+identity~fields"`, 200},
+		{"/bomb?fields=q", "too large", "", 502},
+		{"/deep?fields=q", "[[[", `"1"`, 200},
 		{"/text?fields=q", "text", `"1"`, 200},
 		{"/large?fields=q", "too large", "", 502},
 		{"/?fields=", "fields must be", "", 400},
@@ -128,8 +154,12 @@ func TestHandler(t *testing.T) {
 	if w := ask("/?fields=q", "Range", "bytes=0-1", "Accept-Encoding", "gzip"); w.Code != 200 || w.Header().Get("Accept-Ranges") != "" || w.Header().Get("Vary") != "Accept-Language" {
 		t.Errorf("a range of a selection: %d %v", w.Code, w.Header())
 	}
-	if w := ask("/?fields=q", "If-None-Match", `W/"1"`); w.Code != 304 || w.Header().Get("Etag") != `W/"1"` {
+	if w := ask("/?fields=q", "If-None-Match", `W/"1+fields"`); w.Code != 304 || w.Header().Get("Etag") != `W/"1+fields"` {
 		t.Errorf("If-None-Match: %d %v", w.Code, w.Header())
+	}
+	// Whoever has a selection may change the whole.
+	if w := ask("/?as-it-is", "If-Match", `W/"1+fields~gzip"`); w.Header().Get("Got") != `"1"` {
+		t.Errorf("If-Match became %s", w.Header().Get("Got"))
 	}
 }
 

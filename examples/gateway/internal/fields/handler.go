@@ -1,11 +1,16 @@
 package fields
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/larder-cache/larder/go/httpcache"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/coding"
+	"github.com/larder-cache/larder/examples/gateway/internal/etags"
 	"github.com/larder-cache/larder/examples/gateway/internal/respond"
 	"github.com/larder-cache/larder/examples/gateway/internal/upstream"
 )
@@ -15,6 +20,12 @@ import (
 func Route(whole, projected http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, text, given := Split(r.URL.RawQuery)
+		if r.Header["If-Match"] != nil || r.Header["If-None-Match"] != nil {
+			// Whoever changes a resource may have its tag from a selection.
+			r = withQuery(r, r.URL.RawQuery)
+			r.Header = r.Header.Clone()
+			etags.Restore(r)
+		}
 		if !given {
 			whole.ServeHTTP(w, r)
 			return
@@ -42,8 +53,12 @@ func withQuery(r *http.Request, rawQuery string) *http.Request {
 // Handler answers requests with a selection with the selected part of what
 // whole answers without it. Whole is best a cache, so that the upstream is
 // asked once for all selections. Responses of more than limit bytes are not
-// projected: they are an error.
-func Handler(whole http.Handler, limit int) http.Handler {
+// projected: they are an error. Those that are no JSON, or nested deeper than
+// jsontext.MaxNesting, are passed on whole.
+//
+// source identifies what whole makes its answer from: what is stored of a selection goes
+// when that changes.
+func Handler(whole http.Handler, limit int, source func(inner *http.Request) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, text, _ := Split(r.URL.RawQuery)
 		selection, err := Parse(text)
@@ -53,40 +68,65 @@ func Handler(whole http.Handler, limit int) http.Handler {
 		}
 		inner := withQuery(r, rest)
 		inner.Header = r.Header.Clone()
-		for _, name := range []string{"Range", "If-Range", "Accept-Encoding"} {
-			inner.Header.Del(name)
-		}
+		inner.Header.Del("Range")
+		inner.Header.Del("If-Range")
+		inner.Header["Accept-Encoding"] = []string{"identity"}
+		etags.Inward(inner, etags.Fields)
+		// What is made of the answer is made of this one; the cache inside may change inner.
+		id, made := source(inner), *inner
 		b := respond.Serve(whole, inner, limit)
 		switch {
 		case b.Limit < 0:
 			upstream.Problem(w, http.StatusBadGateway, "the response is too large to select fields from")
 			return
-		case !b.Whole:
-			panic(http.ErrAbortHandler)
+		case b.Panic != nil:
+			panic(b.Panic)
 		}
-		answer(w, b, selection)
+		httpcache.AddSource(w.Header(), id)
+		httpcache.AddSourceOf(w.Header(), &made)
+		answer(w, b, selection, r.Header["If-None-Match"], limit)
 	})
 }
 
-func answer(w http.ResponseWriter, b *respond.Buffer, selection Selection) {
+func answer(w http.ResponseWriter, b *respond.Buffer, selection Selection, asked []string, limit int) {
+	if b.Status != http.StatusPartialContent && b.Status != http.StatusNotModified {
+		if err := b.Decode(limit); errors.Is(err, coding.ErrTooLarge) {
+			upstream.Problem(w, http.StatusBadGateway, "the response is too large to select fields from")
+			return
+		}
+		// What cannot be decoded is passed on as it is.
+	}
 	h := w.Header()
 	for name, values := range b.Header() {
 		h[name] = values
 	}
+	if h[respond.InternalError] != nil {
+		httpcache.GatewayError(h)
+	}
 	h.Del("Cache-Status") // the outer cache says what became of this request
-	varyWithoutEncoding(h)
+	for _, id := range h[respond.InternalSources] {
+		httpcache.AddSource(h, id)
+	}
+	if own := h[respond.InternalControl]; len(own) > 0 {
+		h["Larder-Cache-Control"] = own // what the inner cache obeyed counts here as well
+	}
+	if h.Get("Content-Encoding") == "" {
+		varyWithoutEncoding(h)
+	}
 	body := b.Body.Bytes()
-	switch mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";"); {
+	switch {
 	case b.Status == http.StatusNotModified:
-		weaken(h)
-	case b.Status == http.StatusOK && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")):
+		etags.NotModified(h, asked, etags.Fields)
+	case b.Status == http.StatusOK && isJSON(h):
 		projected, ok := selection.Project(nil, body)
 		if !ok {
 			break
 		}
 		body = append(projected, '\n')
-		weaken(h)
-		for _, name := range []string{"Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"} {
+		etags.Mark(h, etags.Fields)
+		for _, name := range []string{
+			"Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5",
+		} {
 			h.Del(name)
 		}
 		h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -95,12 +135,10 @@ func answer(w http.ResponseWriter, b *respond.Buffer, selection Selection) {
 	_, _ = w.Write(body)
 }
 
-// weaken makes the validator of the whole one of the part: it changes whenever
-// the part does, and sometimes when the part does not.
-func weaken(h http.Header) {
-	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
-		h.Set("Etag", "W/"+tag)
-	}
+func isJSON(h http.Header) bool {
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
 }
 
 // varyWithoutEncoding forgets that the whole comes in several encodings: what

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/jsontext"
 )
 
 // Limits of a selection.
@@ -89,9 +91,10 @@ func (s Selection) paths(prefix string, out *[]string) {
 }
 
 // Project appends the selected part of a JSON text. Numbers, strings and the
-// order of members stay as they are written. ok is false if it is no JSON.
+// order of members stay as they are written. ok is false if it is no JSON, or nested
+// deeper than jsontext.MaxNesting.
 func (s Selection) Project(dst, text []byte) (out []byte, ok bool) {
-	if !gjson.ValidBytes(text) {
+	if !jsontext.Valid(text) {
 		return dst, false
 	}
 	return s.project(dst, gjson.ParseBytes(text), 0), true

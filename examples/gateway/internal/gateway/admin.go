@@ -3,33 +3,31 @@ package gateway
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
+	"github.com/larder-cache/larder/examples/gateway/internal/upstream"
 )
 
 // withAdmin puts the gateway's own pages before the routes. With an address of
-// their own, only /healthz is left on the main one.
+// their own, only /healthz and /readyz are left on the main one.
 func (g *Gateway) withAdmin(c *config.Config, routes http.Handler) http.Handler {
-	metrics := g.metricsHandler()
-	dashboard := onlyLoopback(g.dashboardHandler(c))
+	guarded := admit(mainGate(c), http.HandlerFunc(g.pages(c)))
 	separate := c.Admin.Listen != ""
 	prefix := c.Admin.Path
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/healthz":
 			g.health(w, r)
-		case separate:
-			routes.ServeHTTP(w, r)
-		case path == "/metrics":
-			metrics.ServeHTTP(w, r)
-		case strings.HasPrefix(path, prefix):
-			dashboard.ServeHTTP(w, r)
+		case path == "/readyz":
+			g.ready(w, r)
+		case !separate && (path == "/metrics" || strings.HasPrefix(path, prefix)):
+			guarded.ServeHTTP(w, r)
 		default:
 			routes.ServeHTTP(w, r)
 		}
@@ -40,51 +38,56 @@ func (g *Gateway) withAdmin(c *config.Config, routes http.Handler) http.Handler 
 func (g *Gateway) adminHandler(c *config.Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", g.health)
-	mux.Handle("/metrics", g.metricsHandler())
-	mux.Handle(c.Admin.Path, g.dashboardHandler(c))
+	mux.HandleFunc("/readyz", g.ready)
+	pages := admit(ownGate(c), http.HandlerFunc(g.pages(c)))
+	mux.Handle("/metrics", pages)
+	mux.Handle(c.Admin.Path, pages)
 	mux.Handle("/{$}", http.RedirectHandler(c.Admin.Path, http.StatusFound))
 	return mux
 }
 
-func (g *Gateway) metricsHandler() http.Handler {
-	return promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{Registry: g.registry})
-}
-
-// health tells balancers in front whether to send requests.
-func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if g.draining.Load() {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "draining\n")
-		return
-	}
-	_, _ = io.WriteString(w, "ok\n")
-}
-
-// onlyLoopback answers clients on this machine that asked for it by a name of
-// its own: another site's page that makes a browser ask (DNS rebinding) uses
-// that site's.
-func onlyLoopback(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) {
-			http.Error(w, "only for this machine: set admin.listen to serve it elsewhere", http.StatusForbidden)
+// pages are /metrics and the dashboard, for those who may see them.
+func (g *Gateway) pages(c *config.Config) http.HandlerFunc {
+	metrics := promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{Registry: g.registry})
+	board := g.dashboard.Handler(c.Admin.Path)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			metrics.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
+		board.ServeHTTP(w, r)
+	}
 }
 
-func isLoopback(address string) bool {
-	host := address
-	if h, _, err := net.SplitHostPort(address); err == nil {
-		host = h
+// health tells whether the process is to be sent requests: it fails while draining.
+func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
+	if g.draining.Load() {
+		tell(w, http.StatusServiceUnavailable, "draining")
+		return
 	}
-	if strings.EqualFold(host, "localhost") {
-		return true
+	tell(w, http.StatusOK, "ok")
+}
+
+// ready is health, and besides fails while an upstream that is required has no target
+// that is well.
+func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
+	s := g.state.Load()
+	for name, u := range s.config.Upstreams {
+		if u.Required && !slices.ContainsFunc(s.pools[name].Status(), isUp) {
+			tell(w, http.StatusServiceUnavailable, "no target of upstream "+name+" is well")
+			return
+		}
 	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback()
+	g.health(w, r)
+}
+
+func isUp(t upstream.TargetStatus) bool { return t.State == "up" }
+
+func tell(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
 }
 
 // forget makes the top lists those of the last minutes.

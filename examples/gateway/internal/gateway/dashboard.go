@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"net/http"
 	"slices"
 
-	"github.com/larder-cache/larder/examples/gateway/internal/config"
 	"github.com/larder-cache/larder/examples/gateway/internal/dashboard"
 	"github.com/larder-cache/larder/examples/gateway/internal/upstream"
 )
@@ -35,8 +33,4 @@ func (g *Gateway) targets() []upstream.TargetStatus {
 		all = append(all, s.pools[name].Status()...)
 	}
 	return all
-}
-
-func (g *Gateway) dashboardHandler(c *config.Config) http.Handler {
-	return g.dashboard.Handler(c.Admin.Path)
 }

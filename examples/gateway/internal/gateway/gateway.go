@@ -12,11 +12,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/xid"
 
 	larder "github.com/larder-cache/larder/go"
 	"github.com/larder-cache/larder/go/httpcache"
@@ -30,6 +32,9 @@ import (
 
 // Gateway is the whole program but its flags. It is safe for concurrent use.
 type Gateway struct {
+	// name is what it calls itself in Via: no other gateway, nor this one started again,
+	// has the same.
+	name      string
 	log       *slog.Logger
 	store     *larder.Cache
 	http      *httpcache.Cache
@@ -54,6 +59,7 @@ func New(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
+		name:  "larder-gateway-" + xid.New().String(),
 		log:   log,
 		store: store,
 		http:  httpcache.New(store, httpcache.Options{}),
@@ -100,6 +106,9 @@ func (g *Gateway) Reload(c *config.Config) error {
 			return err
 		}
 	}
+	if old != nil {
+		g.warnOfRestart(old.config, c)
+	}
 	g.access.Configure(accessOptions(c))
 	g.meter.MeasureAll(c.Log.Access == "all")
 	g.state.Store(next)
@@ -109,8 +118,37 @@ func (g *Gateway) Reload(c *config.Config) error {
 	return nil
 }
 
+// warnOfRestart tells of changes that a reload does not bring about.
+func (g *Gateway) warnOfRestart(old, c *config.Config) {
+	for _, part := range []struct {
+		name     string
+		old, now any
+	}{
+		{"listen", old.Listen, c.Listen},
+		{"admin.listen", old.Admin.Listen, c.Admin.Listen},
+		{"pprof", old.Pprof, c.Pprof},
+		{"server.read_header_timeout", old.Server.ReadHeaderTimeout, c.Server.ReadHeaderTimeout},
+		{"server.idle_timeout", old.Server.IdleTimeout, c.Server.IdleTimeout},
+		{"server.send_timeout", old.Server.SendTimeout, c.Server.SendTimeout},
+		{"server.max_header_bytes", old.Server.MaxHeaderBytes, c.Server.MaxHeaderBytes},
+		{"server.max_connections", old.Server.MaxConnections, c.Server.MaxConnections},
+		{"tracing", old.Tracing, c.Tracing},
+		{"log.format", old.Log.Format, c.Log.Format},
+		{"demo", old.Demo, c.Demo},
+	} {
+		if !reflect.DeepEqual(part.old, part.now) {
+			g.log.Warn("a changed setting needs a restart", "setting", part.name,
+				"running", part.old, "configured", part.now)
+		}
+	}
+}
+
 // ServeHTTP answers one request of a client.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.draining.Load() {
+		// Who keeps this connection for later would find it closed.
+		w.Header().Set("Connection", "close")
+	}
 	g.state.Load().handler.ServeHTTP(w, r)
 }
 

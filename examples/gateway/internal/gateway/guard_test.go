@@ -141,3 +141,28 @@ func TestBrokenRequestsDoNotOpenTheBreaker(t *testing.T) {
 		t.Errorf("status %d for a good request", resp.StatusCode)
 	}
 }
+
+// raw sends bytes as they are and returns the answer's status and body. The connection
+// must be closed after it.
+func raw(t *testing.T, url, request string) (status int, body string) {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	return resp.StatusCode, string(text)
+}

@@ -34,7 +34,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	requestsDesc  = describe("requests_total", "Requests answered, by route, by what the cache did and by class of the status (0xx: aborted).", "route", "cache", "code")
+	requestsDesc  = describe("requests_total", "Requests answered, by route, by what the cache did and by class of the status (0xx: aborted; 4xx has clients that left before their answer).", "route", "cache", "code")
 	bytesDesc     = describe("response_bytes_total", "Bytes of response bodies sent to clients.", "route")
 	upDesc        = describe("upstream_up", "1 if requests are sent to the target, 0 if health checks or the breaker keep them away.", "upstream", "target")
 	inFlightDesc  = describe("upstream_in_flight", "Requests being answered by the target.", "upstream", "target")

@@ -2,7 +2,9 @@ package layers
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/cors"
 
@@ -18,7 +20,8 @@ func CORS(c *config.CORS, next http.Handler) http.Handler {
 		AllowedHeaders:   c.Headers,
 		ExposedHeaders:   c.Expose,
 		AllowCredentials: c.Credentials,
-		MaxAge:           int(c.MaxAge.Seconds()),
+		// Whole seconds: none would mean that browsers may choose.
+		MaxAge: int((c.MaxAge + time.Second - 1) / time.Second),
 	})
 	return layer.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&varyWriter{ResponseWriter: w, vary: w.Header()["Vary"]}, r)
@@ -29,20 +32,42 @@ func CORS(c *config.CORS, next http.Handler) http.Handler {
 // its place: the answer differs by origin whatever the upstream knows.
 type varyWriter struct {
 	http.ResponseWriter
-	vary []string
+	vary []string // nil: done
 }
 
 func (w *varyWriter) WriteHeader(status int) {
-	h := w.Header()
-	for _, v := range w.vary {
-		if !strings.Contains(strings.Join(h["Vary"], ","), v) {
-			// Appending must not reach into the slice of the stored header.
-			old := h["Vary"]
-			h["Vary"] = append(old[:len(old):len(old)], v)
+	// An informational response is not the answer, which is to follow.
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		h := w.Header()
+		for _, v := range w.vary {
+			if missing := lacking(h["Vary"], v); missing != "" {
+				// Appending must not reach into the slice of the stored header.
+				old := h["Vary"]
+				h["Vary"] = append(old[:len(old):len(old)], missing)
+			}
+		}
+		w.vary = nil
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// lacking returns the members of a list that the lines of another one lack.
+func lacking(lines []string, list string) string {
+	var has, missing []string
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			has = append(has, strings.ToLower(strings.TrimSpace(name)))
 		}
 	}
-	w.vary = nil
-	w.ResponseWriter.WriteHeader(status)
+	if slices.Contains(has, "*") {
+		return ""
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(has, strings.ToLower(name)) {
+			missing = append(missing, name)
+		}
+	}
+	return strings.Join(missing, ", ")
 }
 
 func (w *varyWriter) Write(p []byte) (int, error) {

@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"runtime/debug"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/coding"
 )
 
 // ErrTooLarge is returned to a handler that writes more than a Buffer takes.
@@ -20,17 +23,24 @@ type Buffer struct {
 	// writes more than Limit.
 	Whole bool
 	Limit int
+	// Panic is what the handler panicked with, http.ErrAbortHandler for one; Stack is where.
+	Panic any
+	Stack []byte
 
 	header http.Header
 }
 
-// Serve lets h answer r into a new buffer of at most limit bytes. A handler
-// that aborts leaves a buffer that is not whole.
+// Serve lets h answer r into a new buffer of at most limit bytes. A handler that panics
+// leaves a buffer that is not whole and says so: Serve may run in a goroutine of its own,
+// where a panic that nobody catches is the end of the process.
 func Serve(h http.Handler, r *http.Request, limit int) (b *Buffer) {
 	b = &Buffer{Limit: limit, header: make(http.Header)}
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
-			panic(p)
+		if p := recover(); p != nil {
+			b.Panic = p
+			if p != http.ErrAbortHandler {
+				b.Stack = debug.Stack()
+			}
 		}
 	}()
 	h.ServeHTTP(b, r)
@@ -39,6 +49,17 @@ func Serve(h http.Handler, r *http.Request, limit int) (b *Buffer) {
 	}
 	b.Whole = b.Limit >= 0
 	return b
+}
+
+// Decode undoes the content codings of a whole response, and forgets that the response was
+// negotiated by them. What it holds then has at most limit bytes. When it fails, the response
+// is as it was.
+func (b *Buffer) Decode(limit int) error {
+	text, err := coding.Bytes(b.header, b.Body.Bytes(), limit)
+	if err == nil {
+		b.Body = *bytes.NewBuffer(text)
+	}
+	return err
 }
 
 // Header implements http.ResponseWriter.

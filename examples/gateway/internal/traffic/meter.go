@@ -20,6 +20,10 @@ const (
 	sampling = 64
 )
 
+// ClientLeft is the status under which a request counts whose client has left before it
+// had its answer, as nginx has it. No client ever sees it.
+const ClientLeft = 499
+
 // Sample is one measured request.
 type Sample struct {
 	Route    *Route
@@ -144,6 +148,11 @@ func (m *Meter) finish(route *Route, r *http.Request, rec *recorder, weight int6
 	if rec.status == 0 && whole {
 		rec.status = http.StatusOK // net/http does so for a handler that writes nothing
 	}
+	if (!whole || rec.status >= http.StatusInternalServerError) && r.Context().Err() != nil {
+		// Within a handler, net/http ends the context only of a client that has left. What
+		// was then made up for it was read by nobody, and is no fault of anybody here.
+		rec.status, whole = ClientLeft, true
+	}
 	h := rec.Header()
 	outcome := outcomeOf(h["Cache-Status"])
 	c := &route.cells[rec.shard]
@@ -155,7 +164,7 @@ func (m *Meter) finish(route *Route, r *http.Request, rec *recorder, weight int6
 	d := time.Since(start)
 	m.latency.record(d, weight, outcome)
 	m.durations.observe(outcome, d.Seconds(), weight)
-	m.top.Add(r.Host+r.URL.Path, weight)
+	m.top.Add(r.Host+r.URL.EscapedPath(), weight)
 	if m.Observe != nil {
 		status := rec.status
 		if !whole {

@@ -49,7 +49,8 @@ func outcomeOf(values []string) Outcome {
 		return Hit
 	case strings.Contains(member, "; collapsed"):
 		return Collapsed
-	case strings.Contains(member, "; fwd-status=304"):
+	case strings.Contains(member, "; fwd=stale; fwd-status=304"):
+		// Other 304s are the answers to clients' own conditions, passed on.
 		return Revalidated
 	case strings.Contains(member, "; fwd=bypass"), strings.Contains(member, "; fwd=method"):
 		return Bypass

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/respond"
 )
 
 // InternalTags is a response field that carries tags from one part of the
@@ -28,9 +30,20 @@ func (r *recorder) WriteHeader(status int) {
 		if h := r.Header(); h["Content-Type"] == nil {
 			h["Content-Type"] = nil
 		}
-		delete(r.Header(), InternalTags)
+		r.hide(status)
 	}
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// hide takes out what is for other parts of the gateway.
+func (r *recorder) hide(status int) {
+	h := r.Header()
+	delete(h, InternalTags)
+	delete(h, respond.InternalControl)
+	delete(h, respond.InternalSources)
+	if status >= http.StatusInternalServerError {
+		delete(h, respond.InternalError)
+	}
 }
 
 func (r *recorder) Write(p []byte) (int, error) {

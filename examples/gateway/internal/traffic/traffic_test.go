@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,21 +14,23 @@ import (
 
 func TestOutcomeOf(t *testing.T) {
 	for status, want := range map[string]Outcome{
-		"":                                   None,
-		"larder; hit; ttl=10":                Hit,
-		"larder; hit; ttl=0":                 Hit,
-		"larder; hit; ttl=-3":                Stale,
-		"larder; fwd=uri-miss; stored":       Miss,
-		"larder; fwd=vary-miss":              Miss,
-		"larder; fwd=stale; fwd-status=304":  Revalidated,
-		"larder; fwd=stale; fwd-status=200":  Miss,
-		"larder; hit; fwd=stale; ttl=-1":     Stale,
-		"larder; fwd=uri-miss; collapsed":    Collapsed,
-		"larder; fwd=bypass":                 Bypass,
-		"larder; fwd=method":                 Bypass,
-		"larder; fwd=request; detail=x":      Miss,
-		"cdn; hit|larder; fwd=uri-miss":      Miss,
-		"cdn; fwd=miss|larder; hit; ttl=100": Hit,
+		"":                                      None,
+		"larder; hit; ttl=10":                   Hit,
+		"larder; hit; ttl=0":                    Hit,
+		"larder; hit; ttl=-3":                   Stale,
+		"larder; fwd=uri-miss; stored":          Miss,
+		"larder; fwd=vary-miss":                 Miss,
+		"larder; fwd=stale; fwd-status=304":     Revalidated,
+		"larder; fwd=uri-miss; fwd-status=304":  Miss,
+		"larder; fwd=vary-miss; fwd-status=304": Miss,
+		"larder; fwd=stale; fwd-status=200":     Miss,
+		"larder; hit; fwd=stale; ttl=-1":        Stale,
+		"larder; fwd=uri-miss; collapsed":       Collapsed,
+		"larder; fwd=bypass":                    Bypass,
+		"larder; fwd=method":                    Bypass,
+		"larder; fwd=request; detail=x":         Miss,
+		"cdn; hit|larder; fwd=uri-miss":         Miss,
+		"cdn; fwd=miss|larder; hit; ttl=100":    Hit,
 	} {
 		var values []string
 		if status != "" {
@@ -255,5 +258,49 @@ func TestLatencyOfWhatWaited(t *testing.T) {
 	}
 	if all, stored, others := m.Latency(); all.N != 7 || stored.N != 2 || others.N != 5 {
 		t.Errorf("%d in all, %d stored (want hit and stale), %d others", all.N, stored.N, others.N)
+	}
+}
+
+// Who leaves before the answer is no error of anybody's.
+func TestClientsThatLeave(t *testing.T) {
+	m := NewMeter()
+	m.MeasureAll(true)
+	var samples []Sample
+	m.Observe = func(s Sample) { samples = append(samples, s) }
+	ctx, leave := context.WithCancel(context.Background())
+	leave()
+	for _, c := range []struct {
+		ctx    context.Context
+		answer http.HandlerFunc
+		want   int
+	}{
+		{ctx, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(504) }, ClientLeft},
+		{ctx, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ClientLeft},
+		{ctx, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }, 200},
+		{context.Background(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(504) }, 504},
+		{context.Background(), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0},
+	} {
+		func() {
+			defer func() { _ = recover() }()
+			m.Wrap(m.Route("r"), c.answer).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(c.ctx))
+		}()
+		if got := samples[len(samples)-1].Status; got != c.want {
+			t.Errorf("status %d, want %d", got, c.want)
+		}
+	}
+	counts := m.Route("r").Counts()
+	if counts.Errors() != 1 || counts.Requests[None][4] != 2 || counts.Requests[None][0] != 1 {
+		t.Errorf("%v", counts.Requests)
+	}
+}
+
+// A path is remembered as it can be asked for again, or purged.
+func TestTopPathsAreEncoded(t *testing.T) {
+	m := NewMeter()
+	m.MeasureAll(true)
+	h := m.Wrap(m.Route("r"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://h/a%3Fb%20c?d", nil))
+	if top := m.TopPaths(1); len(top) != 1 || top[0].Name != "h/a%3Fb%20c" {
+		t.Errorf("%v", top)
 	}
 }

@@ -2,73 +2,32 @@ package upstream
 
 import (
 	"bytes"
-	"context"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
-	"sync/atomic"
 )
 
 // net/http's transport refuses responses whose Transfer-Encoding is not
 // chunked. RFC 9112, 6.3 says what to do with them: their body lasts until the
-// connection ends. headConn looks at the head of each response as it comes in
+// connection ends. A conn looks at the head of each response as it comes in
 // and puts another name on such a field, of the same length, so that the
 // transport does just that. The field itself concerned only this connection and
 // is not passed on.
 //
-// A head that has a Content-Length as well is left alone, and so refused: two
-// ways to tell where the body ends are how responses are smuggled.
+// "chunked," is a list of one member as well (RFC 9110, 5.6.1); it is written so that
+// the transport knows it. Any other list in which chunked occurs, "chunked;x=1" or
+// "gzip, chunked", is left alone and so refused: its framing would be taken for the body.
+// So is a head that has a Content-Length as well: two ways to tell where the body ends
+// are how responses are smuggled. Heads that do not come in one piece are left to the
+// transport too.
 
 const (
 	codingField  = "transfer-encoding"
 	ignoredField = "Xransfer-Encoding"
+	chunked      = "chunked"
 )
 
-// headConn is a connection to a target.
-type headConn struct {
-	net.Conn
-	// head: the next bytes to be read are the head of a response. It is set when
-	// a request takes the connection, which is when the response before has been
-	// read to its end.
-	head atomic.Bool
-}
-
-// withHeads returns a context whose requests tell the headConn that they take.
-// The trace is a new one each time: WithClientTrace links it to those that the
-// context has already.
-func withHeads(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: gotConn})
-}
-
-func gotConn(info httptrace.GotConnInfo) {
-	if c, ok := info.Conn.(*headConn); ok {
-		c.head.Store(true)
-	}
-}
-
-// dialHeads makes the connections of a dialer headConns.
-func dialHeads(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &headConn{Conn: conn}, nil
-	}
-}
-
-func (c *headConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && c.head.Load() {
-		c.head.Store(renameCodings(p[:n]))
-	}
-	return n, err
-}
-
-// renameCodings renames the field in the heads that text begins with. It tells
-// whether another head is to follow: after informational responses. Heads that
-// do not come in one piece are left to the transport.
+// renameCodings mends the field in the heads that text begins with. It tells
+// whether another head is to follow: after informational responses.
 func renameCodings(text []byte) (another bool) {
 	for {
 		end := bytes.Index(text, []byte("\r\n\r\n"))
@@ -89,28 +48,36 @@ func renameCodings(text []byte) (another bool) {
 }
 
 func renameCoding(head []byte) {
-	var field []byte
+	var field, value []byte
 	for rest := head; ; {
 		next := bytes.Index(rest, []byte("\r\n"))
 		if next < 0 || next+2 >= len(rest) {
 			break
 		}
 		rest = rest[next+2:]
-		name, value, ok := bytes.Cut(rest[:bytes.Index(rest, []byte("\r\n"))], []byte(":"))
-		if !ok {
-			return
+		n, v, ok := bytes.Cut(rest[:bytes.Index(rest, []byte("\r\n"))], []byte(":"))
+		if !ok || len(n) == 0 || n[0] == ' ' || n[0] == '\t' {
+			return // no field, or a folded one, whose value is not what it looks like here
 		}
 		switch {
-		case strings.EqualFold(string(name), "content-length"):
+		case strings.EqualFold(string(n), "content-length"):
 			return
-		case strings.EqualFold(string(name), codingField):
-			if field != nil || bytes.HasSuffix(bytes.ToLower(bytes.TrimSpace(value)), []byte("chunked")) {
+		case strings.EqualFold(string(n), codingField):
+			if field != nil {
 				return
 			}
-			field = name
+			field, value = n, v
 		}
 	}
-	copy(field, ignoredField)
+	switch {
+	case field == nil:
+	case !bytes.Contains(bytes.ToLower(value), []byte(chunked)):
+		copy(field, ignoredField)
+	case strings.EqualFold(strings.Trim(string(value), ", \t"), chunked):
+		for i := copy(value, chunked); i < len(value); i++ {
+			value[i] = ' '
+		}
+	}
 }
 
 // forgetCoding takes the renamed field out of a response.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
@@ -43,7 +44,15 @@ func watch(ctx context.Context, t *target, h *config.Health, transport http.Roun
 func probe(ctx context.Context, t *target, h *config.Health, transport http.RoundTripper) bool {
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base.JoinPath(h.Path).String(), nil)
+	path, err := url.Parse(h.Path)
+	if err != nil {
+		return false
+	}
+	u, err := join(t.base, path)
+	if err != nil {
+		return false
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return false
 	}

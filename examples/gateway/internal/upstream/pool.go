@@ -3,14 +3,13 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"sync"
-
-	"github.com/sony/gobreaker/v2"
+	"time"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 )
@@ -22,10 +21,10 @@ var ErrUnavailable = errors.New("no upstream is available")
 // concurrent use.
 type Pool struct {
 	name      string
-	options   *config.Upstream
 	targets   []*target
 	balance   balancer
 	retry     *retrier // nil: never
+	breaks    bool     // the targets have breakers
 	transport http.RoundTripper
 	idle      func()
 	stop      context.CancelFunc
@@ -47,8 +46,17 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 		o.Resolve = url.Parse
 	}
 	log := o.Log.With("upstream", name)
-	base := newTransport(c)
-	p := &Pool{name: name, options: c, balance: newBalancer(c.Balance), transport: base, idle: base.CloseIdleConnections}
+	d := &dialer{max: c.MaxConnections, stall: c.Timeout.Body}
+	d.Timeout = c.Timeout.Connect
+	base := &aging{
+		age:   c.Timeout.Age,
+		fresh: func() *http.Transport { return newTransport(c, d) },
+		now:   time.Now,
+	}
+	p := &Pool{
+		name: name, balance: newBalancer(c.Balance), breaks: c.Breaker != nil,
+		transport: base, idle: base.CloseIdleConnections,
+	}
 	if o.Wrap != nil {
 		p.transport = o.Wrap(base)
 	}
@@ -60,16 +68,17 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.targets = append(p.targets, newTarget(text, u, c.Breaker, func(name, from, to string) {
+		p.targets = append(p.targets, newTarget(text, u, c, func(name, from, to string) {
 			log.Warn("circuit breaker", "target", name, "from", from, "to", to)
 		}))
 	}
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(context.Background())
 	if c.Health != nil {
+		probes := newProbeTransport(c)
 		for _, t := range p.targets {
 			p.watchers.Go(func() {
-				watch(ctx, t, c.Health, base, func(name string, healthy bool) {
+				watch(ctx, t, c.Health, probes, func(name string, healthy bool) {
 					log.Warn("health", "target", name, "healthy", healthy)
 				})
 			})
@@ -78,71 +87,77 @@ func NewPool(name string, c *config.Upstream, o Options) (*Pool, error) {
 	return p, nil
 }
 
-// newTransport returns a transport that adds nothing of its own to requests and
-// responses: no compression, no proxy from the environment.
-func newTransport(c *config.Upstream) *http.Transport {
-	dialer := &net.Dialer{Timeout: c.Timeout.Connect}
-	return &http.Transport{
-		DialContext:           dialHeads(dialer),
-		TLSHandshakeTimeout:   c.Timeout.Connect,
-		ResponseHeaderTimeout: c.Timeout.Header,
-		DisableCompression:    true,
-		ForceAttemptHTTP2:     true,
-		MaxConnsPerHost:       c.MaxConnections,
-		MaxIdleConns:          0,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90e9,
-		WriteBufferSize:       16 << 10,
-		ReadBufferSize:        16 << 10,
-	}
-}
-
 // RoundTrip sends r to a target, or to several one after the other.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
+	a := &asking{pool: p, request: r}
+	if p.breaks {
+		a.page = pageOf(r)
+	}
 	if p.retry == nil || !repeatable(r) {
-		t := p.choose(r, nil)
-		return p.attempt(t, r)
+		return a.attempt()
 	}
-	var tried []*target
-	return p.retry.do(r, func() (*http.Response, error) {
-		t := p.choose(r, tried)
-		tried = append(tried, t)
-		return p.attempt(t, r)
-	})
+	return p.retry.do(r, a.attempt)
 }
 
-func (p *Pool) attempt(t *target, r *http.Request) (*http.Response, error) {
-	resp, err := t.roundTrip(r, p.transport, p.options.PreserveHost)
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, errors.Join(ErrUnavailable, err)
-	}
-	return resp, err
+// asking is one request to a pool.
+type asking struct {
+	pool    *Pool
+	request *http.Request
+	page    uint64
+	tried   []*target
 }
 
-// choose takes a target that is well and wasn't tried; if there is none, one
-// that is well; if all are ill, any: the checks may be wrong, and an error from
-// there is no worse than one from here.
-func (p *Pool) choose(r *http.Request, tried []*target) *target {
-	if len(p.targets) == 1 {
-		return p.targets[0]
-	}
-	usable := make([]*target, 0, 8)
-	for _, t := range p.targets {
-		if t.usable() && !slices.Contains(tried, t) {
-			usable = append(usable, t)
+// attempt sends the request to one target. If that one's breaker does not let it through,
+// nothing was sent and nothing is lost: the next is chosen at once.
+func (a *asking) attempt() (*http.Response, error) {
+	var refused []*target
+	reason := ErrUnavailable
+	for {
+		t := a.choose(refused)
+		if t == nil {
+			return nil, reason
 		}
-	}
-	if len(usable) == 0 {
-		for _, t := range p.targets {
-			if t.usable() {
-				usable = append(usable, t)
+		done, err := t.breaker.admit(a.page)
+		if err != nil {
+			refused = append(refused, t)
+			reason = fmt.Errorf("%w: %s: %w", ErrUnavailable, t.name, err)
+			continue
+		}
+		if slices.Contains(a.tried, t) {
+			// One request is one failure, however often it is repeated.
+			tell := done
+			done = func(o outcome) {
+				if o != well {
+					o = unclear
+				}
+				tell(o)
 			}
 		}
+		a.tried = append(a.tried, t)
+		return t.roundTrip(a.request, a.pool.transport, done)
 	}
-	if len(usable) == 0 {
-		usable = p.targets
+}
+
+// choose takes a target that is well and wasn't tried; if there is none, one that is well;
+// if all are ill, any that has not refused: the checks may be wrong, and an error from there
+// is no worse than one from here. It returns nil when all have refused.
+func (a *asking) choose(refused []*target) *target {
+	candidates := make([]*target, 0, 8)
+	for _, fit := range []func(*target) bool{
+		func(t *target) bool { return t.usable(a.page) && !slices.Contains(a.tried, t) },
+		func(t *target) bool { return t.usable(a.page) },
+		func(*target) bool { return true },
+	} {
+		for _, t := range a.pool.targets {
+			if !slices.Contains(refused, t) && fit(t) {
+				candidates = append(candidates, t)
+			}
+		}
+		if len(candidates) > 0 {
+			return a.pool.balance.choose(a.request, candidates)
+		}
 	}
-	return p.balance.choose(r, usable)
+	return nil
 }
 
 // Close stops the health checks and closes idle connections. Requests in

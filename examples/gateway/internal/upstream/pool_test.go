@@ -94,7 +94,7 @@ func TestHashKeepsURLsWhereTheyWere(t *testing.T) {
 	var targets []*target
 	for _, name := range []string{"http://a", "http://b", "http://c", "http://d"} {
 		base, _ := url.Parse(name)
-		targets = append(targets, newTarget(name, base, nil, nil))
+		targets = append(targets, newTarget(name, base, &config.Upstream{}, nil))
 	}
 	counts := map[string]int{}
 	for i := range 4000 {
@@ -114,7 +114,7 @@ func TestHashKeepsURLsWhereTheyWere(t *testing.T) {
 
 func TestLeastRequestsAvoidsTheBusy(t *testing.T) {
 	base, _ := url.Parse("http://x")
-	busy, idle := newTarget("busy", base, nil, nil), newTarget("idle", base, nil, nil)
+	busy, idle := newTarget("busy", base, &config.Upstream{}, nil), newTarget("idle", base, &config.Upstream{}, nil)
 	busy.inFlight.Store(100)
 	chosen := 0
 	for range 1000 {
@@ -197,42 +197,6 @@ func TestBudgetBoundsRetries(t *testing.T) {
 	now = now.Add(budgetSeconds * time.Second)
 	if n := allowed(); n != 5 {
 		t.Errorf("after the window: %d retries, want 5", n)
-	}
-}
-
-func TestBreakerOpensAndCloses(t *testing.T) {
-	s := newServer(t)
-	s.status.Store(http.StatusInternalServerError)
-	p := newPool(t, config.Upstream{Breaker: &config.Breaker{Failures: 3, Open: 50 * time.Millisecond}}, s)
-	for range 3 {
-		if got := send(t, p, "GET", "/"); got != http.StatusInternalServerError {
-			t.Fatalf("status %d", got)
-		}
-	}
-	if got := send(t, p, "GET", "/"); got != -1 || s.asked.Load() != 3 {
-		t.Errorf("the open breaker gave %d, and the server was asked %d times", got, s.asked.Load())
-	}
-	if state := p.Status()[0].State; state != "breaker open" {
-		t.Errorf("state %q", state)
-	}
-	s.status.Store(http.StatusOK)
-	eventually(t, "the breaker closes", func() bool { return send(t, p, "GET", "/") == http.StatusOK })
-	if state := p.Status()[0].State; state != "up" {
-		t.Errorf("state %q", state)
-	}
-}
-
-func TestOpenBreakerSendsElsewhere(t *testing.T) {
-	ill, well := newServer(t), newServer(t)
-	ill.status.Store(http.StatusInternalServerError)
-	p := newPool(t, config.Upstream{Breaker: &config.Breaker{Failures: 2, Open: time.Hour}}, ill, well)
-	for range 4 {
-		send(t, p, "GET", "/")
-	}
-	for range 20 {
-		if got := send(t, p, "GET", "/"); got != http.StatusOK {
-			t.Fatalf("status %d while one target is well", got)
-		}
 	}
 }
 

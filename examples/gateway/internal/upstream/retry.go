@@ -50,9 +50,7 @@ func (t *retrier) do(r *http.Request, attempt func() (*http.Response, error)) (*
 		}
 		pause *= 2
 		if resp != nil {
-			// Read what little there may be, so that the connection is reused.
-			_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
-			resp.Body.Close()
+			go discard(resp.Body)
 		}
 		t.retried.Add(1)
 	}
@@ -63,10 +61,18 @@ func (t *retrier) worthRepeating(ctx context.Context, resp *http.Response, err e
 		return false
 	}
 	if err != nil {
-		// Every target's breaker is open: there is nowhere to go.
-		return !errors.Is(err, ErrUnavailable)
+		// Every target's breaker is open: there is nowhere to go. Or the request has waited
+		// long enough already, or is none for any target.
+		return !errors.Is(err, ErrUnavailable) && !errors.Is(err, errQueue) && !errors.Is(err, errOutside)
 	}
 	return slices.Contains(t.options.Statuses, resp.StatusCode)
+}
+
+// discard reads what little there may be of a body, so that the connection is reused. Nobody
+// waits for that: it may not come.
+func discard(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 4<<10)
+	body.Close()
 }
 
 // sleep waits for d, and tells whether ctx lasted that long.

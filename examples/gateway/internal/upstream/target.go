@@ -1,16 +1,13 @@
 package upstream
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"sync"
 	"sync/atomic"
 
 	"github.com/sony/gobreaker/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 )
@@ -19,114 +16,107 @@ import (
 type target struct {
 	base     *url.URL
 	name     string
+	options  *config.Upstream
 	healthy  atomic.Bool
 	inFlight atomic.Int64
 	requests atomic.Uint64
 	failures atomic.Uint64
-	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}] // nil: none
+	breaker  *breaker // nil: none
 }
 
-func newTarget(text string, base *url.URL, b *config.Breaker, changed func(name, from, to string)) *target {
-	t := &target{base: base, name: text}
+func newTarget(text string, base *url.URL, o *config.Upstream, changed func(name, from, to string)) *target {
+	t := &target{base: base, name: text, options: o}
 	t.healthy.Store(true)
-	if b != nil {
-		t.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-			Name:        text,
-			MaxRequests: uint32(b.Probes),
-			Timeout:     b.Open,
-			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(b.Failures) },
-			// A client that leaves, or sends nonsense, says nothing about the target.
-			IsExcluded:    func(err error) bool { return errors.Is(err, context.Canceled) || errors.Is(err, errClientBody) },
-			OnStateChange: func(name string, from, to gobreaker.State) { changed(name, from.String(), to.String()) },
-		})
+	if o.Breaker != nil {
+		t.breaker = newBreaker(text, o.Breaker, changed)
 	}
 	return t
 }
 
-// usable tells whether the target should be asked while another one could be.
-func (t *target) usable() bool {
-	return t.healthy.Load() && (t.breaker == nil || t.breaker.State() != gobreaker.StateOpen)
-}
+// usable tells whether the target should be asked for a page while another one could be.
+func (t *target) usable(page uint64) bool { return t.healthy.Load() && t.breaker.ready(page) }
 
 // state is for people: up, down, or what the breaker says.
 func (t *target) state() string {
 	switch {
 	case !t.healthy.Load():
 		return "down"
-	case t.breaker != nil && t.breaker.State() != gobreaker.StateClosed:
-		return "breaker " + t.breaker.State().String()
+	case t.breaker != nil && t.breaker.target.State() != gobreaker.StateClosed:
+		return "breaker " + t.breaker.target.State().String()
 	}
 	return "up"
 }
 
-// statusError is how the breaker is told of an answer that is an error.
-type statusError int
-
-func (s statusError) Error() string { return fmt.Sprintf("status %d", int(s)) }
-
-// roundTrip sends one request to the target.
-func (t *target) roundTrip(r *http.Request, transport http.RoundTripper, preserveHost bool) (*http.Response, error) {
-	done := func(error) {}
-	if t.breaker != nil {
-		var err error
-		if done, err = t.breaker.Allow(); err != nil {
-			return nil, fmt.Errorf("%s: %w", t.name, err)
-		}
-	}
+// roundTrip sends one request to the target, which has been let through by its breaker, and
+// tells that one how it went.
+func (t *target) roundTrip(
+	r *http.Request, transport http.RoundTripper, done func(outcome),
+) (*http.Response, error) {
+	x := &exchange{timeout: t.options.Timeout, limited: t.options.MaxConnections > 0}
 	t.requests.Add(1)
 	t.inFlight.Add(1)
-	out := t.address(r, preserveHost)
-	body := watchBody(out)
-	resp, err := transport.RoundTrip(out)
-	err = body.blame(err)
-	switch {
-	case err != nil:
+	returned := false
+	defer func() {
+		if !returned { // but panicked: the breaker must not wait for this one for good
+			t.inFlight.Add(-1)
+			done(unclear)
+		}
+	}()
+	resp, err := t.exchange(x, r, transport)
+	returned = true
+	var statuses []int
+	if t.breaker != nil {
+		statuses = t.breaker.options.Statuses
+	}
+	o := x.outcome(resp, err, statuses)
+	done(o)
+	if err != nil {
 		t.inFlight.Add(-1)
-		if !errors.Is(err, errClientBody) {
+		if o != unclear {
 			t.failures.Add(1)
 		}
-		done(err)
 		return nil, fmt.Errorf("%s: %w", t.name, err)
-	case resp.StatusCode >= http.StatusInternalServerError:
+	}
+	if resp.StatusCode >= http.StatusInternalServerError {
 		t.failures.Add(1)
-		done(statusError(resp.StatusCode))
-	default:
-		done(nil)
 	}
-	forgetCoding(resp)
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// The body is the connection; it must stay an io.ReadWriteCloser.
-		t.inFlight.Add(-1)
-		return resp, nil
-	}
-	resp.Body = &countedBody{ReadCloser: resp.Body, target: t}
+	x.watch(resp, func() { t.inFlight.Add(-1) })
 	return resp, nil
 }
 
-// address returns r for this target.
-func (t *target) address(r *http.Request, preserveHost bool) *http.Request {
-	out := r.WithContext(withHeads(r.Context()))
-	u := *r.URL
-	u.Scheme, u.Host = t.base.Scheme, t.base.Host
-	if t.base.Path != "" && t.base.Path != "/" {
-		joined := t.base.JoinPath(u.EscapedPath())
-		u.Path, u.RawPath = joined.Path, joined.RawPath
+func (t *target) exchange(x *exchange, r *http.Request, transport http.RoundTripper) (*http.Response, error) {
+	out, err := t.address(x.begin(r))
+	if err != nil {
+		x.cancel(err)
+		return nil, err
 	}
-	out.URL = &u
-	if !preserveHost || r.Host == "" {
-		out.Host = t.base.Host
+	content := watchBody(out)
+	replayable(out)
+	resp, err := transport.RoundTrip(out)
+	if err != nil {
+		x.cancel(err)
+		return nil, content.blame(x.explain(err))
 	}
-	return out
+	if err := check(resp); err != nil {
+		x.refuse(resp, err)
+		return nil, err
+	}
+	forgetCoding(resp)
+	return resp, nil
 }
 
-// countedBody ends the request's time in flight when the body is closed.
-type countedBody struct {
-	io.ReadCloser
-	target *target
-	once   sync.Once
-}
-
-func (b *countedBody) Close() error {
-	b.once.Do(func() { b.target.inFlight.Add(-1) })
-	return b.ReadCloser.Close()
+// address returns r, which must be a copy, for this target.
+func (t *target) address(r *http.Request) (*http.Request, error) {
+	u, err := join(t.base, r.URL)
+	if err != nil {
+		return nil, err
+	}
+	r.URL = u
+	// The transport would send the content of a request that was refused before any was sent,
+	// and so ask the client for it, only to use the connection again.
+	r.Close = u.Scheme == "http" && httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
+	if !t.options.PreserveHost || r.Host == "" {
+		r.Host = t.base.Host
+	}
+	return r, nil
 }

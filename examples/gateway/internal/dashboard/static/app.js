@@ -51,8 +51,10 @@ function fill(td, cell) {
       button.textContent = "purge";
       td.replaceChildren(button);
     }
-    button.title = "Purge " + cell.purge.value;
-    button.onclick = () => purge({ [cell.purge.kind]: cell.purge.value });
+    const below = cell.purge.kind === "prefix" ? " and everything that begins so" : "";
+    button.title = "Purge " + cell.purge.value + below;
+    button.setAttribute("aria-label", button.title);
+    button.onclick = () => { if (!below || confirm(button.title + "?")) purge({ [cell.purge.kind]: cell.purge.value }); };
     return;
   }
   const value = cell.text === undefined ? cell : cell.text;

@@ -1,4 +1,6 @@
-package httpcache
+// Tokens and lists (RFC 9110, 5.6).
+
+package field
 
 import "strings"
 
@@ -16,8 +18,8 @@ var tokenChars = func() (t [256]bool) {
 	return t
 }()
 
-// tokenLen returns the length of the token that s starts with.
-func tokenLen(s string) int {
+// TokenLen returns the length of the token that s starts with.
+func TokenLen(s string) int {
 	n := 0
 	for n < len(s) && tokenChars[s[n]] {
 		n++
@@ -25,18 +27,20 @@ func tokenLen(s string) int {
 	return n
 }
 
-func isToken(s string) bool { return s != "" && tokenLen(s) == len(s) }
+// IsToken reports whether s is a token.
+func IsToken(s string) bool { return s != "" && TokenLen(s) == len(s) }
 
-func trimOWS(s string) string { return strings.Trim(s, " \t") }
+// TrimOWS removes optional whitespace from both ends.
+func TrimOWS(s string) string { return strings.Trim(s, " \t") }
 
-// splitList calls yield for each element of the comma-separated lists in lines
+// SplitList calls yield for each element of the comma-separated lists in lines
 // (RFC 9110, 5.6.1), trimmed, until it returns false. Commas within quoted
 // strings do not separate; empty elements are left out.
-func splitList(lines []string, yield func(string) bool) {
+func SplitList(lines []string, yield func(string) bool) {
 	for _, line := range lines {
 		for line != "" {
-			end := listEnd(line)
-			element := trimOWS(line[:end])
+			end := ListEnd(line)
+			element := TrimOWS(line[:end])
 			if end < len(line) {
 				end++
 			}
@@ -48,9 +52,9 @@ func splitList(lines []string, yield func(string) bool) {
 	}
 }
 
-// listEnd returns the index of the first comma of s that is not within a
+// ListEnd returns the index of the first comma of s that is not within a
 // quoted string, or len(s).
-func listEnd(s string) int {
+func ListEnd(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -65,16 +69,16 @@ func listEnd(s string) int {
 	return len(s)
 }
 
-// lower returns the ASCII lower case of c.
-func lower(c byte) byte {
+// Lower returns the ASCII lower case of c.
+func Lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
 	}
 	return c
 }
 
-// appendLower appends s in ASCII lower case.
-func appendLower(dst []byte, s string) []byte {
+// AppendLower appends s in ASCII lower case.
+func AppendLower(dst []byte, s string) []byte {
 	at := len(dst)
 	dst = append(dst, s...)
 	for i, c := range dst[at:] {

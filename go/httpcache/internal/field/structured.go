@@ -1,4 +1,8 @@
-package httpcache
+// Structured Fields (RFC 9651): the dictionaries of RFC 9213 and the lists of RFC 9875.
+// Syntax is checked in full, since a field that fails to parse must be ignored as a whole;
+// parameters are then dropped, as neither specification gives any a meaning.
+
+package field
 
 import (
 	"encoding/base64"
@@ -7,55 +11,52 @@ import (
 	"strings"
 )
 
-// This file parses Structured Fields (RFC 9651): the dictionaries of RFC 9213
-// and the lists of RFC 9875. Syntax is checked in full, since a field that
-// fails to parse must be ignored as a whole; parameters are then dropped, as
-// neither specification gives any a meaning.
-
-// maxMembers is how many members of a dictionary are accepted; RFC 9651 asks for
+// MaxMembers is how many members of a dictionary are accepted; RFC 9651 asks for
 // 1024.
-const maxMembers = 1024
+const MaxMembers = 1024
 
-var errStructured = errors.New("httpcache: invalid structured field")
+var errStructured = errors.New("invalid structured field")
 
-// sfKind is the type of a bare item.
-type sfKind uint8
+// Kind is the type of a bare item (RFC 9651, 3.3), or InnerList.
+type Kind uint8
 
+// The types.
 const (
-	sfInteger sfKind = iota
-	sfDecimal
-	sfString
-	sfToken
-	sfBytes
-	sfBoolean
-	sfDate
-	sfDisplay
-	sfInnerList
+	Integer Kind = iota
+	Decimal
+	String
+	Token
+	Bytes
+	Boolean
+	Date
+	Display
+	InnerList
 )
 
-// sfItem is a member's value without its parameters.
-type sfItem struct {
-	kind sfKind
-	num  int64  // of integers, booleans (0 or 1) and dates
-	text string // of strings and tokens
+// Item is a member's value without its parameters.
+type Item struct {
+	Kind Kind
+	Num  int64  // of integers, booleans (0 or 1) and dates
+	Text string // of strings and tokens
 }
 
-type sfMember struct {
-	key   string
-	value sfItem
+// Member is a key of a Dictionary and what it is set to.
+type Member struct {
+	Key   string
+	Value Item
 }
 
-// parseDictionary parses a Dictionary. A key that appears again replaces the
+// ParseDictionary parses a Dictionary. A key that appears again replaces the
 // earlier value, in its place.
-func parseDictionary(s string) ([]sfMember, error) {
+func ParseDictionary(s string) ([]Member, error) {
 	p := sfParser{s: strings.Trim(s, " ")}
-	var members []sfMember
+	var members []Member
 	for p.s != "" {
 		key, err := p.key()
 		if err != nil {
 			return nil, err
 		}
-		value := sfItem{kind: sfBoolean, num: 1}
+		value := Item{Kind: Boolean, Num: 1}
 		if p.take('=') {
 			value, err = p.itemOrList()
 		} else {
@@ -64,7 +65,7 @@ func parseDictionary(s string) ([]sfMember, error) {
 		if err != nil {
 			return nil, err
 		}
-		if members = setMember(members, key, value); len(members) > maxMembers {
+		if members = setMember(members, key, value); len(members) > MaxMembers {
 			return nil, errStructured
 		}
 		if err := p.comma(); err != nil {
@@ -74,18 +75,18 @@ func parseDictionary(s string) ([]sfMember, error) {
 	return members, nil
 }
 
-func setMember(members []sfMember, key string, value sfItem) []sfMember {
+func setMember(members []Member, key string, value Item) []Member {
 	for i := range members {
-		if members[i].key == key {
-			members[i].value = value
+		if members[i].Key == key {
+			members[i].Value = value
 			return members
 		}
 	}
-	return append(members, sfMember{key, value})
+	return append(members, Member{key, value})
 }
 
-// parseStringList parses a List whose members must all be Strings.
-func parseStringList(s string) ([]string, error) {
+// ParseStringList parses a List whose members must all be Strings.
+func ParseStringList(s string) ([]string, error) {
 	p := sfParser{s: strings.Trim(s, " ")}
 	var out []string
 	for p.s != "" {
@@ -93,10 +94,10 @@ func parseStringList(s string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if item.kind != sfString {
+		if item.Kind != String {
 			return nil, errStructured
 		}
-		out = append(out, item.text)
+		out = append(out, item.Text)
 		if err := p.comma(); err != nil {
 			return nil, err
 		}
@@ -132,14 +133,16 @@ func (p *sfParser) comma() error {
 }
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// IsDigit reports whether c is an ASCII digit.
+func IsDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func (p *sfParser) key() (string, error) {
 	n := 0
 	for n < len(p.s) {
 		c := p.s[n]
 		first := isLower(c) || c == '*'
-		if !first && (n == 0 || !isDigit(c) && c != '_' && c != '-' && c != '.') {
+		if !first && (n == 0 || !IsDigit(c) && c != '_' && c != '-' && c != '.') {
 			break
 		}
 		n++
@@ -152,7 +155,7 @@ func (p *sfParser) key() (string, error) {
 	return key, nil
 }
 
-func (p *sfParser) itemOrList() (sfItem, error) {
+func (p *sfParser) itemOrList() (Item, error) {
 	if p.take('(') {
 		return p.innerList()
 	}
@@ -163,20 +166,20 @@ func (p *sfParser) itemOrList() (sfItem, error) {
 	return item, err
 }
 
-func (p *sfParser) innerList() (sfItem, error) {
+func (p *sfParser) innerList() (Item, error) {
 	for {
 		p.s = strings.TrimLeft(p.s, " ")
 		if p.take(')') {
-			return sfItem{kind: sfInnerList}, p.parameters()
+			return Item{Kind: InnerList}, p.parameters()
 		}
 		if _, err := p.bareItem(); err != nil {
-			return sfItem{}, err
+			return Item{}, err
 		}
 		if err := p.parameters(); err != nil {
-			return sfItem{}, err
+			return Item{}, err
 		}
 		if p.s == "" || p.s[0] != ' ' && p.s[0] != ')' {
-			return sfItem{}, errStructured
+			return Item{}, errStructured
 		}
 	}
 }
@@ -196,12 +199,12 @@ func (p *sfParser) parameters() error {
 	return nil
 }
 
-func (p *sfParser) bareItem() (sfItem, error) {
+func (p *sfParser) bareItem() (Item, error) {
 	if p.s == "" {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
 	switch c := p.s[0]; {
-	case c == '-' || isDigit(c):
+	case c == '-' || IsDigit(c):
 		return p.number()
 	case c == '"':
 		return p.str()
@@ -212,123 +215,123 @@ func (p *sfParser) bareItem() (sfItem, error) {
 	case c == '@':
 		p.s = p.s[1:]
 		item, err := p.number()
-		if err == nil && item.kind != sfInteger {
+		if err == nil && item.Kind != Integer {
 			err = errStructured
 		}
-		item.kind = sfDate
+		item.Kind = Date
 		return item, err
 	case c == '%':
 		return p.display()
-	case c == '*' || isLower(lower(c)):
+	case c == '*' || isLower(Lower(c)):
 		n := 1
 		for n < len(p.s) && (tokenChars[p.s[n]] || p.s[n] == ':' || p.s[n] == '/') {
 			n++
 		}
-		item := sfItem{kind: sfToken, text: p.s[:n]}
+		item := Item{Kind: Token, Text: p.s[:n]}
 		p.s = p.s[n:]
 		return item, nil
 	}
-	return sfItem{}, errStructured
+	return Item{}, errStructured
 }
 
 // number parses an Integer of up to 15 digits or a Decimal of up to 12 and 3.
-func (p *sfParser) number() (sfItem, error) {
+func (p *sfParser) number() (Item, error) {
 	n := 0
 	if p.s != "" && p.s[0] == '-' {
 		n++
 	}
 	start := n
-	for n < len(p.s) && isDigit(p.s[n]) {
+	for n < len(p.s) && IsDigit(p.s[n]) {
 		n++
 	}
 	whole := n - start
 	if whole == 0 || whole > 15 {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
 	if n < len(p.s) && p.s[n] == '.' {
 		n++
 		fraction := n
-		for n < len(p.s) && isDigit(p.s[n]) {
+		for n < len(p.s) && IsDigit(p.s[n]) {
 			n++
 		}
 		if whole > 12 || n == fraction || n-fraction > 3 {
-			return sfItem{}, errStructured
+			return Item{}, errStructured
 		}
 		p.s = p.s[n:]
-		return sfItem{kind: sfDecimal}, nil
+		return Item{Kind: Decimal}, nil
 	}
 	v, err := strconv.ParseInt(p.s[:n], 10, 64)
 	if err != nil {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
 	p.s = p.s[n:]
-	return sfItem{kind: sfInteger, num: v}, nil
+	return Item{Kind: Integer, Num: v}, nil
 }
 
-func (p *sfParser) str() (sfItem, error) {
+func (p *sfParser) str() (Item, error) {
 	var b strings.Builder
 	for i := 1; i < len(p.s); i++ {
 		switch c := p.s[i]; {
 		case c == '"':
 			p.s = p.s[i+1:]
-			return sfItem{kind: sfString, text: b.String()}, nil
+			return Item{Kind: String, Text: b.String()}, nil
 		case c == '\\':
 			i++
 			if i == len(p.s) || p.s[i] != '"' && p.s[i] != '\\' {
-				return sfItem{}, errStructured
+				return Item{}, errStructured
 			}
 			b.WriteByte(p.s[i])
 		case c < 0x20 || c > 0x7e:
-			return sfItem{}, errStructured
+			return Item{}, errStructured
 		default:
 			b.WriteByte(c)
 		}
 	}
-	return sfItem{}, errStructured
+	return Item{}, errStructured
 }
 
-func (p *sfParser) bytes() (sfItem, error) {
+func (p *sfParser) bytes() (Item, error) {
 	end := strings.IndexByte(p.s[1:], ':')
 	if end < 0 {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
 	enc := strings.TrimRight(p.s[1:1+end], "=")
 	if _, err := base64.RawStdEncoding.DecodeString(enc); err != nil {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
 	p.s = p.s[end+2:]
-	return sfItem{kind: sfBytes}, nil
+	return Item{Kind: Bytes}, nil
 }
 
-func (p *sfParser) boolean() (sfItem, error) {
+func (p *sfParser) boolean() (Item, error) {
 	if len(p.s) < 2 || p.s[1] != '0' && p.s[1] != '1' {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
-	item := sfItem{kind: sfBoolean, num: int64(p.s[1] - '0')}
+	item := Item{Kind: Boolean, Num: int64(p.s[1] - '0')}
 	p.s = p.s[2:]
 	return item, nil
 }
 
 // display passes over a Display String: percent-encoded UTF-8 in quotes.
-func (p *sfParser) display() (sfItem, error) {
+func (p *sfParser) display() (Item, error) {
 	if !strings.HasPrefix(p.s, `%"`) {
-		return sfItem{}, errStructured
+		return Item{}, errStructured
 	}
 	for i := 2; i < len(p.s); i++ {
 		switch c := p.s[i]; {
 		case c == '"':
 			p.s = p.s[i+1:]
-			return sfItem{kind: sfDisplay}, nil
+			return Item{Kind: Display}, nil
 		case c == '%':
 			if i+2 >= len(p.s) || !isLowerHex(p.s[i+1]) || !isLowerHex(p.s[i+2]) {
-				return sfItem{}, errStructured
+				return Item{}, errStructured
 			}
 			i += 2
 		case c < 0x20 || c > 0x7e:
-			return sfItem{}, errStructured
+			return Item{}, errStructured
 		}
 	}
-	return sfItem{}, errStructured
+	return Item{}, errStructured
 }
 
-func isLowerHex(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'f' }
+func isLowerHex(c byte) bool { return IsDigit(c) || 'a' <= c && c <= 'f' }

@@ -1,4 +1,6 @@
-package httpcache
+// Dates (RFC 9110, 5.6.7).
+
+package field
 
 import (
 	"net/http"
@@ -6,11 +8,11 @@ import (
 	"time"
 )
 
-// parseHTTPDate parses an HTTP-date (RFC 9110, 5.6.7) in any of its three
+// ParseDate parses an HTTP-date (RFC 9110, 5.6.7) in any of its three
 // formats and returns it in seconds since 1970. Names are accepted in any case;
 // beyond that nothing is forgiven: an invalid date must not make a response
 // fresh. now resolves the two-digit years of RFC 850.
-func parseHTTPDate(s string, now int64) (int64, bool) {
+func ParseDate(s string, now int64) (int64, bool) {
 	switch {
 	case len(s) == 29 && s[3] == ',':
 		return parseIMFDate(s)
@@ -86,7 +88,9 @@ func parseAsctime(s string) (int64, bool) {
 
 const months = "janfebmaraprmayjunjulaugsepoctnovdec"
 
-var weekdays = [7]string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+var weekdays = [7]string{
+	"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+}
 
 // dateParser collects the parts of a date; any mismatch sets bad.
 type dateParser struct {
@@ -153,7 +157,7 @@ func (d *dateParser) unix() (int64, bool) {
 	return t.Unix(), true
 }
 
-// formatHTTPDate renders seconds since 1970 as an IMF-fixdate.
-func formatHTTPDate(unix int64) string {
+// FormatDate renders seconds since 1970 as an IMF-fixdate.
+func FormatDate(unix int64) string {
 	return time.Unix(unix, 0).UTC().Format(http.TimeFormat)
 }

@@ -1,0 +1,40 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// minToken keeps tokens from being guessed.
+const minToken = 16
+
+// Secret returns the token that the admin pages demand; empty: none.
+func (a *Admin) Secret() string { return a.secret }
+
+// readToken gets the token from where it is.
+func (a *Admin) readToken() error {
+	a.secret = a.Token
+	if a.TokenFile == "" || a.Token != "" {
+		return nil
+	}
+	text, err := os.ReadFile(a.TokenFile)
+	if err != nil {
+		return fmt.Errorf("admin.token_file: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	if a.secret = strings.TrimSpace(first); len(a.secret) < minToken {
+		return fmt.Errorf("admin.token_file: the first line has fewer than %d characters", minToken)
+	}
+	return nil
+}
+
+func (a *Admin) validate(p *problems) {
+	p.check(a.Token == "" || a.TokenFile == "", "admin", "token and token_file exclude each other")
+	p.check(a.Token == "" || len(a.Token) >= minToken, "admin.token",
+		"has fewer than %d characters", minToken)
+	for i, host := range a.Hosts {
+		p.check(isHost(host), fmt.Sprintf("admin.hosts[%d]", i),
+			"%q is not a name in lower case, without a port", host)
+	}
+}

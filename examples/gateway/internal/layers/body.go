@@ -1,0 +1,60 @@
+package layers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/larder-cache/larder/examples/gateway/internal/upstream"
+)
+
+// Body bounds the content of requests: to max bytes, and to pauses of at most idle
+// between its parts. 0 means no bound. What is announced to be too large is answered 413
+// at once; other content fails when it is read.
+func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if max > 0 && r.ContentLength > max {
+			upstream.Problem(w, http.StatusRequestEntityTooLarge,
+				fmt.Sprintf("at most %d bytes are taken", max))
+			return
+		}
+		// A copy: net/http looks at its own request's body after the handler.
+		bounded := *r
+		if max > 0 {
+			bounded.Body = http.MaxBytesReader(w, r.Body, max)
+		}
+		bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(w), idle}
+		next.ServeHTTP(w, &bounded)
+	})
+}
+
+// idleBody gives the client a time for each part of its content, at most until the
+// request's context ends.
+type idleBody struct {
+	io.ReadCloser
+	ctx context.Context
+	// connection gets the deadlines. Tests' writers know none, which is ignored.
+	connection *http.ResponseController
+	idle       time.Duration // 0: no bound
+}
+
+func (b *idleBody) Read(p []byte) (int, error) {
+	var deadline time.Time
+	if b.idle > 0 {
+		deadline = time.Now().Add(b.idle)
+	}
+	_ = b.connection.SetReadDeadline(deadline)
+	stop := context.AfterFunc(b.ctx, func() { _ = b.connection.SetReadDeadline(time.Unix(1, 0)) })
+	n, err := b.ReadCloser.Read(p)
+	if stop() && err == io.EOF {
+		// net/http goes on reading, to see whether the client leaves.
+		_ = b.connection.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
