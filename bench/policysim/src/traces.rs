@@ -30,7 +30,9 @@ pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
             let plain = name.trim_end_matches(".zst").trim_end_matches(".gz").trim_end_matches(".xz");
             let arc = plain.ends_with(".lis");
             if !arc && !plain.ends_with(".txt") && !plain.ends_with(".lirs") {
-                return Err(format!("{name}: only .lis, .lirs, .txt and .u32 are read; hitratio -u32 makes that of others"));
+                return Err(format!(
+                    "{name}: only .lis, .lirs, .txt and .u32 are read; hitratio -u32 makes that of others"
+                ));
             }
             let text = unpack(name)?;
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "*") {
