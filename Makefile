@@ -125,7 +125,7 @@ $(TARGET)/gateway: lib
 	@cd examples/gateway && $(GO) build -o $@ .
 
 ## The parts of `make test`
-.PHONY: lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
+.PHONY: abi-check lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
 # Lines of src/ that are wider than 100 columns. Goes down only.
 WIDE_LINES := 1369
 lint: ## Formatting, clippy, go vet, staticcheck: no warnings
@@ -176,6 +176,9 @@ header-check: header ## Fail when the committed headers are not what src/ffi say
 	@if git diff --quiet -- $(HEADER_SOURCES) && \
 	    ! git --no-pager diff --exit-code -- $(HEADERS:%=include/%) $(HEADERS:%=$(GO_HEADERS)/%); then \
 	    echo "the headers were stale: commit what 'make header' wrote"; exit 1; fi
+
+abi-check: $(SHARED) ## Fail when exported names or struct layouts are not those of tests/c/abi.txt
+	@CC="$(CC)" tests/c/abi.sh $(SHARED) $(C_BUILD)
 
 test-rust: ## Unit, property and model tests, examples, documentation examples
 	$(CARGO) test
@@ -232,20 +235,24 @@ include bench/bench.mk
 
 ## Installing
 .PHONY: install uninstall
-install: $(STATIC) $(SHARED) ## Install header, libraries and larder.pc (PREFIX=, LIBDIR=, DESTDIR=)
-	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig
+INSTALL_LIB := $(DESTDIR)$(LIBDIR)
+FILLED = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE_LIBS@|$(NATIVE_LIBS)|'
+install: $(ARCHIVE) $(SHARED) ## Install header, libraries, larder.pc and the CMake package (PREFIX=, LIBDIR=, DESTDIR=)
+	install -d $(DESTDIR)$(INCLUDEDIR) $(INSTALL_LIB)/pkgconfig $(INSTALL_LIB)/cmake/larder
 	install -m 644 include/larder.h $(DESTDIR)$(INCLUDEDIR)/larder.h
-	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/liblarder.a
-	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/liblarder.so.$(VERSION)
-	ln -sf liblarder.so.$(VERSION) $(DESTDIR)$(LIBDIR)/liblarder.so.0
-	ln -sf liblarder.so.0 $(DESTDIR)$(LIBDIR)/liblarder.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE_LIBS@|$(NATIVE_LIBS)|' \
-	    larder.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/larder.pc
+	install -m 644 $(ARCHIVE) $(INSTALL_LIB)/liblarder.a
+	install -m 755 $(SHARED) $(INSTALL_LIB)/liblarder.so.$(VERSION)
+	ln -sf liblarder.so.$(VERSION) $(INSTALL_LIB)/liblarder.so.0
+	ln -sf liblarder.so.0 $(INSTALL_LIB)/liblarder.so
+	$(FILLED) larder.pc.in > $(INSTALL_LIB)/pkgconfig/larder.pc
+	$(FILLED) cmake/larderConfig.cmake.in > $(INSTALL_LIB)/cmake/larder/larderConfig.cmake
+	$(FILLED) cmake/larderConfigVersion.cmake.in > $(INSTALL_LIB)/cmake/larder/larderConfigVersion.cmake
 
 uninstall: ## Remove what install put there
-	rm -f $(DESTDIR)$(INCLUDEDIR)/larder.h $(DESTDIR)$(LIBDIR)/liblarder.a $(DESTDIR)$(LIBDIR)/liblarder.so* \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/larder.pc
+	rm -f $(DESTDIR)$(INCLUDEDIR)/larder.h $(INSTALL_LIB)/liblarder.a $(INSTALL_LIB)/liblarder.so* \
+	    $(INSTALL_LIB)/pkgconfig/larder.pc
+	rm -rf $(INSTALL_LIB)/cmake/larder
 
 ## Tidying
 .PHONY: fmt clean
@@ -256,4 +263,3 @@ fmt: ## Format all Rust and Go code
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
-	rm -f go/lib/*/liblarder.a
