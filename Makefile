@@ -110,7 +110,7 @@ $(STATIC) $(SHARED): cargo-build ;
 
 lib: $(ARCHIVE) ## Build the archive that the Go package links (GOOS=, GOARCH=, LIBC=musl)
 $(ARCHIVE): $(STATIC) scripts/archive.sh scripts/ar.rs
-	@scripts/archive.sh $(PLATFORM) $(STATIC)
+	@scripts/archive.sh $(PLATFORM) $(TRIPLE) $(STATIC)
 endif
 
 # In release, where `make lib` needs the generator too. Cargo decides whether anything is to be done.
@@ -253,6 +253,15 @@ uninstall: ## Remove what install put there
 	rm -f $(DESTDIR)$(INCLUDEDIR)/larder.h $(INSTALL_LIB)/liblarder.a $(INSTALL_LIB)/liblarder.so* \
 	    $(INSTALL_LIB)/pkgconfig/larder.pc
 	rm -rf $(INSTALL_LIB)/cmake/larder
+
+## Releasing
+.PHONY: release-check version
+release-check: ## Take the Go modules as a user would: zips from a folder, builds in every way, no Rust (TOOLCHAINS="go1.24.0 ...")
+	@scripts/release-check.sh
+
+version: ## Set the version everywhere (V=1.2.3)
+	@scripts/version.sh $(V)
+	@$(MAKE) --no-print-directory header
 
 ## Tidying
 .PHONY: fmt clean

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# archive.sh PLATFORM IN: reduces IN, Rust's static library for PLATFORM, to go/lib/PLATFORM/liblarder.a, and writes
-# archive.go beside it.
+# archive.sh PLATFORM TARGET IN: reduces IN, Rust's static library for TARGET, to go/lib/PLATFORM/liblarder.a, and
+# writes archive.go beside it.
 #
 # A staticlib carries all of the standard library with global names, so two Rust libraries in one program would
 # collide. Linked into one relocatable object, with everything unreachable dropped and every other name made local, it
@@ -11,7 +11,8 @@
 set -euo pipefail
 
 platform=$1
-in=$2
+target=$2
+in=$3
 out=go/lib/$platform
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -25,10 +26,16 @@ objcopy() { LD_LIBRARY_PATH=$sysroot/lib "$tools/rust-objcopy" "$@"; }
 sed -n 's/^[a-z].*[ *]\(larder_[a-z_]*\)(.*/\1/p' include/larder.h include/larder_go.h | sort -u > "$work/exports"
 [ -s "$work/exports" ] || { echo "archive.sh: the headers declare no larder_* function" >&2; exit 1; }
 
+# A musl program's compiler may be a wrapper of one for glibc, whose unwinder asks for what musl hasn't: Rust brings one.
+unwinder=
+case $platform in
+*_musl) unwinder=$sysroot/lib/rustlib/$target/lib/self-contained/libunwind.a ;;
+esac
+
 elf() {
     # Each export is a root: the linker pulls in its object and keeps what it reaches.
     sed 's/^/--undefined=/' "$work/exports" > "$work/roots"
-    "$tools/rust-lld" -flavor gnu -r --gc-sections "@$work/roots" -o "$work/all.o" "$in"
+    "$tools/rust-lld" -flavor gnu -r --gc-sections "@$work/roots" -o "$work/all.o" "$in" ${unwinder:+"$unwinder"}
     # - The standard library's objects may carry LLVM bitcode, which nobody needs here, and which binutils with an
     #   LLVM plugin stumble over.
     # - The reference to the unwinder's personality is in a COMDAT group, of which a link keeps the first. Under the
