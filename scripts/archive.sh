@@ -54,17 +54,24 @@ elf() {
         sed 's/$/ HIDDEN/' "$work/exports" | sort | diff - "$work/global" >&2
         exit 1
     fi
-    rustc --edition 2024 -o "$work/ar" scripts/ar.rs
-    "$work/ar" "$work/liblarder.a" "$work/larder.o" "$work/exports"
 }
 
-# Rust's linker makes no relocatable Mach-O object, so the names of the standard library stay as they are there.
-mach_o() { objcopy --strip-debug "$in" "$work/liblarder.a"; }
+# Rust's linker makes no relocatable Mach-O object. But optimised at link time one member has all of larder and of the
+# standard library. What it still wants the system has, or compiler-rt, which every program there is linked with.
+mach_o() {
+    sed -i 's/^/_/' "$work/exports"
+    member=$(ar t "$in" | grep '^larder-')
+    [ "$(wc -l <<< "$member")" = 1 ] || { echo "archive.sh: $in has more than one object of larder's" >&2; exit 1; }
+    ar p "$in" "$member" > "$work/all.o"
+    objcopy --strip-debug --keep-global-symbols="$work/exports" "$work/all.o" "$work/larder.o"
+}
 
 case $platform in
 darwin_*) mach_o ;;
 *) elf ;;
 esac
+rustc --edition 2024 -o "$work/ar" scripts/ar.rs
+"$work/ar" "$work/liblarder.a" "$work/larder.o" "$work/exports"
 
 sha256=$(sha256sum "$work/liblarder.a" | cut -d ' ' -f 1)
 cat > "$work/archive.go" <<GO

@@ -10,8 +10,8 @@ table() {
 # The archives
 
 One for each platform, written by `make archives`: the core, as the Go package links it. `make lib-check` says whether
-they are what the sources build. One relocatable object, whose functions are hidden from what it is linked into (on
-darwin, Rust's own static library).
+they are what the sources build. Each is one object, of whose functions only larder_* are global; in those for Linux
+they are hidden from the dynamic symbols of what it is linked into.
 
 MD
     echo "Built by $(rustc --version) with its linker; the sources are $(scripts/sources.sh)."

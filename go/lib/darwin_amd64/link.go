@@ -2,8 +2,8 @@
 // macOS on amd64.
 //
 // It is a package of its own, so that a build takes along the archive of its own
-// platform only, and go mod vendor keeps it. make lib puts liblarder.a here: the
-// static library as Rust makes it.
+// platform only, and go mod vendor keeps it. make lib puts liblarder.a here: one
+// object, of whose functions only those are global that begin with larder_.
 package darwin_amd64
 
 // #cgo CFLAGS: -I${SRCDIR}
