@@ -65,7 +65,7 @@ archives: ## Build the archives of all platforms, as they are committed, and the
 	@for platform in $(PLATFORMS); do \
 	    IFS=_ read -r os arch libc <<< "$$platform"; \
 	    GOOS=$$os GOARCH=$$arch $(MAKE) --no-print-directory lib LIBC=$$libc || exit 1; done
-	@scripts/archives.sh table $(PLATFORMS)
+	@scripts/archives.sh table $(PLATFORMS) > go/lib/README.md
 
 lib-check: ## Fail when a committed archive is not what the sources build (PLATFORM's is built anew and compared)
 	@scripts/archives.sh check $(PLATFORMS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# archives.sh table PLATFORM...: writes go/lib/README.md, which says of each archive how it was built.
+# archives.sh table PLATFORM...: says of each archive how it was built, as go/lib/README.md has it.
 # archives.sh check PLATFORM...: fails when an archive is another than its archive.go says, or older than the sources.
 set -euo pipefail
 
