@@ -136,8 +136,8 @@ func (p *passWriter) receive() {
 			c.headUpdate(plan, header)
 		}
 	case !safeMethod(p.r.Method):
-		seq, alone := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
-		if p.r.Method == http.MethodPost && alone {
+		seq, untouched := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
+		if p.r.Method == http.MethodPost && untouched {
 			p.capturePost(header, seq)
 		}
 	}

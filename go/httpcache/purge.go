@@ -60,7 +60,7 @@ func (c *Cache) purgeKey(key []byte, mode PurgeMode) {
 	} else {
 		c.everywhere(key, c.remove)
 	}
-	c.shared.purges.purgeTags(sources, mode, 0)
+	c.shared.purges.purgeTags(sources, mode)
 }
 
 // PurgeTag purges every response that carries the tag in one of
