@@ -151,7 +151,7 @@ pub fn sweep(shared: &Shared) -> bool {
                 let mut state = stripe.state.lock();
                 let (mut writer, policy) = state.writer(&shared.env, stripe);
                 // Else what waits, and has expired, would keep this stripe due. What has no room goes on waiting.
-                let _ = writer.complete_all(policy);
+                let _ = writer.apply_all(policy);
                 let done = writer.sweep(now, BATCH);
                 if done {
                     writer.follow(policy);

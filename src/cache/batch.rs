@@ -5,7 +5,7 @@
 //! memory answers up to a dozen requests at once, so a group waits about as long as one key alone.
 
 use crate::cache::handle::Cache;
-use crate::cache::read::briefly;
+use crate::cache::read::retry_bounded;
 use crate::cache::shared::Shared;
 use crate::cache::shared::TryError;
 use crate::entry::{Entry, Value};
@@ -63,9 +63,9 @@ impl Shared {
         let mut buckets = [None; GROUP];
         for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
             *hash = self.env.hasher.hash(keys.get(i));
-            let Stripe { index, marks, .. } = self.stripe(*hash);
+            let Stripe { index, filter, .. } = self.stripe(*hash);
             // Asked before the bucket is read: else a set that had returned before might be completed in between.
-            *bucket = (!marks.has(*hash)).then(|| index.prefetch(*hash));
+            *bucket = (!filter.has(*hash)).then(|| index.prefetch(*hash));
         }
         for ((&hash, bucket), entry) in group.hashes.iter().zip(&buckets).zip(&mut group.entries) {
             let Some(bucket) = bucket else { continue };
@@ -107,14 +107,14 @@ impl Cache {
                 (value.len(), copied <= most && answers.take(value))
             };
             let found = likely.and_then(|entry| {
-                let found = shared.recognize(hash, key, entry)?;
+                let found = shared.verify(hash, key, entry)?;
                 let taken = take(found.value());
                 found.is_whole().then_some((taken, entry, found.header))
             });
             let found = match found {
                 Some(found) => Ok(Some(found)),
                 // A miss, or the key is beyond its home bucket, or something was overtaken.
-                None => briefly(|| {
+                None => retry_bounded(|| {
                     let take = |entry: Entry<'_>, header| take(entry.value(header));
                     shared.try_find::<false, _>(&guard, hash, key, take)
                 }),

@@ -79,7 +79,7 @@ impl Cache {
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.env.sequences.of(hash).close();
+            let _closed = shared.env.seqlocks.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else {
                 shared.count(false);
                 return Ok(Attempt::Done(None, false));
@@ -172,7 +172,7 @@ impl Cache {
     pub fn touch(&self, key: &[u8], ttl: impl Into<Ttl>) -> Result<bool, Error> {
         let ttl = ttl.into();
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.env.sequences.of(hash).close();
+            let _closed = shared.env.seqlocks.of(hash).close();
             let Some((offset, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
             let (deadline, sliding) = shared.deadline(ttl, hash, false);
             if deadline.is_none() && !header.has_deadline()
@@ -215,7 +215,7 @@ impl Cache {
                 tags = Some(options.hashes(shared)?);
             }
             let tags = tags.as_ref().expect("made above");
-            let _closed = shared.env.sequences.of(hash).close();
+            let _closed = shared.env.seqlocks.of(hash).close();
             let found =
                 writer.peek(hash, key).filter(|(_, _, header)| header.extra() & crate::entry::extension::ABSENT == 0);
             let (now, deadline, mut extra) = match found {
@@ -249,8 +249,8 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn release_lease(&self, key: &[u8]) -> Result<bool, Error> {
-        self.settled(key, |guard, shared, hash, drops| {
-            let found = shared.patiently(hash, drops, || {
+        self.with_applied(key, |guard, shared, hash, drops| {
+            let found = shared.retry_until_stable(hash, drops, || {
                 shared.try_find::<true, _>(guard, hash, key, |entry, header| {
                     entry.stale_word(header).map(|word| freshness::give_back(word, shared.env.clock.now()))
                 })
@@ -266,7 +266,7 @@ impl Cache {
     /// As [`Cache::set`].
     pub fn mark_stale(&self, key: &[u8]) -> Result<bool, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.env.sequences.of(hash).close();
+            let _closed = shared.env.seqlocks.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
             if let Some(word) = entry.stale_word(header) {
                 freshness::expire(word);

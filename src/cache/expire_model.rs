@@ -3,7 +3,7 @@
 //! The sweep is driven a hold at a time, from one unit of work upwards, so that everything else comes to pass between two holds
 //! wherever they can end. After each step the structure is checked (`check`), which knows what each summary of deadlines must say.
 
-use crate::stripe::{State, Stripe};
+use crate::stripe::{Stripe, StripeState};
 use crate::sys::atomic::Ordering;
 use crate::{Ask, Cache, Clock, MockClock, Options, Policy, SetOptions, State as Freshness, Ttl};
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ impl Model {
         known.version
     }
 
-    fn with_stripe<T>(&self, f: impl FnOnce(&crate::cache::Shared, &Stripe, &mut State) -> T) -> T {
+    fn with_stripe<T>(&self, f: impl FnOnce(&crate::cache::Shared, &Stripe, &mut StripeState) -> T) -> T {
         self.cache.with(|shared| f(shared, &shared.stripes[0], &mut shared.stripes[0].state.lock())).unwrap()
     }
 

@@ -41,7 +41,7 @@ impl Shared {
     fn overwrite(&self, guard: &Guard, store: &Store<'_>) -> Option<u64> {
         let &Store { hash, key, value, deadline, .. } = store;
         debug_assert!(store.extra.is_none() && store.condition == Condition::Always);
-        let sequence = self.env.sequences.of(hash);
+        let sequence = self.env.seqlocks.of(hash);
         let number = sequence.number();
         // After the number was read: who begins a load changes it, once this is set.
         if self.stripe(hash).loading.load(Ordering::Relaxed) {

@@ -162,8 +162,8 @@ impl Cache {
 
     /// Whether a key has a value. Counts neither as a hit nor as a miss.
     fn has(&self, key: &[u8]) -> Result<bool, Error> {
-        self.settled(key, |guard, shared, hash, drops| {
-            shared.patiently(hash, drops, || Ok(shared.lookup(guard, hash, key)?.is_some()))
+        self.with_applied(key, |guard, shared, hash, drops| {
+            shared.retry_until_stable(hash, drops, || Ok(shared.lookup(guard, hash, key)?.is_some()))
         })
     }
 }

@@ -48,18 +48,18 @@ impl Cache {
     /// [`Error::Closed`], [`Error::KeyTooLarge`].
     pub fn load_begin(&self, key: &[u8]) -> Result<Load, Error> {
         self.with(|shared| shared.check_lengths(key.len(), 0))??;
-        self.settled(key, |_, shared, hash, drops| {
+        self.with_applied(key, |_, shared, hash, drops| {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            if !writer.finish_key(policy, hash, drops) {
+            if !writer.apply_key(policy, hash, drops) {
                 return None;
             }
             let core = &mut state.core;
             core.versions += 1;
             stripe.loading.store(true, Ordering::Relaxed);
             // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
-            drop(shared.env.sequences.of(hash).close());
+            drop(shared.env.seqlocks.of(hash).close());
             let pay = |bytes| shared.env.space.reserve_bookkeeping(bytes);
             let begun = core.loads.begin(hash, core.versions, kept(shared.stripes.len()), pay);
             stripe.loading.store(core.loads.any(), Ordering::Relaxed);

@@ -153,7 +153,7 @@ impl Cache {
             shared.each_stripe(|stripe, state| {
                 let (mut writer, policy) = state.writer(&shared.env, stripe);
                 // What there is no room for goes on waiting: to count is no reason to drop it.
-                let _ = writer.complete_all(policy);
+                let _ = writer.apply_all(policy);
                 entries += state.core.index.entries() as u64;
             });
             entries

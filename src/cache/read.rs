@@ -21,7 +21,7 @@ use crate::index::{self, Moving, Slot};
 use crate::stripe::Stripe;
 use crate::stripe::tags::Judged;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::seqlock::Sequence;
+use crate::sync::seqlock::Seqlock;
 use crate::sys::bytes;
 use std::convert::Infallible;
 
@@ -53,9 +53,9 @@ pub(crate) enum Tried {
 }
 
 /// What a glance at a key came to.
-pub(crate) enum Glance<'g> {
+pub(crate) enum Probe<'g> {
     /// Its entry.
-    Hit(Glimpse<'g>),
+    Hit(Candidate<'g>),
     /// There is none.
     Miss,
     /// It can't be said: the key is to be looked up.
@@ -64,14 +64,14 @@ pub(crate) enum Glance<'g> {
 
 /// An entry that may be returned, has no extension and no pages of its own, and whose value may be about to change.
 #[derive(Clone, Copy)]
-pub(crate) struct Glimpse<'g> {
+pub(crate) struct Candidate<'g> {
     pub(crate) entry: Entry<'g>,
     pub(crate) header: Header,
-    sequence: Sequence<'g>,
+    sequence: Seqlock<'g>,
     number: u64,
 }
 
-impl<'g> Glimpse<'g> {
+impl<'g> Candidate<'g> {
     /// The value, to be copied.
     #[inline(always)]
     pub(crate) fn value(&self) -> Value<'g> {
@@ -145,8 +145,8 @@ impl Shared {
         hash: u64,
         key: &[u8],
     ) -> Result<Option<(Entry<'g>, Header)>, Moving> {
-        let Stripe { index, marks, .. } = self.stripe(hash);
-        if marks.has(hash) {
+        let Stripe { index, filter, .. } = self.stripe(hash);
+        if filter.has(hash) {
             return Err(Moving);
         }
         let found = index.find(hash, |slot| {
@@ -163,12 +163,12 @@ impl Shared {
     #[inline(never)]
     fn complete_pending(&self, hash: u64) {
         let stripe = self.stripe(hash);
-        if stripe.marks.has(hash)
+        if stripe.filter.has(hash)
             && let Some(mut state) = stripe.state.try_lock()
             && state.admits_fast(&self.env, stripe)
         {
             let (mut writer, policy) = state.fast_writer(&self.env, stripe);
-            writer.complete_all(policy);
+            writer.apply_all(policy);
         }
     }
 
@@ -182,7 +182,7 @@ impl Shared {
         key: &[u8],
         f: impl FnOnce(Entry<'g>, Header) -> T,
     ) -> Result<Option<(T, Entry<'g>, Header)>, Moving> {
-        let sequence = self.env.sequences.of(hash);
+        let sequence = self.env.seqlocks.of(hash);
         let number = sequence.number();
         let found = if ANY { self.lookup_any(guard, hash, key) } else { self.lookup(guard, hash, key) };
         let Some((entry, header)) = found? else { return Ok(None) };
@@ -195,36 +195,36 @@ impl Shared {
 
     /// Looks at the entry that a key probably has.
     #[inline(always)]
-    pub(crate) fn glance<'g>(&'g self, guard: &'g Guard, hash: u64, key: &[u8]) -> Glance<'g> {
-        let sequence = self.env.sequences.of(hash);
+    pub(crate) fn probe<'g>(&'g self, guard: &'g Guard, hash: u64, key: &[u8]) -> Probe<'g> {
+        let sequence = self.env.seqlocks.of(hash);
         let number = sequence.number();
-        let Stripe { index, marks, .. } = self.stripe(hash);
-        if marks.has(hash) {
-            return Glance::Unclear;
+        let Stripe { index, filter, .. } = self.stripe(hash);
+        if filter.has(hash) {
+            return Probe::Unclear;
         }
         let slot = match index.glance(hash) {
             index::Glance::Likely(slot) => slot,
-            index::Glance::Absent => return Glance::Miss,
-            index::Glance::Unclear => return Glance::Unclear,
+            index::Glance::Absent => return Probe::Miss,
+            index::Glance::Unclear => return Probe::Unclear,
         };
         // SAFETY: the index was read just now.
         let entry = unsafe { self.entry_at(guard, slot) };
-        self.glimpse(sequence, number, key, entry).map_or(Glance::Unclear, Glance::Hit)
+        self.candidate(sequence, number, key, entry).map_or(Probe::Unclear, Probe::Hit)
     }
 
     /// An entry that the index had under this hash since the guard was pinned, if it is the key's. None says nothing about
     /// the key. (If the entry was replaced since, its value was the key's just before that, so during the call.)
     #[inline(always)]
-    pub(crate) fn recognize<'g>(&'g self, hash: u64, key: &[u8], entry: Entry<'g>) -> Option<Glimpse<'g>> {
-        let sequence = self.env.sequences.of(hash);
-        self.glimpse(sequence, sequence.number(), key, entry)
+    pub(crate) fn verify<'g>(&'g self, hash: u64, key: &[u8], entry: Entry<'g>) -> Option<Candidate<'g>> {
+        let sequence = self.env.seqlocks.of(hash);
+        self.candidate(sequence, sequence.number(), key, entry)
     }
 
     #[inline(always)]
-    fn glimpse<'g>(&self, sequence: Sequence<'g>, number: u64, key: &[u8], entry: Entry<'g>) -> Option<Glimpse<'g>> {
+    fn candidate<'g>(&self, sequence: Seqlock<'g>, number: u64, key: &[u8], entry: Entry<'g>) -> Option<Candidate<'g>> {
         let header = entry.plain_header()?;
         let is_it = bytes::equal(entry.key(header), key) && self.is_alive(entry, header);
-        is_it.then_some(Glimpse { entry, header, sequence, number })
+        is_it.then_some(Candidate { entry, header, sequence, number })
     }
 
     /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out: by the lock
@@ -232,7 +232,7 @@ impl Shared {
     ///
     /// None if a set that waits wants room, unless `drops` says that it is to be dropped.
     #[inline(always)]
-    pub(crate) fn patiently<T>(
+    pub(crate) fn retry_until_stable<T>(
         &self,
         hash: u64,
         drops: bool,
@@ -242,14 +242,14 @@ impl Shared {
         let mut tries = 0;
         loop {
             let mut alone = None;
-            if tries >= PATIENCE || stripe.marks.has(hash) {
+            if tries >= PATIENCE || stripe.filter.has(hash) {
                 let mut state = stripe.lock();
                 let (mut writer, policy) = state.writer(&self.env, stripe);
-                if !writer.finish_key(policy, hash, drops) {
+                if !writer.apply_key(policy, hash, drops) {
                     return None;
                 }
                 // Opened before the lock is let go, as it comes first.
-                alone = Some((self.env.sequences.of(hash).close(), state));
+                alone = Some((self.env.seqlocks.of(hash).close(), state));
             }
             if let Ok(done) = attempt() {
                 return Some(done);
@@ -262,7 +262,7 @@ impl Shared {
 
 /// Tries a few times, as the fast door does.
 #[inline(always)]
-pub(crate) fn briefly<T>(mut attempt: impl FnMut() -> Result<T, Moving>) -> Result<T, Moving> {
+pub(crate) fn retry_bounded<T>(mut attempt: impl FnMut() -> Result<T, Moving>) -> Result<T, Moving> {
     for _ in 0..FAST_PATIENCE {
         if let Ok(done) = attempt() {
             return Ok(done);
@@ -287,8 +287,8 @@ impl Cache {
         let shared = self.shared(&guard)?;
         let hash = shared.env.hasher.hash(key);
         let line = shared.line(&guard);
-        match shared.glance(&guard, hash, key) {
-            Glance::Hit(found) => {
+        match shared.probe(&guard, hash, key) {
+            Probe::Hit(found) => {
                 let taken = f(found.value());
                 if found.is_whole() {
                     if taken.is_ok() {
@@ -298,11 +298,11 @@ impl Cache {
                     return Ok(Some(taken));
                 }
             }
-            Glance::Miss => {
+            Probe::Miss => {
                 line.miss(1);
                 return Ok(None);
             }
-            Glance::Unclear => {}
+            Probe::Unclear => {}
         }
         drop(guard);
         self.read_patiently(key, f)
@@ -315,9 +315,9 @@ impl Cache {
         key: &[u8],
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Option<Result<T, E>>, Error> {
-        self.settled(key, |guard, shared, hash, drops| {
+        self.with_applied(key, |guard, shared, hash, drops| {
             let line = shared.line(guard);
-            let found = shared.patiently(hash, drops, || {
+            let found = shared.retry_until_stable(hash, drops, || {
                 let take = |entry: Entry<'_>, header| f(entry.value(header));
                 shared.try_find::<false, _>(guard, hash, key, take)
             })?;
@@ -342,9 +342,9 @@ impl Cache {
         counts: bool,
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
-        self.settled(key, |guard, shared, hash, drops| {
+        self.with_applied(key, |guard, shared, hash, drops| {
             let line = shared.line(guard);
-            let found = shared.patiently(hash, drops, || {
+            let found = shared.retry_until_stable(hash, drops, || {
                 shared.try_find::<true, _>(guard, hash, key, |entry, header| {
                     let judged = shared.env.judge(guard, entry, header);
                     (judged != Judged::Invalid).then(|| (judged, f(entry.value(header))))
@@ -377,8 +377,8 @@ impl Cache {
         let Some(line) = shared.own_line(&guard) else {
             return self.try_read_on(guard, hash, key, most, stateful, taker);
         };
-        match shared.glance(&guard, hash, key) {
-            Glance::Hit(found) => {
+        match shared.probe(&guard, hash, key) {
+            Probe::Hit(found) => {
                 let value = found.value();
                 if !taker.fits(value.len()) {
                     return Tried::NoRoom;
@@ -394,11 +394,11 @@ impl Cache {
                 }
                 most -= value.len();
             }
-            Glance::Miss => {
+            Probe::Miss => {
                 line.miss(1);
                 return Tried::Miss;
             }
-            Glance::Unclear => {}
+            Probe::Unclear => {}
         }
         // Here, because the stack is shallow.
         shared.complete_pending(hash);
@@ -420,7 +420,7 @@ impl Cache {
         let Ok(shared) = self.shared(&guard) else { return Tried::Closed };
         let Some(line) = shared.try_line(&guard) else { return Tried::Busy };
         let mut copied = 0;
-        let found = briefly(|| {
+        let found = retry_bounded(|| {
             shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
                 let judged = if header.has_extra() { shared.env.judge(&guard, entry, header) } else { Judged::Valid };
                 let hidden = header.extra() & extension::ABSENT != 0 && !stateful;
@@ -488,7 +488,7 @@ mod tests {
         cache.set(b"key", &vec![1; len]).unwrap();
         let shared = cache.hold().unwrap();
         let writer = move || {
-            let sequence = shared.env.sequences.of(shared.env.hasher.hash(b"key"));
+            let sequence = shared.env.seqlocks.of(shared.env.hasher.hash(b"key"));
             sequence.begin();
             sequence.end();
         };
@@ -524,7 +524,7 @@ mod tests {
 
     #[test]
     fn who_is_overtaken_on_the_fast_door_gives_up() {
-        // A glance, and then some.
+        // A probe, and then some.
         assert_eq!(tries(10, 64 << 10), 1 + FAST_PATIENCE);
         assert_eq!(tries(4000, 64 << 10), FAST_PATIENCE);
         assert_eq!(tries(4000, 17_000), 4);

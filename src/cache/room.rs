@@ -103,7 +103,7 @@ impl Shared {
         self.each_stripe(|stripe, state| {
             stripe.index.settle(&mut state.core.index, &self.env.space, &self.env.index_space);
             let (mut writer, policy) = state.writer(&self.env, stripe);
-            writer.inform_now(policy);
+            writer.update_capacity_now(policy);
         });
     }
 }
@@ -146,7 +146,7 @@ impl Cache {
     /// Has `look` look for a key, pinned, and complete what waits under it. There may have to be room for that, and who is pinned
     /// would hold back what is given up: then `look` returns None, room is made, and it looks again. If its last argument is true it must
     /// go on, and drop what waits if there is no room.
-    pub(crate) fn settled<T>(
+    pub(crate) fn with_applied<T>(
         &self,
         key: &[u8],
         mut look: impl FnMut(&Guard, &Shared, u64, bool) -> Option<T>,
@@ -198,11 +198,11 @@ impl Cache {
                     // If there is no room for the policy's ghosts it is made once, and before the entry comes, which might
                     // be what has to go.
                     informed = true;
-                    if !writer.inform(policy) {
+                    if !writer.update_capacity(policy) {
                         break 'attempt;
                     }
                 }
-                if !writer.complete_all(policy) {
+                if !writer.apply_all(policy) {
                     break 'attempt;
                 }
                 let done = attempt(shared, hash, &mut writer, policy, placed);

@@ -7,18 +7,18 @@ use crate::cache::ttl::{Lifetimes, Ttl, millis};
 use crate::entry::{MAX_KEY, MAX_VALUE};
 use crate::error::Error;
 use crate::index::{IndexSpace, LEAST_BYTES};
-use crate::memory::quota::{Share, UNBOUNDED};
+use crate::memory::quota::{Quota, UNBOUNDED};
 use crate::memory::{MAX_BUDGET, MIN_BUDGET, Space, least_segments, segment_bytes};
 use crate::policy::{self, AnyPolicy, Kind, Policy};
-use crate::stripe::deferred::combining::Mailbox;
-use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::deferred::combining::Publications;
+use crate::stripe::deferred::write_buffer::WriteBuffer;
 use crate::stripe::env::Env;
 use crate::stripe::events::{self, Queue, Reasons};
 use crate::stripe::tags::Invalidations;
-use crate::stripe::{State, Stripe};
+use crate::stripe::{Stripe, StripeState};
 use crate::sync::counters::{Counters, Handle};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::seqlock::Sequences;
+use crate::sync::seqlock::Seqlocks;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::hash::KeyHasher;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Shared {
         let count = options.stripe_count(segment_bytes(max))?;
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let hasher = options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed);
-        let share = Share::whole(space, count, Parts::of(options, count).for_good());
+        let share = Quota::whole(space, count, Parts::of(options, count).for_good());
         let shared = Shared::build(options, share, count, hasher, Arc::new(Family::new()), false)?;
         // A value of a quarter of the budget must fit beside all this.
         if shared.env.space.committed() > max / 4 {
@@ -120,7 +120,7 @@ impl Shared {
 
     fn build(
         options: &Options,
-        space: Share,
+        space: Quota,
         count: usize,
         hasher: KeyHasher,
         family: Arc<Family>,
@@ -157,8 +157,8 @@ impl Shared {
                 state,
                 policy,
                 events,
-                waits.then(Pending::new),
-                leaves.then(|| Mailbox::new(options.max_bytes)),
+                waits.then(WriteBuffer::new),
+                leaves.then(|| Publications::new(options.max_bytes)),
             ));
         }
         let fixed_bytes = space.held();
@@ -166,7 +166,7 @@ impl Shared {
             space,
             index_space,
             hasher,
-            sequences: Sequences::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
+            seqlocks: Seqlocks::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
             clock: options.clock.clone(),
             max_entries: options.max_entries,
             entries: AtomicU64::new(0),
@@ -197,7 +197,7 @@ impl Shared {
         for stripe in &shared.stripes {
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            writer.inform(policy);
+            writer.update_capacity(policy);
         }
         Ok(shared)
     }
@@ -275,7 +275,7 @@ impl Shared {
     }
 
     /// Runs `f` on each stripe, locked.
-    pub fn each_stripe(&self, mut f: impl FnMut(&Stripe, &mut State)) {
+    pub fn each_stripe(&self, mut f: impl FnMut(&Stripe, &mut StripeState)) {
         for stripe in &self.stripes {
             f(stripe, &mut stripe.state.lock());
         }
@@ -309,13 +309,13 @@ impl Parts {
         // Whoever listens to events is to hear of a set when it has returned.
         let (waits, leaves) = (far && options.event_bytes == 0, !far && options.event_bytes == 0);
         let pending_bytes = match (waits, leaves) {
-            (true, _) => size_of::<Pending>() as u64,
-            (_, true) => Mailbox::bytes(options.max_bytes),
+            (true, _) => size_of::<WriteBuffer>() as u64,
+            (_, true) => Publications::bytes(options.max_bytes),
             _ => 0,
         };
         let own = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
             + count as u64 * (event_bytes + pending_bytes)
-            + Sequences::bytes_for(options.max_bytes);
+            + Seqlocks::bytes_for(options.max_bytes);
         let least = count as u64 * (LEAST_BYTES + AnyPolicy::least_bytes(options.policy));
         Parts { event_bytes, waits, leaves, own, least }
     }

@@ -64,7 +64,7 @@ impl Shared {
         self.each_stripe(|stripe, state| {
             let (mut writer, policy) = state.writer(&self.env, stripe);
             // What there is no room for goes on waiting: to count is no reason to drop it.
-            let _ = writer.complete_all(policy);
+            let _ = writer.apply_all(policy);
             sum.sets += writer.waiting();
             let tally = &state.core.tally;
             sum.sets += tally.sets;

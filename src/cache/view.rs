@@ -79,16 +79,16 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn view(&self, key: &[u8]) -> Result<Option<View>, Error> {
-        self.settled(key, |guard, shared, hash, drops| shared.view(guard, hash, key, drops))
+        self.with_applied(key, |guard, shared, hash, drops| shared.view(guard, hash, key, drops))
     }
 }
 
 impl Shared {
     /// None if a set of the key waits and wants room, unless `drops`.
     fn view(&self, guard: &Guard, hash: u64, key: &[u8], drops: bool) -> Option<Option<View>> {
-        let sequence = self.env.sequences.of(hash);
+        let sequence = self.env.seqlocks.of(hash);
         let line = self.line(guard);
-        let found = self.patiently(hash, drops, || {
+        let found = self.retry_until_stable(hash, drops, || {
             let number = sequence.number();
             let Some((entry, header)) = self.lookup(guard, hash, key)? else { return Ok(None) };
             let segment = entry.run(header).unwrap_or_else(|| {

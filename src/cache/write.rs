@@ -5,7 +5,7 @@ use crate::cache::room::Attempt;
 use crate::cache::shared::Shared;
 use crate::cache::shared::TryError;
 use crate::cache::ttl::{Ttl, millis};
-use crate::entry::extension::{Extra, MAX_TAGS, Tags};
+use crate::entry::extension::{Extension, MAX_TAGS, Tags};
 use crate::entry::freshness;
 use crate::error::{CasError, Error};
 use crate::policy::Policy;
@@ -74,7 +74,7 @@ impl SetOptions<'_> {
     }
 
     /// The deadline and the extension of an entry that is stored now.
-    pub(crate) fn times<'t>(&self, shared: &Shared, hash: u64, tags: &'t TagHashes) -> (Option<u64>, Extra<'t>) {
+    pub(crate) fn times<'t>(&self, shared: &Shared, hash: u64, tags: &'t TagHashes) -> (Option<u64>, Extension<'t>) {
         let tags = tags.tags();
         let (deadline, sliding) = shared.deadline(self.ttl, hash, self.sliding);
         let stale = match self.stale_after {
@@ -85,7 +85,7 @@ impl SetOptions<'_> {
             // What has tags can be made stale by them.
             None => tags.map(|_| freshness::word(u64::MAX)),
         };
-        (deadline, Extra { absent: self.absent, stale, sliding, version: None, tags })
+        (deadline, Extension { absent: self.absent, stale, sliding, version: None, tags })
     }
 }
 
@@ -176,9 +176,9 @@ impl Cache {
         }
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
-        let mut state = match stripe.try_state_or_leave(&store) {
+        let mut state = match stripe.try_state_or_publish(&store) {
             Reached::Lock(state) => state,
-            Reached::Left => return Ok(()),
+            Reached::Published => return Ok(()),
             Reached::Nothing => return Err(TryError::Busy),
         };
         if shared.env.far && shared.env.space.pressure().drains() {
@@ -217,11 +217,11 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn try_remove(&self, key: &[u8]) -> Result<bool, Error> {
-        self.settled(key, |_, shared, hash, drops| {
+        self.with_applied(key, |_, shared, hash, drops| {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            writer.finish_key(policy, hash, drops).then(|| writer.delete(policy, hash, key))
+            writer.apply_key(policy, hash, drops).then(|| writer.delete(policy, hash, key))
         })
     }
 }

@@ -40,7 +40,7 @@ pub struct Tags<'a> {
 
 /// What an extension says.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Extra<'a> {
+pub struct Extension<'a> {
     /// The entry says that its key has no value.
     pub absent: bool,
     /// From when on it is stale.
@@ -53,7 +53,7 @@ pub struct Extra<'a> {
     pub tags: Option<Tags<'a>>,
 }
 
-impl Extra<'_> {
+impl Extension<'_> {
     /// The extension word; 0 if there is nothing to say.
     #[inline]
     pub fn word(&self) -> u64 {
@@ -110,7 +110,7 @@ mod tests {
         let hashes = [11, 22, 33];
         for bits in 0..32u32 {
             let has = |bit: u32| bits & 1 << bit != 0;
-            let extra = Extra {
+            let extra = Extension {
                 absent: has(0),
                 stale: has(1).then_some(101),
                 sliding: has(2).then_some(102),

@@ -26,7 +26,7 @@
 pub mod extension;
 pub mod freshness;
 
-use crate::entry::extension::Extra;
+use crate::entry::extension::Extension;
 use crate::sync::seqlock::IN_PLACE;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::bytes;
@@ -62,7 +62,7 @@ pub struct Shape<'a> {
     /// The segment that holds this entry alone.
     pub run: Option<u32>,
     /// What few entries have; not an empty one.
-    pub extra: Option<&'a Extra<'a>>,
+    pub extra: Option<&'a Extension<'a>>,
 }
 
 impl Shape<'_> {
@@ -112,7 +112,7 @@ impl Header {
         if shape.run.is_some() {
             word |= RUN;
         }
-        let extra = shape.extra.map_or(0, Extra::word);
+        let extra = shape.extra.map_or(0, Extension::word);
         if extra != 0 {
             word |= EXTRA;
         }
@@ -363,8 +363,8 @@ impl<'g> Entry<'g> {
     }
 
     /// All that the extension says.
-    pub fn extra(&self, header: Header) -> Extra<'g> {
-        Extra {
+    pub fn extra(&self, header: Header) -> Extension<'g> {
+        Extension {
             absent: header.extra & extension::ABSENT != 0,
             stale: self.stale_word(header).map(|word| word.load(Ordering::Relaxed)),
             sliding: self.sliding(header),
@@ -491,7 +491,7 @@ impl<'g> Entry<'g> {
         word.fetch_xor(other << STEPS_SHIFT, Ordering::Relaxed);
     }
 
-    /// Marks the entry as gone from the index. Under the stripe's lock.
+    /// PendingFilter the entry as gone from the index. Under the stripe's lock.
     #[inline]
     pub fn mark_dead(&self) {
         self.word(0).fetch_or(DEAD, Ordering::Relaxed);
@@ -666,7 +666,8 @@ mod tests {
         let hashes: Vec<u64> = (1..=64).collect();
         for count in [1, 3, 64] {
             let tags = extension::Tags { stamp: 5, hashes: &hashes[..count] };
-            let extra = Extra { absent: false, stale: Some(7), sliding: Some(8), version: Some(9), tags: Some(tags) };
+            let extra =
+                Extension { absent: false, stale: Some(7), sliding: Some(8), version: Some(9), tags: Some(tags) };
             let shape = Shape { key_len: 3, value_len: 5, deadline: Some(77), run: None, extra: Some(&extra) };
             // SAFETY: 1,024 aligned bytes of our own.
             let entry = unsafe {

@@ -480,11 +480,11 @@ pub(super) mod tests {
     use super::*;
     use crate::index::space::IndexSpace;
     use crate::memory::Space;
-    use crate::memory::quota::Share;
+    use crate::memory::quota::Quota;
     use std::collections::BTreeMap;
 
-    pub(in crate::index) fn setup(stripes: usize) -> (Share, IndexSpace) {
-        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
+    pub(in crate::index) fn setup(stripes: usize) -> (Quota, IndexSpace) {
+        let space = Quota::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
         let memory = IndexSpace::new(space.take_index().unwrap(), stripes);
         (space, memory)
     }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub const UNBOUNDED: u64 = u64::MAX;
 
 /// One cache's account with a space.
-pub struct Share {
+pub struct Quota {
     geometry: Geometry,
     space: Arc<Space>,
     stripes: u64,
@@ -48,7 +48,7 @@ struct Account {
     bookkeeping: AtomicU64,
 }
 
-impl Deref for Share {
+impl Deref for Quota {
     type Target = Space;
 
     fn deref(&self) -> &Space {
@@ -56,24 +56,24 @@ impl Deref for Share {
     }
 }
 
-impl Share {
+impl Quota {
     /// The share of the cache that a space was made for, with so many stripes, which will hold `fixed` bytes for good.
-    pub fn whole(space: Space, stripes: usize, fixed: u64) -> Share {
+    pub fn whole(space: Space, stripes: usize, fixed: u64) -> Quota {
         space.keep_for_good(fixed);
-        Share::new(Arc::new(space), stripes, fixed, UNBOUNDED)
+        Quota::new(Arc::new(space), stripes, fixed, UNBOUNDED)
     }
 
     /// The share of one more cache, which may hold `max` bytes. None if the budget is too small for one more.
-    pub fn beside(&self, stripes: usize, fixed: u64, max: u64) -> Option<Share> {
+    pub fn beside(&self, stripes: usize, fixed: u64, max: u64) -> Option<Quota> {
         if !self.space.admit(stripes as u64, fixed) {
             return None;
         }
         self.space.share();
-        Some(Share::new(self.space.clone(), stripes, fixed, max))
+        Some(Quota::new(self.space.clone(), stripes, fixed, max))
     }
 
-    fn new(space: Arc<Space>, stripes: usize, fixed: u64, max: u64) -> Share {
-        let share = Share {
+    fn new(space: Arc<Space>, stripes: usize, fixed: u64, max: u64) -> Quota {
+        let share = Quota {
             geometry: space.geometry(),
             space,
             stripes: stripes as u64,
@@ -180,7 +180,7 @@ impl Share {
         self.account.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 
-    fn let_go(&self, bytes: u64) {
+    fn release_bytes(&self, bytes: u64) {
         self.account.held.fetch_sub(bytes, Ordering::SeqCst);
     }
 
@@ -211,7 +211,7 @@ impl Share {
         let id = take(&self.space, for_keep);
         match id {
             Some(_) => self.adopted(size),
-            None => self.let_go(size),
+            None => self.release_bytes(size),
         }
         id
     }
@@ -229,7 +229,7 @@ impl Share {
         let id = self.space.take_run(bytes);
         match id {
             Some(_) => self.adopted(bytes),
-            None => self.let_go(bytes),
+            None => self.release_bytes(bytes),
         }
         id
     }
@@ -253,7 +253,7 @@ impl Share {
     }
 
     fn retired(&self, bytes: u64) {
-        self.let_go(bytes);
+        self.release_bytes(bytes);
         self.space.in_use.fetch_sub(bytes, Ordering::Relaxed);
         if self.account.segments.fetch_sub(bytes, Ordering::Relaxed) == bytes {
             self.space.sharers.fetch_sub(1, Ordering::Relaxed);
@@ -269,7 +269,7 @@ impl Share {
         if ok {
             self.account.index.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.let_go(bytes);
+            self.release_bytes(bytes);
         }
         ok
     }
@@ -277,7 +277,7 @@ impl Share {
     /// As [`Space::unreserve_index`].
     pub fn unreserve_index(&self, bytes: u64) {
         self.account.index.fetch_sub(bytes, Ordering::Relaxed);
-        self.let_go(bytes);
+        self.release_bytes(bytes);
         self.space.unreserve_index(bytes);
     }
 
@@ -291,12 +291,12 @@ impl Share {
         if ok {
             self.account.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.let_go(bytes);
+            self.release_bytes(bytes);
         }
         ok
     }
 
-    /// As [`Share::reserve_bookkeeping`], for what goes only when the cache is closed.
+    /// As [`Quota::reserve_bookkeeping`], for what goes only when the cache is closed.
     #[must_use]
     pub fn reserve_for_good(&self, bytes: u64) -> bool {
         let ok = self.reserve_bookkeeping(bytes);
@@ -307,7 +307,7 @@ impl Share {
         ok
     }
 
-    /// Gives back what [`Share::reserve_for_good`] has just taken.
+    /// Gives back what [`Quota::reserve_for_good`] has just taken.
     pub fn unreserve_for_good(&self, bytes: u64) {
         self.fixed.fetch_sub(bytes, Ordering::Relaxed);
         self.space.dismiss(0, bytes);
@@ -317,7 +317,7 @@ impl Share {
     /// As [`Space::unreserve_bookkeeping`].
     pub fn unreserve_bookkeeping(&self, bytes: u64) {
         self.account.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
-        self.let_go(bytes);
+        self.release_bytes(bytes);
         self.space.unreserve_bookkeeping(bytes);
     }
 
@@ -359,7 +359,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Quota {
     fn drop(&mut self) {
         let (index, bookkeeping) = self.held_beside();
         self.space.unreserve_index(index);

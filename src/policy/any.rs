@@ -1,7 +1,7 @@
 //! The policies by name, and one of them behind one type.
 
 use super::cellar::{self, Cellar};
-use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Ticks, Verdict};
 use super::lru::Lru;
 use super::s3fifo::{self, S3Fifo};
 
@@ -84,7 +84,7 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.victim(sizes))
     }
     #[inline]
-    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, sizes: &Sizes) -> Verdict {
         each!(self, policy => policy.tail(log, entry, sizes))
     }
     #[inline]
@@ -92,7 +92,7 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.prefetch(hash));
     }
     #[inline]
-    fn clock(&self) -> Clock {
+    fn clock(&self) -> Ticks {
         each!(self, policy => policy.clock())
     }
     fn in_order(&self) -> bool {

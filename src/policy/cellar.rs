@@ -23,7 +23,7 @@
 //! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
 
 use super::aged_ghost::AgedGhost;
-use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Ticks, Verdict};
 use super::stagnation::Watch;
 
 const COLD: usize = 0;
@@ -60,7 +60,7 @@ pub struct Cellar {
     clock: u32,
     /// See [`Policy::clock`].
     step_bits: u32,
-    /// Share of cold in the capacity.
+    /// Quota of cold in the capacity.
     target: f64,
     /// How far back the cold ghost is believed, in caches.
     reach: f64,
@@ -203,7 +203,7 @@ impl Cellar {
         Verdict::Keep { log, bits }
     }
 
-    fn cold_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn cold_tail(&mut self, entry: &Seen, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         self.cold_last = true;
         if self.run < 2 * MAX_RUN {
@@ -222,7 +222,7 @@ impl Cellar {
         Verdict::Drop
     }
 
-    fn hot_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn hot_tail(&mut self, entry: &Seen, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         if self.flush > 0 && self.cold_last {
             self.flush -= 1;
@@ -304,7 +304,7 @@ impl Policy for Cellar {
     }
 
     #[inline]
-    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, sizes: &Sizes) -> Verdict {
         if log == COLD { self.cold_tail(entry, sizes) } else { self.hot_tail(entry, sizes) }
     }
 
@@ -315,8 +315,8 @@ impl Policy for Cellar {
     }
 
     #[inline]
-    fn clock(&self) -> Clock {
-        Clock { time: self.clock, step_bits: self.step_bits }
+    fn clock(&self) -> Ticks {
+        Ticks { time: self.clock, step_bits: self.step_bits }
     }
 
     fn served(&mut self, hits: u64) {
@@ -381,7 +381,7 @@ mod tests {
         policy: Cellar,
         now: u32,
         logs: [VecDeque<u64>; 2],
-        entries: HashMap<u64, Entry>,
+        entries: HashMap<u64, Seen>,
         capacity: u64,
         hits: u64,
         copies: u64,
@@ -389,7 +389,7 @@ mod tests {
     }
 
     impl Tails for Model {
-        fn peek(&mut self, log: usize) -> Option<Entry> {
+        fn peek(&mut self, log: usize) -> Option<Seen> {
             self.logs[log].front().map(|key| self.entries[key])
         }
         fn rotate(&mut self, log: usize, bits: u8) -> bool {
@@ -414,7 +414,7 @@ mod tests {
         }
         fn append(&mut self, log: usize, key: u64, bits: u8) {
             let stamp = self.policy.clock;
-            self.entries.insert(key, Entry { hash: hash(key), bits, size: 1, stamp });
+            self.entries.insert(key, Seen { hash: hash(key), bits, size: 1, stamp });
             self.logs[log].push_back(key);
         }
         fn get(&mut self, key: u64) -> bool {

@@ -2,7 +2,7 @@
 
 /// What a policy is told of an entry.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct Seen {
     /// The hash of its key.
     pub hash: u64,
     /// Bits 0 and 1: hits since it was written or kept, saturating at [`Policy::hit_max`]. Bits 2 and 3 are the policy's.
@@ -48,14 +48,14 @@ pub struct Sizes {
 /// The old ends of the logs, for a policy that wants to look at them before it places an entry.
 pub trait Tails {
     /// The oldest live entry of a log.
-    fn peek(&mut self, log: usize) -> Option<Entry>;
+    fn peek(&mut self, log: usize) -> Option<Seen>;
     /// Moves that entry to the young end of its log, with these bits. False if there is no room to, or none to move.
     fn rotate(&mut self, log: usize, bits: u8) -> bool;
 }
 
 /// A policy's clock: it ticks when the policy likes, and wraps. The time at which an entry is appended is kept with it.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Clock {
+pub struct Ticks {
     /// The time.
     pub time: u32,
     /// Entries keep the time in steps of two to this power. 255 steps after a segment was opened it is closed.
@@ -73,12 +73,12 @@ pub trait Policy {
     /// From which log to take next. Asked before each entry; an empty answer falls to the other log.
     fn victim(&mut self, sizes: &Sizes) -> usize;
     /// The drain has reached this entry, the oldest of the log.
-    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict;
+    fn tail(&mut self, log: usize, entry: &Seen, sizes: &Sizes) -> Verdict;
     /// An entry with this hash will be asked about soon: start loading what is known of it.
     fn prefetch(&self, _hash: u64) {}
     /// The policy's clock now.
-    fn clock(&self) -> Clock {
-        Clock::default()
+    fn clock(&self) -> Ticks {
+        Ticks::default()
     }
     /// Whether entries must come to the drain in the very order in which they were appended; else small ones may come a segment or
     /// two before, to fill what large ones left over. Asked once.

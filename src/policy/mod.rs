@@ -19,4 +19,4 @@ mod stagnation;
 #[allow(unused_imports, reason = "bench/policysim has the policies without the cache")]
 pub(crate) use any::each;
 pub use any::{AnyPolicy, Kind, LEAST};
-pub use contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+pub use contract::{Placement, Policy, Seen, Sizes, Tails, Ticks, Verdict};

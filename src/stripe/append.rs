@@ -2,7 +2,7 @@
 
 use crate::entry::{self, Entry, Header};
 use crate::memory::NONE;
-use crate::policy::{Clock, Placement};
+use crate::policy::{Placement, Ticks};
 use crate::stripe::DEFERRED;
 use crate::stripe::request::{Cause, Store};
 use crate::stripe::writer::Writer;
@@ -17,7 +17,7 @@ const RENEWED: u64 = 16 << 10;
 impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Writes an entry at the young end of a log. None if there is no room. (Not inlined: it would grow the frame of every insert.)
     #[inline(never)]
-    pub fn append(&mut self, clock: Clock, to: Placement, store: &Store<'_>) -> Option<u64> {
+    pub fn append(&mut self, clock: Ticks, to: Placement, store: &Store<'_>) -> Option<u64> {
         let mut shape = store.shape();
         let size = shape.size() as u64;
         let id = if self.env.space.wants_run(size) {
@@ -41,7 +41,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Writes a copy of an entry, which is not a run, at the young end of a log. None if there is no room. The caller holds the
     /// key's sequence, and has read the header since.
-    pub fn append_copy(&mut self, clock: Clock, to: Placement, entry: Entry<'_>, header: Header) -> Option<u64> {
+    pub fn append_copy(&mut self, clock: Ticks, to: Placement, entry: Entry<'_>, header: Header) -> Option<u64> {
         let id = self.room(clock, to.log, header.size() as u64, true)?;
         Some(self.copy_to(id, entry, header, to.bits, self.steps(id, clock)))
     }
@@ -58,7 +58,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// The segment at the young end of a log, with room for so many bytes. The fast door opens none here, where its stack is deep, but
     /// before ([`Writer::prepare`]).
-    pub fn room(&mut self, clock: Clock, log: usize, size: u64, for_keep: bool) -> Option<u32> {
+    pub fn room(&mut self, clock: Ticks, log: usize, size: u64, for_keep: bool) -> Option<u32> {
         let id = match self.opened(clock, log, size) {
             Some(id) => id,
             None if FAST => return None,
@@ -73,14 +73,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Whether an entry of this size can be appended without opening a segment.
     #[inline]
-    pub fn has_room(&self, log: usize, size: u64, clock: Clock) -> bool {
+    pub fn has_room(&self, log: usize, size: u64, clock: Ticks) -> bool {
         !self.env.space.wants_run(size) && self.opened(clock, log, size).is_some()
     }
 
     /// Opens segments in which there is little room left, for a call that is about to append entries of some such size. What is left
     /// isn't lost: it is the rest from then on.
     #[inline]
-    pub fn prepare(&mut self, clock: Clock, size: u64) {
+    pub fn prepare(&mut self, clock: Ticks, size: u64) {
         let wanted = if self.core.in_order { size } else { PREPARED * size };
         for log in 0..2 {
             let young = &self.core.logs[log].young;
@@ -93,7 +93,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Opens a segment at the young end of a log.
     #[cold]
     #[inline(never)]
-    fn open(&mut self, clock: Clock, log: usize, for_keep: bool) -> Option<u32> {
+    fn open(&mut self, clock: Ticks, log: usize, for_keep: bool) -> Option<u32> {
         let space = &self.env.space;
         let fresh = if FAST { space.try_take_segment(for_keep) } else { space.take_segment(for_keep) }?;
         self.adopt(fresh, log, clock.time);
@@ -112,7 +112,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// The segment at the young end of a log that takes an entry of so many bytes without another being taken: the rest before
     /// the open one.
     #[inline]
-    pub fn opened(&self, clock: Clock, log: usize, size: u64) -> Option<u32> {
+    pub fn opened(&self, clock: Ticks, log: usize, size: u64) -> Option<u32> {
         let young = &self.core.logs[log & 1].young;
         if size <= young.left && self.is_young(young.rest, clock) {
             return Some(young.rest);
@@ -123,7 +123,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// The open segment of a log, if it has grown too old to say when entries come, while much of it is still empty: it is made
     /// younger, and with it those of its entries that came first. Those are older than anything the policy compares them with
     /// anyhow. (A log that grows slowly would lose half of its memory else; in a cache of 1 MiB that was an eighth of all.)
-    fn renewed(&mut self, clock: Clock, log: usize, size: u64) -> Option<u32> {
+    fn renewed(&mut self, clock: Ticks, log: usize, size: u64) -> Option<u32> {
         let id = self.core.logs[log & 1].young.open;
         if id == NONE || self.is_young(id, clock) || self.left(id) < size.max(self.env.space.segment_size() / 16) {
             return None;
@@ -148,13 +148,13 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Steps of the policy's clock since a segment was opened.
     #[inline]
-    pub fn steps(&self, id: u32, clock: Clock) -> u32 {
+    pub fn steps(&self, id: u32, clock: Ticks) -> u32 {
         clock.time.wrapping_sub(self.env.space.segment(id).stamp.load(Ordering::Relaxed)) >> clock.step_bits
     }
 
     /// Whether a segment isn't too old to say when an entry came.
     #[inline]
-    fn is_young(&self, id: u32, clock: Clock) -> bool {
+    fn is_young(&self, id: u32, clock: Ticks) -> bool {
         self.steps(id, clock) <= entry::MAX_STEPS
     }
 

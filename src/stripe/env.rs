@@ -2,11 +2,11 @@
 
 use crate::entry::{Entry, Header};
 use crate::index::IndexSpace;
-use crate::memory::quota::Share;
+use crate::memory::quota::Quota;
 use crate::stripe::tags::{Invalidations, Judged};
 use crate::sync::counters::Counters;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::seqlock::Sequences;
+use crate::sync::seqlock::Seqlocks;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::clock::Clock;
 use crate::sys::hash::KeyHasher;
@@ -14,13 +14,13 @@ use crate::sys::hash::KeyHasher;
 /// What all stripes of a cache share.
 pub struct Env {
     /// Memory: what this cache has of it.
-    pub space: Share,
+    pub space: Quota,
     /// Address space of the indexes.
     pub index_space: IndexSpace,
     /// Hashes keys.
     pub hasher: KeyHasher,
     /// By which readers notice that a value was overwritten in place.
-    pub sequences: Sequences,
+    pub seqlocks: Seqlocks,
     /// Tells the time.
     pub clock: Clock,
     /// The bound on entries, or 0.

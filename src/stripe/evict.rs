@@ -6,8 +6,8 @@
 use crate::entry::{Entry, Header};
 use crate::index::{Slot, tag_of};
 use crate::memory::NONE;
-use crate::policy::{self, Clock, Placement, Policy, Tails, Verdict};
-use crate::stripe::deferred::keep::Ruling;
+use crate::policy::{self, Placement, Policy, Tails, Ticks, Verdict};
+use crate::stripe::deferred::keep::DeferredKeep;
 use crate::stripe::request::Cause;
 use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
@@ -61,19 +61,19 @@ pub struct Tail<'a> {
 
 impl Tail<'_> {
     /// As the policy sees it.
-    pub fn seen(&self) -> policy::Entry {
-        policy::Entry { hash: self.hash, bits: self.header.policy_bits(), size: self.weight, stamp: self.stamp }
+    pub fn seen(&self) -> policy::Seen {
+        policy::Seen { hash: self.hash, bits: self.header.policy_bits(), size: self.weight, stamp: self.stamp }
     }
 }
 
 /// The old ends of the logs, as the policy sees them.
 pub struct PolicyTails<'w, 'a, const FAST: bool> {
     pub writer: &'w mut Writer<'a, FAST>,
-    pub clock: Clock,
+    pub clock: Ticks,
 }
 
 impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
-    fn peek(&mut self, log: usize) -> Option<policy::Entry> {
+    fn peek(&mut self, log: usize) -> Option<policy::Seen> {
         self.writer.tail(log, self.clock.step_bits).map(|tail| tail.seen())
     }
 
@@ -175,10 +175,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Moves the oldest entry of a log to the young end of one.
-    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> Kept {
+    pub fn keep(&mut self, clock: Ticks, tail: &Tail<'a>, log: usize, to: Placement) -> Kept {
         let &Tail { id, offset, entry, header, hash, .. } = tail;
         if FAST && !self.has_room(to.log, header.size() as u64, clock) {
-            self.leave(log, tail, to);
+            self.defer_keep(log, tail, to);
             return Kept::Left;
         }
         if header.is_run() {
@@ -209,7 +209,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return Kept::No;
         };
         let Some(sequence) = self.hold(hash) else {
-            self.leave(log, tail, to);
+            self.defer_keep(log, tail, to);
             return Kept::Left;
         };
         // As it is now: it may have been overwritten since it was judged.
@@ -259,14 +259,14 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// Leaves an entry for the slow door to keep. (Not inlined: it would grow the frame of every drain.)
     #[cold]
     #[inline(never)]
-    pub fn leave(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
-        self.core.ruled = Some(Ruling { log, offset: tail.offset, hash: tail.hash, to });
+    pub fn defer_keep(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
+        self.core.deferred_keep = Some(DeferredKeep { log, offset: tail.offset, hash: tail.hash, to });
     }
 
     /// Keeps what the fast door has left, if there is memory for it. One entry's copy at most.
     #[inline]
-    pub fn carry_out(&mut self, clock: Clock) {
-        let Some(ruling) = self.core.ruled.take() else { return };
+    pub fn apply_deferred(&mut self, clock: Ticks) {
+        let Some(ruling) = self.core.deferred_keep.take() else { return };
         let tail = self.tail(ruling.log, clock.step_bits);
         if let Some(tail) = tail.filter(|tail| (tail.offset, tail.hash) == (ruling.offset, ruling.hash)) {
             self.keep(clock, &tail, ruling.log, ruling.to);

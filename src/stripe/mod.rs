@@ -37,10 +37,10 @@ pub mod writer;
 use crate::index::{Index, IndexState};
 use crate::memory::NONE;
 use crate::policy::{AnyPolicy, Placement, Policy};
-use crate::stripe::deferred::combining::Mailbox;
-use crate::stripe::deferred::filter::Marks;
-use crate::stripe::deferred::keep::Ruling;
-use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::deferred::combining::Publications;
+use crate::stripe::deferred::keep::DeferredKeep;
+use crate::stripe::deferred::pending_filter::PendingFilter;
+use crate::stripe::deferred::write_buffer::WriteBuffer;
 use crate::stripe::events::Queue;
 use crate::stripe::loads::Loads;
 use crate::stripe::log::{Log, Sweep};
@@ -62,9 +62,9 @@ pub struct Stripe {
     /// What readers use. Its cache line holds nothing else.
     pub index: Index,
     /// Which sets wait.
-    pub marks: Marks,
+    pub filter: PendingFilter,
     /// What writers use.
-    pub state: Mutex<State>,
+    pub state: Mutex<StripeState>,
     /// No entry expires before this.
     pub next_deadline: AtomicU64,
     /// Bytes of the stripe's segments: who must give when memory is short.
@@ -72,18 +72,18 @@ pub struct Stripe {
     /// Whether loads are under way. Changes under the lock.
     pub loading: AtomicBool,
     /// Sets that found the lock taken, in small caches.
-    pub mailbox: Option<Mailbox>,
+    pub publications: Option<Publications>,
 }
 
 /// What the lock protects. In this order: what every set looks at lies in the line of the lock itself.
 #[repr(C)]
-pub struct State {
+pub struct StripeState {
     /// Does.
     pub core: Core,
     /// Decides.
     pub policy: AnyPolicy,
     /// Sets that wait, in large caches.
-    pending: Option<Box<Pending>>,
+    pending: Option<Box<WriteBuffer>>,
 }
 
 /// Counts of what a stripe did. Only ever grow.
@@ -120,7 +120,7 @@ pub struct Core {
     /// The writers' side of the index.
     pub index: IndexState,
     /// An entry that the policy keeps, but the fast door found no room for.
-    pub ruled: Option<Ruling>,
+    pub deferred_keep: Option<DeferredKeep>,
     /// Loads that are under way.
     pub loads: Loads,
     /// What became of entries, where somebody wants to hear of it.
@@ -140,9 +140,9 @@ pub struct Core {
     /// How many of them there must be before a segment can be sparse enough to be compacted.
     pub sparse_at: u64,
     /// What the policy was last told it may hold.
-    pub told_entries: u64,
+    pub capacity_hint: u64,
     /// Count of sets at which it is time to look whether that has changed.
-    pub inform_at: u64,
+    pub update_capacity_at: u64,
     /// Count of sets at which the policy is told of hits again.
     pub served_at: u64,
     /// The entry that is being paid for: the drain stops before it.
@@ -154,7 +154,7 @@ pub struct Core {
     /// The cache has become nearly full, and the stripe hasn't drained yet what it is to drain then.
     pub entering: bool,
     /// What the policy said about a hash before the fast door found no room for it.
-    pub said: Option<(u64, Placement)>,
+    pub placement: Option<(u64, Placement)>,
     pub policy_bytes: u64,
     /// Where the maintenance thread goes on.
     pub sweep: Sweep,
@@ -167,9 +167,9 @@ pub struct Core {
 /// What a set by the fast door has reached of its stripe.
 pub enum Reached<'a> {
     /// The lock.
-    Lock(MutexGuard<'a, State>),
+    Lock(MutexGuard<'a, StripeState>),
     /// Whoever has the lock does the set too: it is as good as done.
-    Left,
+    Published,
     /// Nothing, for some time.
     Nothing,
 }
@@ -187,13 +187,13 @@ impl Stripe {
         state: IndexState,
         policy: AnyPolicy,
         events: Queue,
-        pending: Option<Box<Pending>>,
-        mailbox: Option<Mailbox>,
+        pending: Option<Box<WriteBuffer>>,
+        publications: Option<Publications>,
     ) -> Stripe {
         Stripe {
             index,
-            marks: Marks::new(),
-            state: Mutex::new(State {
+            filter: PendingFilter::new(),
+            state: Mutex::new(StripeState {
                 core: Core {
                     in_order: policy.in_order(),
                     index: state,
@@ -207,8 +207,8 @@ impl Stripe {
                     given_up: 0,
                     died: 0,
                     sparse_at: 0,
-                    told_entries: 0,
-                    inform_at: 0,
+                    capacity_hint: 0,
+                    update_capacity_at: 0,
                     served_at: 0,
                     newest: 0,
                     last: 0,
@@ -218,10 +218,10 @@ impl Stripe {
                     sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
                     deferred_len: 0,
-                    said: None,
+                    placement: None,
                     loads: Loads::new(),
                     versions: first_version(),
-                    ruled: None,
+                    deferred_keep: None,
                 },
                 policy,
                 pending,
@@ -229,7 +229,7 @@ impl Stripe {
             next_deadline: AtomicU64::new(u64::MAX),
             footprint: AtomicU64::new(0),
             loading: AtomicBool::new(false),
-            mailbox,
+            publications,
         }
     }
 
@@ -243,29 +243,30 @@ impl Stripe {
 
     /// The lock, if nobody has it for much longer than a set takes: some 20 microseconds.
     #[inline]
-    pub fn try_state(&self) -> Option<MutexGuard<'_, State>> {
+    pub fn try_state(&self) -> Option<MutexGuard<'_, StripeState>> {
         self.state.try_lock().or_else(|| self.contend(SPINS, || false))
     }
 
     /// As [`Stripe::try_state`], unless a set may be left to whoever has the lock.
     #[inline]
-    pub fn try_state_or_leave(&self, store: &Store<'_>) -> Reached<'_> {
+    pub fn try_state_or_publish(&self, store: &Store<'_>) -> Reached<'_> {
         match self.state.try_lock() {
             Some(state) => Reached::Lock(state),
-            None => self.leave_or_contend(store),
+            None => self.publish_or_contend(store),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn leave_or_contend(&self, store: &Store<'_>) -> Reached<'_> {
+    fn publish_or_contend(&self, store: &Store<'_>) -> Reached<'_> {
         // Loads are told under the lock. One that begins from here on can't know of this set yet.
         let leaves = || {
-            let free = |mailbox: &Mailbox| !self.loading.load(Ordering::Relaxed) && mailbox.leave(&self.marks, store);
-            self.mailbox.as_ref().is_some_and(free)
+            let free =
+                |mailbox: &Publications| !self.loading.load(Ordering::Relaxed) && mailbox.publish(&self.filter, store);
+            self.publications.as_ref().is_some_and(free)
         };
         if leaves() {
-            return Reached::Left;
+            return Reached::Published;
         }
         let mut left = false;
         let state = self.contend(SPINS, || {
@@ -274,14 +275,14 @@ impl Stripe {
         });
         match state {
             Some(state) => Reached::Lock(state),
-            None if left => Reached::Left,
+            None if left => Reached::Published,
             None => Reached::Nothing,
         }
     }
 
     /// Looks for the lock again and again. Gives up as soon as `other` has done what it was wanted for.
     #[cold]
-    fn contend(&self, spins: usize, mut other: impl FnMut() -> bool) -> Option<MutexGuard<'_, State>> {
+    fn contend(&self, spins: usize, mut other: impl FnMut() -> bool) -> Option<MutexGuard<'_, StripeState>> {
         for _ in 0..spins {
             for _ in 0..PAUSES {
                 std::hint::spin_loop();
@@ -299,7 +300,7 @@ impl Stripe {
     /// The lock. Spins a little before it parks; less than the fast door, which mostly was there before: if the lock's holder has
     /// lost the CPU, spinning is in vain.
     #[inline]
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, StripeState> {
         let state = self.state.try_lock().or_else(|| self.contend(SPINS / 4, || false));
         state.unwrap_or_else(|| self.state.lock())
     }

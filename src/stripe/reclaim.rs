@@ -61,7 +61,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return false;
         }
         // What is left to be given up or kept comes first, and the slow door can do it always.
-        !FAST || self.flush() && self.core.ruled.is_none()
+        !FAST || self.flush() && self.core.deferred_keep.is_none()
     }
 
     /// Drains what is owed, a bounded number of entries. False if only the slow door can go on.

@@ -1,7 +1,7 @@
 //! What a set asks of a stripe, and what came of it.
 
 use crate::entry::Shape;
-use crate::entry::extension::Extra;
+use crate::entry::extension::Extension;
 use crate::policy::Placement;
 use crate::stripe::events::Reason;
 
@@ -17,7 +17,7 @@ pub struct Store<'a> {
     /// When it expires.
     pub deadline: Option<u64>,
     /// What few entries have.
-    pub extra: Option<&'a Extra<'a>>,
+    pub extra: Option<&'a Extension<'a>>,
     /// What must be true of the key's entry.
     pub condition: Condition,
 }

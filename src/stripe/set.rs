@@ -38,7 +38,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// then small, and an overwrite in place meets none of it.
     pub fn set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>, placed: Option<Placement>) -> Stored {
         debug_assert!(!FAST || store.condition == Condition::Always);
-        let placed = if FAST { None } else { placed.or_else(|| self.said_of(store.hash)) };
+        let placed = if FAST { None } else { placed.or_else(|| self.placement_of(store.hash)) };
         if !self.may_begin(store.hash) || !self.pay_owed(policy) {
             return Stored::NoRoom(placed);
         }
@@ -65,7 +65,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// The first station of a set. The fast door leaves keys that are being loaded to the slow one, and has moved the index on
-    /// before ([`State::admits_fast`](crate::stripe::State::admits_fast)).
+    /// before ([`StripeState::admits_fast`](crate::stripe::StripeState::admits_fast)).
     #[inline(always)]
     fn may_begin(&mut self, hash: u64) -> bool {
         if FAST {
@@ -77,8 +77,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// What the policy said of a hash, when there was no room. Once.
     #[inline]
-    fn said_of(&mut self, hash: u64) -> Option<Placement> {
-        self.core.said.take().and_then(|(said_of, to)| (said_of == hash).then_some(to))
+    fn placement_of(&mut self, hash: u64) -> Option<Placement> {
+        self.core.placement.take().and_then(|(placement_of, to)| (placement_of == hash).then_some(to))
     }
 
     /// Appends a new value of a key that was found.
@@ -120,7 +120,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     #[inline]
     fn insert(&mut self, policy: &mut AnyPolicy, store: &Store<'_>, placed: Option<Placement>) -> Stored {
         if FAST {
-            if self.core.tally.sets >= self.core.inform_at {
+            if self.core.tally.sets >= self.core.update_capacity_at {
                 // It is time to tell the policy what it may hold, which may take memory.
                 return Stored::NoRoom(None);
             }
@@ -135,7 +135,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     #[inline(never)]
     fn insert_by<P: Policy>(&mut self, policy: &mut P, store: &Store<'_>, placed: Option<Placement>) -> Stored {
-        let placed = if FAST { self.said_of(store.hash) } else { placed };
+        let placed = if FAST { self.placement_of(store.hash) } else { placed };
         let to = placed.unwrap_or_else(|| {
             let (sizes, clock) = (self.sizes(), policy.clock());
             let weight = self.weight(store.shape().size());
@@ -201,7 +201,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return false;
         }
         let segment = self.env.space.segment(self.env.space.segment_at(offset));
-        let sequence = self.env.sequences.of(store.hash);
+        let sequence = self.env.seqlocks.of(store.hash);
         if !sequence.try_begin() {
             return false;
         }
@@ -243,7 +243,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.core.tally.appended += store.shape().size() as u64;
         if self.core.tally.sets >= self.core.served_at {
             // A policy that must notice when nothing hits any more has to hear of it well within a cache of misses.
-            self.core.served_at = self.core.tally.sets + 64 + self.core.told_entries / 64;
+            self.core.served_at = self.core.tally.sets + 64 + self.core.capacity_hint / 64;
             policy.served(self.env.hits() >> self.env.stripe_bits);
         }
         let pressed = self.pressure.drains();
@@ -289,7 +289,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space);
         }
         if self.remembers_too_much() {
-            self.inform_now(policy);
+            self.update_capacity_now(policy);
         }
         // A negative entry says that there was nothing to delete.
         gone.is_none() && header.extra() & extension::ABSENT == 0

@@ -34,13 +34,13 @@ pub enum Judged {
 
 /// A tag in the table: its hash (0: none), and the counts at which it was last invalidated, hard and softly.
 #[derive(Default)]
-struct Slot {
+struct TagRecord {
     hash: AtomicU64,
     hard: AtomicU64,
     soft: AtomicU64,
 }
 
-type Table = Vec<Slot>;
+type Table = Vec<TagRecord>;
 
 /// The invalidated tags of a cache.
 pub struct Invalidations {
@@ -63,13 +63,13 @@ fn fresh(len: usize) -> Option<Box<Table>> {
     if os::refused(os::Ask::Heap) || table.try_reserve_exact(len).is_err() {
         return None;
     }
-    table.resize_with(len, Slot::default);
+    table.resize_with(len, TagRecord::default);
     Some(Box::new(table))
 }
 
 /// An empty table that is paid for.
 fn bought(len: usize, pay: &mut impl FnMut(i64) -> bool) -> Option<Box<Table>> {
-    let bytes = (len * size_of::<Slot>()) as i64;
+    let bytes = (len * size_of::<TagRecord>()) as i64;
     if !pay(bytes) {
         return None;
     }
@@ -86,7 +86,7 @@ fn proper(hash: u64) -> u64 {
 }
 
 /// The slot of a hash, or the empty one where it would be. Tables are at most half full.
-fn seek(table: &Table, hash: u64) -> Option<&Slot> {
+fn seek(table: &Table, hash: u64) -> Option<&TagRecord> {
     let mask = table.len() - 1;
     (0..table.len()).filter_map(|i| table.get((hash as usize).wrapping_add(i) & mask)).find(|slot| {
         let found = slot.hash.load(Ordering::Acquire);
@@ -159,7 +159,7 @@ impl Invalidations {
         self.free_old(&mut old, &mut pay);
         let hash = proper(hash);
         let at = self.clock.load(Ordering::Relaxed) + 1;
-        let note = |slot: &Slot| {
+        let note = |slot: &TagRecord| {
             let which = if soft { &slot.soft } else { &slot.hard };
             which.store(at, Ordering::Release);
             slot.hash.store(hash, Ordering::Release);
@@ -225,7 +225,7 @@ impl Invalidations {
             old.retain(|(stamp, table)| {
                 let keep = *stamp >= safe;
                 if !keep {
-                    pay(-((table.len() * size_of::<Slot>()) as i64));
+                    pay(-((table.len() * size_of::<TagRecord>()) as i64));
                 }
                 keep
             });
@@ -239,7 +239,8 @@ impl Invalidations {
         let table = self.table.load(Ordering::Relaxed);
         // SAFETY: as in `invalidate`.
         let Some(table) = (unsafe { table.as_ref() }) else { return };
-        let later = |slot: &&Slot| slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp;
+        let later =
+            |slot: &&TagRecord| slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp;
         let keep = table.iter().filter(later).count();
         let wanted = ((keep + 1) * 2).next_power_of_two().max(FIRST);
         let Some(next) = bought(wanted, &mut pay) else { return };
@@ -252,7 +253,7 @@ impl Invalidations {
     }
 }
 
-fn copy(slot: &Slot, to: &Table) {
+fn copy(slot: &TagRecord, to: &Table) {
     let hash = slot.hash.load(Ordering::Relaxed);
     if hash == 0 {
         return;

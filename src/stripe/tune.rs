@@ -22,12 +22,12 @@ impl<const FAST: bool> Writer<'_, FAST> {
     /// Tells the policy what the stripe may hold, if that has changed much, and accounts for its memory. False if there is
     /// no room for that; the policy then goes on as it is.
     #[inline]
-    pub fn inform<P: Policy>(&mut self, policy: &mut P) -> bool {
-        self.core.tally.sets < self.core.inform_at || self.inform_now(policy)
+    pub fn update_capacity<P: Policy>(&mut self, policy: &mut P) -> bool {
+        self.core.tally.sets < self.core.update_capacity_at || self.update_capacity_now(policy)
     }
 
     /// As [`Writer::inform`], without asking whether it is time.
-    pub fn inform_now<P: Policy>(&mut self, policy: &mut P) -> bool {
+    pub fn update_capacity_now<P: Policy>(&mut self, policy: &mut P) -> bool {
         let logs = &self.core.logs;
         // By the mean size so far; nothing is known of an empty stripe.
         let count = logs[0].entries + logs[1].entries;
@@ -45,8 +45,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
             _ => self.sizes().capacity.min(fit),
         };
         let entries = entries.min(self.most_told());
-        let told = self.core.told_entries;
-        self.core.inform_at = self.core.tally.sets + 16 + told / 8;
+        let told = self.core.capacity_hint;
+        self.core.update_capacity_at = self.core.tally.sets + 16 + told / 8;
         // Before the first eviction the ghosts are empty, and the policy loses nothing by another size.
         let tolerance = if self.core.tally.evictions == 0 { told / 16 } else { told / 4 };
         if entries.abs_diff(told) <= tolerance {
@@ -61,12 +61,12 @@ impl<const FAST: bool> Writer<'_, FAST> {
         // Only now: who finds no mark any more must not find what a set that has waited was to replace.
         if let Some(pending) = &mut self.pending {
             self.core.tally.sets += pending.forget() as u64;
-            self.stripe.marks.set(0);
+            self.stripe.filter.set(0);
         }
-        if self.stripe.mailbox.is_some() {
-            let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);
+        if self.stripe.publications.is_some() {
+            let lanes = self.stripe.filter.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);
             self.core.tally.sets += u64::from(lanes.count_ones());
-            self.stripe.marks.free(lanes);
+            self.stripe.filter.free(lanes);
         }
         for log in 0..2 {
             let gone = self.core.logs[log & 1].entries;
@@ -83,7 +83,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.core.debt = 0;
         self.core.loads.clear(&self.stripe.loading);
         self.env.space.unreserve_bookkeeping(self.core.loads.release());
-        self.core.ruled = None;
+        self.core.deferred_keep = None;
         self.stripe.next_deadline.store(u64::MAX, Ordering::Release);
         policy.clear();
     }
@@ -102,7 +102,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
     /// Whether the policy remembers for many more entries than there are.
     #[inline]
     pub fn remembers_too_much(&self) -> bool {
-        self.env.space.is_shared() && self.core.told_entries > TOO_MANY * self.count() + FEW
+        self.env.space.is_shared() && self.core.capacity_hint > TOO_MANY * self.count() + FEW
     }
 
     /// Has the policy remember for so many entries, and accounts for that. False if the budget has no room for it. Where the
@@ -125,7 +125,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         };
         let now = policy.bytes_for(told);
         space.unreserve_bookkeeping((before + more) - now);
-        self.core.told_entries = told;
+        self.core.capacity_hint = told;
         self.core.policy_bytes = now;
         true
     }
@@ -134,7 +134,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
     pub fn follow<P: Policy>(&mut self, policy: &mut P) {
         self.stripe.index.shrink_on(&mut self.core.index, &self.env.space, &self.env.index_space);
         if self.remembers_too_much() {
-            self.inform_now(policy);
+            self.update_capacity_now(policy);
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::entry::{Entry, Header, extension};
 use crate::index::Place;
 use crate::memory::Pressure;
 use crate::policy::Sizes;
-use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::deferred::write_buffer::WriteBuffer;
 use crate::stripe::env::Env;
 use crate::stripe::request::Cause;
 use crate::stripe::{Core, Stripe};
-use crate::sync::seqlock::Sequence;
+use crate::sync::seqlock::Seqlock;
 use crate::sys::atomic::Ordering;
 use crate::sys::bytes;
 
@@ -19,7 +19,7 @@ pub struct Writer<'a, const FAST: bool> {
     pub stripe: &'a Stripe,
     pub core: &'a mut Core,
     /// Sets that wait. None also while one is completed.
-    pub pending: Option<&'a mut Pending>,
+    pub pending: Option<&'a mut WriteBuffer>,
     /// How short memory was when the stripe was taken in hand, or when this call last took or gave up a segment.
     pub pressure: Pressure,
     /// The time when the stripe was taken in hand, if anything in it has a deadline.
@@ -32,7 +32,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         env: &'a Env,
         stripe: &'a Stripe,
         core: &'a mut Core,
-        pending: &'a mut Option<Box<Pending>>,
+        pending: &'a mut Option<Box<WriteBuffer>>,
     ) -> Writer<'a, FAST> {
         let timeless = stripe.next_deadline.load(Ordering::Relaxed) == u64::MAX;
         let now = if timeless { 0 } else { env.clock.now() };
@@ -66,8 +66,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
 
     /// Makes the sequence of a key odd. None where that would be to wait for an overwriter and the fast door is not to.
     #[inline]
-    pub fn hold(&self, hash: u64) -> Option<Sequence<'a>> {
-        let sequence = self.env.sequences.of(hash);
+    pub fn hold(&self, hash: u64) -> Option<Seqlock<'a>> {
+        let sequence = self.env.seqlocks.of(hash);
         if FAST {
             return sequence.try_begin().then_some(sequence);
         }
@@ -179,7 +179,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.stripe.index.visit_home(&self.core.index, tag, |slot| {
             let entry = self.entry(slot.offset());
             let key = entry.key(entry.header());
-            let _closed = self.env.sequences.of(self.env.hasher.hash(key)).close();
+            let _closed = self.env.seqlocks.of(self.env.hasher.hash(key)).close();
             let header = entry.header();
             if !self.expired(entry, header) && header.extra() & extension::ABSENT == 0 {
                 // SAFETY: it is closed until the visit is over.

@@ -33,7 +33,7 @@ const CALM: u64 = 300;
 const FRESH: u64 = u64::MAX;
 
 /// What readers and scanners agree on.
-pub struct Barrier {
+pub struct AsymmetricFence {
     /// Readers pass a fence.
     fences: AtomicBool,
     scanners: Scanners,
@@ -52,10 +52,10 @@ struct Scanners {
     switching: AtomicBool,
 }
 
-impl Barrier {
+impl AsymmetricFence {
     /// Readers pay, until it is known that they needn't.
-    pub const fn new() -> Barrier {
-        Barrier {
+    pub const fn new() -> AsymmetricFence {
+        AsymmetricFence {
             fences: AtomicBool::new(true),
             scanners: Scanners {
                 scans: AtomicU64::new(1),
@@ -101,7 +101,7 @@ impl Barrier {
         self.scanners.recent.store(if recent & !0xffff == window { recent + 1 } else { window + 1 }, Ordering::Relaxed);
     }
 
-    /// As [`Barrier::scan`], if readers pay. False if not, and nothing was done.
+    /// As [`AsymmetricFence::scan`], if readers pay. False if not, and nothing was done.
     #[inline]
     pub fn try_scan(&self) -> bool {
         // Looked at first, so that what isn't done isn't counted.
@@ -152,7 +152,7 @@ impl Barrier {
         waker::wake();
     }
 
-    /// As [`Barrier::fence_readers`], never to be undone. May be called with locks held.
+    /// As [`AsymmetricFence::fence_readers`], never to be undone. May be called with locks held.
     #[cold]
     fn fence_readers_for_good(&self) {
         if !self.scanners.switching.swap(true, Ordering::Acquire)
@@ -192,21 +192,21 @@ mod tests {
     use super::*;
 
     /// Whether readers pay. Scanners must agree, when nobody is switching.
-    fn readers_pay(barrier: &Barrier) -> bool {
+    fn readers_pay(barrier: &AsymmetricFence) -> bool {
         let fences = barrier.fences.load(Ordering::Relaxed);
         assert_eq!(barrier.scanners.scans.load(Ordering::Relaxed) & 1 == 1, fences);
         fences
     }
 
     /// None where there is no `membarrier`: then there is nothing to switch.
-    fn started() -> Option<Barrier> {
-        let barrier = Barrier::new();
+    fn started() -> Option<AsymmetricFence> {
+        let barrier = AsymmetricFence::new();
         barrier.start();
         (!readers_pay(&barrier)).then_some(barrier)
     }
 
     /// As if scanners had issued so many barriers in this window, or in the one before.
-    fn issued(barrier: &Barrier, barriers: u64, before: bool) {
+    fn issued(barrier: &AsymmetricFence, barriers: u64, before: bool) {
         let window = (os::coarse_millis() >> WINDOW_BITS) - u64::from(before);
         barrier.scanners.recent.store(window << 16 | barriers, Ordering::Relaxed);
     }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn without_membarrier_readers_pay_for_ever() {
         // Not started, or in vain.
-        let barrier = Barrier::new();
+        let barrier = AsymmetricFence::new();
         barrier.scan();
         issued(&barrier, BUSY, false);
         barrier.relieve();

@@ -17,7 +17,7 @@
 //! memory is allocated, so that a pin fits the fast door from Go (see ARCHITECTURE.md), and a pin costs 1 ns instead of 5.
 //! The general scheme is epoch-based reclamation (Fraser 2004); the asymmetric fence is folly's and liburcu's.
 
-use crate::sync::asymmetric_fence::Barrier;
+use crate::sync::asymmetric_fence::AsymmetricFence;
 use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::cell::Cell;
 use std::ptr;
@@ -28,7 +28,7 @@ const CHUNKS: usize = 1024;
 
 /// A thread's place in the epoch. Two cache lines, because adjacent lines are fetched in pairs.
 #[repr(align(128))]
-pub struct Slot {
+pub struct ThreadSlot {
     /// 0 when the thread is not inside the cache, else the epoch it pinned.
     epoch: AtomicU64,
     claimed: AtomicBool,
@@ -39,23 +39,23 @@ pub struct Slot {
 #[repr(align(128))]
 struct Global {
     epoch: AtomicU64,
-    barrier: Barrier,
+    barrier: AsymmetricFence,
 }
 
-static GLOBAL: Global = Global { epoch: AtomicU64::new(1), barrier: Barrier::new() };
-static DIRECTORY: [AtomicPtr<[Slot; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
+static GLOBAL: Global = Global { epoch: AtomicU64::new(1), barrier: AsymmetricFence::new() };
+static DIRECTORY: [AtomicPtr<[ThreadSlot; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 /// Slots ever handed out: the scan looks no further.
 static HIGH_WATER: AtomicUsize = AtomicUsize::new(0);
 static START: Once = Once::new();
 
 thread_local! {
     // Const-initialised and without a destructor: reading it is one instruction, fit for the fast door.
-    static LOCAL: Cell<*const Slot> = const { Cell::new(ptr::null()) };
+    static LOCAL: Cell<*const ThreadSlot> = const { Cell::new(ptr::null()) };
     static OWNER: Owner = const { Owner(Cell::new(None)) };
 }
 
 /// Returns the thread's slot when the thread ends.
-struct Owner(Cell<Option<&'static Slot>>);
+struct Owner(Cell<Option<&'static ThreadSlot>>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
@@ -68,7 +68,7 @@ impl Drop for Owner {
 
 /// Keeps everything alive that was reachable when it was made. Not `Send`: it belongs to one thread.
 pub struct Guard {
-    slot: &'static Slot,
+    slot: &'static ThreadSlot,
     leave: Leave,
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -85,7 +85,7 @@ enum Leave {
 
 impl Guard {
     #[inline]
-    fn new(slot: &'static Slot, leave: Leave) -> Guard {
+    fn new(slot: &'static ThreadSlot, leave: Leave) -> Guard {
         Guard { slot, leave, _not_send: std::marker::PhantomData }
     }
 
@@ -143,14 +143,14 @@ pub fn try_enter() -> Option<Guard> {
 
 /// The thread's slot, if it has one.
 #[inline]
-fn local() -> Option<&'static Slot> {
+fn local() -> Option<&'static ThreadSlot> {
     let slot = LOCAL.try_with(Cell::get).ok()?;
     // SAFETY: slots live in chunks that are never freed.
     unsafe { slot.as_ref() }
 }
 
 #[inline]
-fn pin_slot(slot: &'static Slot, leave: Leave) -> Guard {
+fn pin_slot(slot: &'static ThreadSlot, leave: Leave) -> Guard {
     debug_assert_eq!(slot.epoch.load(Ordering::Relaxed), 0);
     let epoch = GLOBAL.epoch.load(Ordering::Acquire);
     if cfg!(larder_tsan) {
@@ -176,12 +176,12 @@ fn register_and_pin() -> Guard {
     pin_slot(slot, if owned { Leave::Unpin } else { Leave::Release })
 }
 
-fn claim() -> &'static Slot {
+fn claim() -> &'static ThreadSlot {
     loop {
         for (c, entry) in DIRECTORY.iter().enumerate() {
             let mut chunk = entry.load(Ordering::Acquire);
             if chunk.is_null() {
-                let fresh = Box::into_raw(Box::new(std::array::from_fn(|i| Slot {
+                let fresh = Box::into_raw(Box::new(std::array::from_fn(|i| ThreadSlot {
                     epoch: AtomicU64::new(0),
                     claimed: AtomicBool::new(false),
                     id: c * CHUNK + i,

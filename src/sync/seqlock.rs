@@ -66,15 +66,15 @@ const CLOSED: u64 = 1 << 63;
 const SPINS: usize = 32;
 
 /// The sequences of a cache.
-pub struct Sequences {
+pub struct Seqlocks {
     words: Box<[AtomicU64]>,
 }
 
 /// One word of them.
 #[derive(Clone, Copy)]
-pub struct Sequence<'a>(&'a AtomicU64);
+pub struct Seqlock<'a>(&'a AtomicU64);
 
-impl Sequences {
+impl Seqlocks {
     /// How many words a cache of this budget has.
     fn count(max_bytes: u64) -> usize {
         ((max_bytes / BUDGET_PER_WORD).next_power_of_two() as usize).clamp(LEAST, MOST)
@@ -86,31 +86,31 @@ impl Sequences {
     }
 
     /// For a cache of this budget. None if the system refuses memory.
-    pub fn new(max_bytes: u64) -> Option<Sequences> {
+    pub fn new(max_bytes: u64) -> Option<Seqlocks> {
         Self::of_words(Self::count(max_bytes))
     }
 
     /// With so many words, a power of two.
-    pub fn of_words(count: usize) -> Option<Sequences> {
+    pub fn of_words(count: usize) -> Option<Seqlocks> {
         let mut words = Vec::new();
         if os::refused(os::Ask::Heap) || words.try_reserve_exact(count).is_err() {
             return None;
         }
         words.resize_with(count, || AtomicU64::new(0));
-        Some(Sequences { words: words.into_boxed_slice() })
+        Some(Seqlocks { words: words.into_boxed_slice() })
     }
 
     /// The word of a hash.
     #[inline]
-    pub fn of(&self, hash: u64) -> Sequence<'_> {
+    pub fn of(&self, hash: u64) -> Seqlock<'_> {
         let number = hash as usize & (self.words.len() - 1);
         // SAFETY: there is at least one word, so the mask keeps the number below their count. (A checked index could panic,
         // which has no place on the fast door's stack.)
-        Sequence(unsafe { self.words.get_unchecked(number) })
+        Seqlock(unsafe { self.words.get_unchecked(number) })
     }
 }
 
-impl Sequence<'_> {
+impl Seqlock<'_> {
     /// For a reader: the number before it looks for an entry.
     #[inline]
     pub fn number(self) -> u64 {
@@ -124,7 +124,7 @@ impl Sequence<'_> {
         number.is_multiple_of(2) && self.0.load(Ordering::Relaxed) == number
     }
 
-    /// For who takes a view, with the pins raised: as [`Sequence::is_still`].
+    /// For who takes a view, with the pins raised: as [`Seqlock::is_still`].
     #[inline]
     pub fn is_still_pinned(self, number: u64) -> bool {
         if cfg!(larder_tsan) {
@@ -164,7 +164,7 @@ impl Sequence<'_> {
         false
     }
 
-    /// As [`Sequence::try_begin`], and waits for the overwriter.
+    /// As [`Seqlock::try_begin`], and waits for the overwriter.
     #[inline]
     pub fn begin(self) {
         while !self.try_begin() {
@@ -189,7 +189,7 @@ impl Sequence<'_> {
     }
 }
 
-impl<'a> Sequence<'a> {
+impl<'a> Seqlock<'a> {
     /// For who has the stripe's lock, and for as long: no overwriter begins until what is returned is dropped, and those that
     /// had begun are done.
     pub fn close(self) -> Closed<'a> {

@@ -16,7 +16,7 @@
 use crate::policy::Placement;
 
 /// An entry that is to be kept.
-pub struct Ruling {
+pub struct DeferredKeep {
     /// The log whose oldest entry it was.
     pub log: usize,
     /// Where it lay, and whose it was: an offset alone might by now be another's.

@@ -2,7 +2,7 @@
 //! the fast door could not carry out. Data only; `complete` and `evict` act on it.
 
 pub mod combining;
-pub mod filter;
 pub mod keep;
+pub mod pending_filter;
 pub mod record;
 pub mod write_buffer;

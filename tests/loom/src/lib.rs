@@ -18,8 +18,8 @@
 //! [loom]: https://docs.rs/loom
 
 pub mod epoch;
-#[path = "../../../src/stripe/deferred/filter.rs"]
-pub mod filter;
+#[path = "../../../src/stripe/deferred/pending_filter.rs"]
+pub mod pending_filter;
 #[path = "../../../src/sync/seqlock.rs"]
 pub mod seqlock;
 

@@ -1,4 +1,4 @@
-//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter (`Marks::take`, `Letters::leave`), whoever has the lock and
+//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter (`PendingFilter::take`, `Letters::leave`), whoever has the lock and
 //! does what it says (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the index
 //! (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock (`Shared::overwrite`), and a clear (`Writer::clear`). Who
 //! looks for a key finds what was set before he began, or something newer; a letter is read whole; each is applied once.
@@ -9,7 +9,7 @@
 //! try a `try_lock` at each moment of another's hold, but said: it may have been taken just then by somebody who does nothing else. Whoever
 //! waits for the lock waits; the fast door's giving up is left out.
 
-use larder_loom::filter::{self, Marks};
+use larder_loom::pending_filter::{self, PendingFilter};
 use larder_loom::{explore, fails};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -83,9 +83,9 @@ type Letter = (usize, u64);
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Marks,
+    product: PendingFilter,
     marks: AtomicU64,
-    letters: [UnsafeCell<Letter>; filter::LANES],
+    letters: [UnsafeCell<Letter>; pending_filter::LANES],
     index: [Place; 2],
     /// The lock, and what was applied under it.
     state: Mutex<Vec<u64>>,
@@ -121,9 +121,9 @@ impl World {
         let place =
             || Place { slot: AtomicUsize::new(0), entries: [0, 0].map(AtomicU64::new), sequence: AtomicU64::new(0) };
         Arc::new(World {
-            product: Marks::new(),
+            product: PendingFilter::new(),
             marks: AtomicU64::new(0),
-            letters: [(); filter::LANES].map(|()| UnsafeCell::new((0, 0))),
+            letters: [(); pending_filter::LANES].map(|()| UnsafeCell::new((0, 0))),
             index: [place(), place()],
             state: Mutex::new(Vec::new()),
             returned: [0, 0].map(AtomicU64::new),
@@ -137,7 +137,7 @@ impl World {
         if self.fault == fault { Ordering::Relaxed } else { ordering }
     }
 
-    /// `Marks::has`.
+    /// `PendingFilter::has`.
     fn has(&self, key: usize) -> bool {
         if self.fault == Fault::None {
             return self.product.has(hash(key));
@@ -146,12 +146,12 @@ impl World {
         (0..LANES).any(|lane| lane_of(marks, lane) == mark(key))
     }
 
-    /// `Marks::is_empty`.
+    /// `PendingFilter::is_empty`.
     fn is_empty(&self) -> bool {
         if self.fault == Fault::None { self.product.is_empty() } else { self.marks.load(Ordering::Relaxed) == 0 }
     }
 
-    /// `Marks::take`.
+    /// `PendingFilter::take`.
     fn take(&self, key: usize) -> Option<usize> {
         if self.fault == Fault::None {
             return self.product.take(hash(key));
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// `Marks::put`.
+    /// `PendingFilter::put`.
     fn put(&self, lane: usize, key: usize) {
         if self.fault == Fault::None {
             return self.product.put(lane, hash(key));
@@ -189,7 +189,7 @@ impl World {
         }
     }
 
-    /// `Marks::free`.
+    /// `PendingFilter::free`.
     fn free(&self, lanes: usize) {
         if self.fault == Fault::None {
             return self.product.free(lanes as u32);
@@ -207,7 +207,7 @@ impl World {
         }
     }
 
-    /// `Marks::lanes`.
+    /// `PendingFilter::lanes`.
     fn lanes(&self) -> Vec<usize> {
         if self.fault == Fault::None {
             return self.product.lanes().collect();
@@ -532,8 +532,8 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe/complete.rs",
         &[
-            "self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)",
-            "let lanes = self.stripe.marks.lanes();",
+            "self.stripe.filter.is_empty() || self.complete(policy, usize::MAX)",
+            "let lanes = self.stripe.filter.lanes();",
             "for lane in lanes { // SAFETY: it is marked, and the stripe's lock is held.
              let store = unsafe { mailbox.letter(lane) };",
             "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; }
@@ -543,12 +543,12 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "stripe/set.rs",
-        &["} else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) { return false; }"],
+        &["} else if self.stripe.filter.has(store.hash) && !self.apply_all(policy) { return false; }"],
     );
     larder_loom::mirrors(
         "stripe/mod.rs",
         &[
-            "let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
+            "let lanes = self.stripe.filter.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
             "self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
              // Only now: who finds no mark any more must not find what a set that has waited was to replace.
              if let Some(pending) = &mut self.pending {",
@@ -557,12 +557,12 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "cache/read.rs",
         &[
-            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if filter.has(hash) { return Err(Moving); } let found = index.find(",
             "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
             "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); if !writer.finish_key(policy, hash, drops) { return None; }",
         ],
     );
-    larder_loom::mirrors("cache/batch.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("cache/batch.rs", &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"]);
     larder_loom::mirrors(
         "cache/in_place.rs",
         &["let number = sequence.number();", "self.lookup_any(guard, hash, key)", "if !sequence.begin_at(number)"],

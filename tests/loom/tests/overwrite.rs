@@ -8,7 +8,7 @@
 //! the deadline too: an overwriter only raises it. The stripe's lock is left out, as one thread stands for whoever has it; so is
 //! the epoch, as entries aren't used again. Who has to wait for an overwriter gives up after a few looks.
 
-use larder_loom::seqlock::Sequences;
+use larder_loom::seqlock::Seqlocks;
 use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -51,7 +51,7 @@ struct Entry {
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Sequences,
+    product: Seqlocks,
     sequence: AtomicU64,
     slot: AtomicU64,
     entries: [Entry; 2],
@@ -63,7 +63,7 @@ impl World {
     fn new(fault: Fault) -> Arc<World> {
         let entry = || Entry { header: AtomicU64::new(0), value: [0, 0].map(AtomicU64::new) };
         Arc::new(World {
-            product: Sequences::of_words(1).unwrap(),
+            product: Seqlocks::of_words(1).unwrap(),
             sequence: AtomicU64::new(0),
             slot: AtomicU64::new(0),
             entries: [entry(), entry()],
@@ -409,8 +409,8 @@ fn the_model_is_a_copy() {
         "cache/loads.rs",
         &["stripe.loading.store(true, Ordering::Relaxed);", "drop(shared.sequences.of(hash).close());"],
     );
-    larder_loom::mirrors("cache/conditional.rs", &["let _closed = shared.sequences.of(hash).close();"]);
-    larder_loom::mirrors("cache/read.rs", &["(self.sequences.of(hash).close(), state)"]);
+    larder_loom::mirrors("cache/conditional.rs", &["let _closed = shared.env.seqlocks.of(hash).close();"]);
+    larder_loom::mirrors("cache/read.rs", &["(self.env.seqlocks.of(hash).close(), state)"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! One key, one stripe; the index is one word, the queue a list under the lock.
 
-use larder_loom::filter::{LANE_BITS, Marks, mark};
+use larder_loom::pending_filter::{LANE_BITS, PendingFilter, mark};
 use larder_loom::{explore, fails};
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ const CLEARED: u64 = u64::MAX;
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Marks,
+    product: PendingFilter,
     marks: AtomicU32,
     index: AtomicU64,
     queue: Mutex<Vec<u64>>,
@@ -49,7 +49,7 @@ struct World {
 impl World {
     fn new(fault: Fault) -> Arc<World> {
         Arc::new(World {
-            product: Marks::new(),
+            product: PendingFilter::new(),
             marks: AtomicU32::new(0),
             index: AtomicU64::new(0),
             queue: Mutex::new(Vec::new()),
@@ -196,16 +196,16 @@ fn the_model_is_a_copy() {
         "stripe/mod.rs",
         &["// Only now: who finds no mark any more must not find what a set that has waited was to replace.
              if let Some(pending) = &mut self.pending {
-             self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }"],
+             self.core.tally.sets += pending.forget() as u64; self.stripe.filter.set(0); }"],
     );
     larder_loom::mirrors(
         "cache/read.rs",
         &[
-            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if filter.has(hash) { return Err(Moving); } let found = index.find(",
             "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
         ],
     );
-    larder_loom::mirrors("cache/batch.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("cache/batch.rs", &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! The sequence is the product's own, compiled under loom; a twin of it stands in where it has a fault.
 //! Two words stand for the value's bytes; the header and the deadline are two more of their kind.
 
-use larder_loom::seqlock::Sequences;
+use larder_loom::seqlock::Seqlocks;
 use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -38,7 +38,7 @@ enum Fault {
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Sequences,
+    product: Seqlocks,
     sequence: AtomicU64,
     value: [AtomicU64; 2],
     pins: AtomicU32,
@@ -50,7 +50,7 @@ struct World {
 impl World {
     fn new(fault: Fault) -> Arc<World> {
         Arc::new(World {
-            product: Sequences::of_words(1).unwrap(),
+            product: Seqlocks::of_words(1).unwrap(),
             sequence: AtomicU64::new(0),
             value: [0, 0].map(AtomicU64::new),
             pins: AtomicU32::new(0),

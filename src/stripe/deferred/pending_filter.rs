@@ -6,7 +6,7 @@
 
 use crate::sys::atomic::{AtomicU64, Ordering};
 
-/// Marks that there may be.
+/// PendingFilter that there may be.
 pub const LANES: usize = 4;
 /// Bits of a lane.
 pub const LANE_BITS: usize = 16;
@@ -17,7 +17,7 @@ const TAKEN: u64 = 2;
 /// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only one that who leaves a set in a
 /// mailbox writes to beside that.
 #[repr(align(64))]
-pub struct Marks(AtomicU64);
+pub struct PendingFilter(AtomicU64);
 
 /// Bits of a hash that neither choose the stripe nor the bucket. Never 0.
 #[inline]
@@ -30,10 +30,10 @@ fn lane_of(marks: u64, lane: usize) -> u64 {
     marks >> (lane % LANES * LANE_BITS) & LANE
 }
 
-impl Marks {
+impl PendingFilter {
     /// None.
-    pub fn new() -> Marks {
-        Marks(AtomicU64::new(0))
+    pub fn new() -> PendingFilter {
+        PendingFilter(AtomicU64::new(0))
     }
 
     /// Whether a set of a hash may be waiting: once in some 8,000 times it is another's.
@@ -78,7 +78,7 @@ impl Marks {
         }
     }
 
-    /// Marks a lane that was taken for a hash.
+    /// PendingFilter a lane that was taken for a hash.
     pub fn put(&self, lane: usize, hash: u64) {
         // Release: who sees it sees what was written before.
         self.0.fetch_xor((mark(hash) ^ TAKEN) << (lane % LANES * LANE_BITS), Ordering::Release);
