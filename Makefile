@@ -22,8 +22,8 @@ NATIVE_LIBS := -lpthread -ldl -lm
 
 # The Go modules of this repository: the package, its satellites, the gateway, the benchmarks.
 GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod bench/go.mod))
-# Rust projects of their own, beside the crate.
-RUST_TOOLS := $(wildcard tests/*/Cargo.toml bench/*/Cargo.toml)
+# The one Rust project that isn't in the workspace (Cargo.toml says why).
+RUST_APART := --manifest-path bench/rust/Cargo.toml
 # go caches by source, and does not see that the archive under a package has changed.
 GO_TEST := $(GO) test -count=1 -timeout 5m
 
@@ -40,33 +40,48 @@ help: ## List the targets
 run: $(TARGET)/gateway ## Build everything and start the gateway example (ARGS= for its flags)
 	@exec $(TARGET)/gateway $(ARGS)
 
-TEST_PARTS := lint header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
-test: ## Run every test, part by part, with a summary at the end
-	@MAKE="$(MAKE)" scripts/parts.sh $(TEST_PARTS)
+# Long ones first, so that the last to end are short.
+TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-c header-check test-stackdepth stack-depth
+test: ## Run every test, some parts side by side (JOBS=1: one after the other), with a summary at the end
+	@MAKE="$(MAKE)" scripts/parts.sh lib -- $(TEST_PARTS)
 
 ## Building
 .PHONY: build lib header
 build: lib $(TARGET)/gateway ## Build the libraries, the Go archive and the gateway
 
+# Where build.rs writes the headers, when it is to (the feature `header`).
+export LARDER_HEADER_DIR := $(abspath include)
+HEADERS := larder.h larder_go.h
+GO_HEADERS := go/internal/capi
+# Go's build sees only files below its own module, so it has copies.
+COPY_HEADERS = for header in $(HEADERS); do cmp -s include/$$header $(GO_HEADERS)/$$header || cp include/$$header $(GO_HEADERS)/$$header; done
+
+# PREBUILT=1: the libraries are there and what they are made of doesn't change, so nothing is to be asked. It lets parts of
+# `make test` run side by side (scripts/parts.sh): the archive isn't written by one while another links it.
+ifdef PREBUILT
+$(STATIC) $(SHARED) $(ARCHIVE): ;
+lib: ;
+else
+
 # Cargo decides whether anything is to be done. Only these two crate types, and optimised at link time: cargo leaves that
 # out, or puts bitcode into the archive, where a Rust library is made at the same time.
 .PHONY: cargo-build
 cargo-build:
-	@CARGO_PROFILE_RELEASE_LTO=fat $(CARGO) rustc --release --lib --crate-type staticlib,cdylib \
+	@CARGO_PROFILE_RELEASE_LTO=fat $(CARGO) rustc --release --lib --features header --crate-type staticlib,cdylib \
 	    -- -C link-arg=-Wl,-soname,liblarder.so.0
-	@cmp -s include/larder.h go/larder.h || cp include/larder.h go/larder.h
+	@$(COPY_HEADERS)
 
 $(STATIC) $(SHARED): cargo-build ;
-
-# Go's build sees only files below its own module, so it has a copy.
-header: ## Write include/larder.h anew from src/ffi (every cargo build does it when src/ffi has changed)
-	@touch build.rs
-	@$(CARGO) check --quiet --lib
-	@cmp -s include/larder.h go/larder.h || cp include/larder.h go/larder.h
 
 lib: $(ARCHIVE) ## Build the archive that the Go package links
 $(ARCHIVE): $(STATIC) scripts/relocatable.sh
 	@scripts/relocatable.sh $(STATIC) $@
+endif
+
+# In release, where `make lib` needs the generator too. Cargo decides whether anything is to be done.
+header: ## Write include/larder.h and larder_go.h anew from src/ffi
+	@$(CARGO) check --quiet --release --lib --features header
+	@$(COPY_HEADERS)
 
 # go does not relink a program when only the archive has changed.
 .PHONY: $(TARGET)/gateway
@@ -75,37 +90,69 @@ $(TARGET)/gateway: lib
 	@cd examples/gateway && $(GO) build -o $@ .
 
 ## The parts of `make test`
-.PHONY: lint header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
-lint: ## Formatting, clippy, go vet: no warnings
-	$(CARGO) fmt --check
-	$(CARGO) clippy --quiet --all-targets -- -D warnings
-	@for tool in $(RUST_TOOLS); do echo "cargo fmt, clippy: $$tool"; \
-	    $(CARGO) fmt --check --manifest-path $$tool && \
-	    $(CARGO) clippy --quiet --all-targets --manifest-path $$tool --target-dir $(TARGET)/tools -- -D warnings || exit 1; done
+.PHONY: lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
+# Lines of src/ that are wider than 100 columns. Goes down only.
+WIDE_LINES := 1320
+lint: ## Formatting, clippy, go vet, staticcheck: no warnings
+	@scripts/width.sh 100 $(WIDE_LINES) $$(find src -name '*.rs')
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check $(RUST_APART)
+	$(CARGO) clippy --quiet --release --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --quiet --all-targets $(RUST_APART) --target-dir $(TARGET)/bench-rust -- -D warnings
 	@unformatted=$$(gofmt -l $(GO_MODULES)); if [ -n "$$unformatted" ]; then echo "gofmt -l: $$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory lib
+	@for module in $(GO_MODULES); do cmp LICENSE-MIT $$module/LICENSE || \
+	    { echo "$$module is a module, and what is downloaded of it has no license"; exit 1; }; done
 	@for module in $(GO_MODULES); do echo "go vet: $$module"; (cd $$module && $(GO) vet ./...) || exit 1; done
+	@$(MAKE) --no-print-directory layers
+	@$(MAKE) --no-print-directory staticcheck
+
+# One file, compiled by rustc: the check needs no project of its own.
+RUSTC ?= rustc
+$(TARGET)/layers: scripts/layers.rs
+	@mkdir -p $(@D)
+	@$(RUSTC) --edition 2024 -O $< -o $@
+layers: $(TARGET)/layers ## Fail on an import between folders of src/ that goes upwards, and on any circle of files
+	@$(TARGET)/layers src
+
+# Pinned in tools/go.mod, a module of its own. Without it (no network, nothing in Go's cache) go vet has to do.
+STATICCHECK := $(TARGET)/staticcheck
+.PHONY: staticcheck docs deny
+staticcheck: lib ## staticcheck of every Go module
+	@if (cd tools && $(GO) build -o $(STATICCHECK) honnef.co/go/tools/cmd/staticcheck) 2> $(STATICCHECK).txt; then \
+	    for module in $(GO_MODULES); do echo "staticcheck: $$module"; \
+	        (cd $$module && $(STATICCHECK) ./...) || exit 1; done; \
+	else echo "staticcheck is skipped, it can't be built here: $$(tail -n 1 $(STATICCHECK).txt)"; fi
+
+docs: lib ## The documentation without broken links, and the examples in it
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --lib
+	$(CARGO) test --quiet --doc
+	@for module in $(GO_MODULES); do (cd $$module && $(GO_TEST) -run '^Example' ./...) || exit 1; done
+
+deny: ## Licenses, advisories and sources of the Rust dependencies (needs cargo-deny)
+	@if $(CARGO) deny --version > /dev/null 2>&1; then $(CARGO) deny --all-features check; \
+	else echo "deny is skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
 
 # The build has just written the header. If it now differs from the one in the index although nothing that it is made of
 # does, a stale or hand-edited one was committed.
-HEADER_SOURCES := src/ffi cbindgen.toml build.rs Cargo.toml
-header-check: header ## Fail when the committed header is not what src/ffi says
-	@if git diff --quiet -- $(HEADER_SOURCES) && ! git --no-pager diff --exit-code -- include/larder.h go/larder.h; then \
-	    echo "include/larder.h was stale: commit what 'make header' wrote"; exit 1; fi
+HEADER_SOURCES := src/ffi cbindgen.toml build.rs build Cargo.toml
+header-check: header ## Fail when the committed headers are not what src/ffi says
+	@if git diff --quiet -- $(HEADER_SOURCES) && \
+	    ! git --no-pager diff --exit-code -- $(HEADERS:%=include/%) $(HEADERS:%=$(GO_HEADERS)/%); then \
+	    echo "the headers were stale: commit what 'make header' wrote"; exit 1; fi
 
 test-rust: ## Unit, property and model tests, examples, documentation examples
 	$(CARGO) test
 
 test-loom: ## The protocols between threads, in every order that the model checker finds
-	$(CARGO) test --quiet --release --manifest-path tests/loom/Cargo.toml --target-dir $(TARGET)/tools
+	$(CARGO) test --quiet --release -p larder-loom
 
 test-stackdepth: ## The stack-depth check against fixtures that must fail it
-	$(CARGO) test --quiet --manifest-path tests/stackdepth/Cargo.toml --target-dir $(TARGET)/tools
+	$(CARGO) test --quiet -p larder-stackdepth
 
 # What is proven is the archive that Go links. When that fails, the shared library tells more: the same code, with line
 # tables that name the places in the source.
-STACK_DEPTH = $(CARGO) run --quiet --manifest-path tests/stackdepth/Cargo.toml --target-dir $(TARGET)/tools -- \
-              --fastcall go/internal/fastcall --lib
+STACK_DEPTH = $(CARGO) run --quiet -p larder-stackdepth -- --fastcall go/internal/fastcall --lib
 stack-depth: lib ## Prove that the fast-door functions fit the frame of the assembly
 	@$(STACK_DEPTH) $(ARCHIVE) > $(TARGET)/stack-depth.txt; status=$$?; \
 	if [ $$status -eq 0 ] || $(STACK_DEPTH) $(SHARED); then cat $(TARGET)/stack-depth.txt; fi; exit $$status
@@ -128,7 +175,7 @@ include tests/c/c.mk
 SOAK_BUDGETS ?= 1MiB 64MiB 1GiB
 soak-memory: ## Drive shifting loads and compare resident memory with the budget (SOAK_BUDGETS=, ARGS=)
 	@for budget in $(SOAK_BUDGETS); do \
-	    $(CARGO) run --quiet --release --manifest-path tests/soak/Cargo.toml --target-dir $(TARGET)/tools -- \
+	    $(CARGO) run --quiet --release -p larder-soak -- \
 	        --budget $$budget $(ARGS) || exit 1; echo; done
 
 FUZZ_TIME ?= 60s
@@ -167,8 +214,8 @@ uninstall: ## Remove what install put there
 ## Tidying
 .PHONY: fmt clean
 fmt: ## Format all Rust and Go code
-	$(CARGO) fmt
-	for tool in $(RUST_TOOLS); do $(CARGO) fmt --manifest-path $$tool; done
+	$(CARGO) fmt --all
+	$(CARGO) fmt $(RUST_APART)
 	gofmt -w $(GO_MODULES)
 
 clean: ## Remove everything that was built

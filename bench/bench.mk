@@ -1,5 +1,5 @@
 ## Benchmarks (JSON=FILE also writes the numbers; ARGS= for flags, see bench/README.md)
-.PHONY: bench bench-full bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
+.PHONY: bench instructions bench-full bench-history bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
 .PHONY: bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases hitratio-battery hitratio-bytes policysim traces
 
 BENCH    := $(TARGET)/larder-bench
@@ -9,6 +9,9 @@ JSON_FLAG = $(if $(JSON),-json $(abspath $(JSON)))
 # The folder of traces to replay; nothing: synthetic ones.
 TRACES ?= $(firstword $(wildcard ../shared/traces traces))
 TRACES_FLAG = $(if $(TRACES),-traces $(abspath $(TRACES)))
+# Result files of releases: DATE-PROCESSOR.json, so that the order of names is that of time.
+OLD ?= $(lastword $(filter-out $(NEW),$(sort $(wildcard bench/history/*.json))))
+NEW ?= $(lastword $(sort $(wildcard bench/history/*.json)))
 CURVES ?= $(TARGET)/miss-ratio-curves
 
 # go does not relink a program when only the archive has changed.
@@ -27,9 +30,14 @@ $(GATEWAYLOAD): lib
 bench: $(BENCH) ## Get and set beside some peers, and bytes per entry: 3 minutes
 	@$(BENCH) speed $(JSON_FLAG) $(ARGS)
 	@$(BENCH) memory
+instructions: $(STATIC) ## Instructions of a get, an overwriting and an evicting set, by callgrind: for a busy machine too (needs valgrind)
+	@$(CC) -O2 -g -std=c99 -Iinclude bench/c/instructions.c -o $(TARGET)/instructions $(STATIC) $(NATIVE_LIBS)
+	@bench/c/instructions.sh $(TARGET)/instructions
 bench-full: $(BENCH) ## The same with every peer, size and case: some 30 minutes
 	@$(BENCH) speed -full $(JSON_FLAG) $(ARGS)
 	@$(BENCH) memory -full
+bench-history: $(BENCH) ## What got 10 % worse, beside the peers, between two result files (OLD=, NEW=; default: the two latest of bench/history)
+	@$(BENCH) history $(ARGS) $(abspath $(OLD)) $(abspath $(NEW))
 bench-memory: $(BENCH) ## Resident bytes of an entry over its key and value, every peer
 	@$(BENCH) memory -full $(JSON_FLAG) $(ARGS)
 bench-latency: $(BENCH) ## Distribution of the time of single sets
@@ -62,6 +70,6 @@ hitratio-battery: $(HITRATIO) ## Synthetic traces that adaptive policies find ha
 hitratio-bytes: $(HITRATIO) ## A trace with sizes at equal resident memory, every peer: 10 minutes (ARGS="-resident settled -fixed-sizes")
 	@$(HITRATIO) $(TRACES_FLAG) -only cdn-request -policies default -resident after $(JSON_FLAG) $(ARGS)
 policysim: ## Traces through the policy's own source, without a cache: ARGS="[-seeds N] TRACES SIZES ..."
-	@$(CARGO) run --quiet --release --manifest-path bench/policysim/Cargo.toml --target-dir $(TARGET)/tools -- $(ARGS)
+	@$(CARGO) run --quiet --release -p larder-policysim -- $(ARGS)
 traces: ## Fetch public cache traces into traces/ (needs mvn and unzip)
 	@bench/scripts/fetch-traces.sh traces

@@ -11,6 +11,7 @@ import (
 	"github.com/larder-cache/larder/bench/internal/child"
 	"github.com/larder-cache/larder/bench/internal/expiry"
 	"github.com/larder-cache/larder/bench/internal/gcload"
+	"github.com/larder-cache/larder/bench/internal/history"
 	"github.com/larder-cache/larder/bench/internal/latency"
 	"github.com/larder-cache/larder/bench/internal/memory"
 	"github.com/larder-cache/larder/bench/internal/speed"
@@ -22,6 +23,7 @@ var commands = []struct {
 	run         func(args []string) error
 }{
 	{"speed", "time of get and set beside the peers", speed.Run},
+	{"history", "what changed between two result files of speed, beside the peers", history.Run},
 	{"memory", "resident bytes of an entry over its key and value", memory.Run},
 	{"latency", "distribution of the time of single sets", latency.Run},
 	{"gc", "what a full cache costs through the garbage collector", gcload.Run},

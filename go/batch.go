@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Batch is a list of keys, and of values, for [Cache.GetMany], [Cache.SetMany] and
@@ -87,7 +89,7 @@ func (b *Batch) Key(i int) []byte { return slice(b.keys, b.keyEnds, i) }
 // Value is the value of the i-th key, and true, if GetMany found it or SetMany stored
 // it. It belongs to the batch, and is good until the batch is changed or used again.
 func (b *Batch) Value(i int) ([]byte, bool) {
-	if b.status(i) != statusOK {
+	if b.status(i) != capi.StatusOK {
 		return nil, false
 	}
 	return slice(b.values, b.valueEnds, i), true
@@ -99,16 +101,16 @@ func (b *Batch) Err(i int) error {
 	if b.errs != nil && b.errs[i] != nil {
 		return b.errs[i]
 	}
-	return b.status(i).err()
+	return errOf(b.status(i))
 }
 
 // Deleted reports whether DeleteMany found the i-th key.
-func (b *Batch) Deleted(i int) bool { return b.status(i) == statusOK }
+func (b *Batch) Deleted(i int) bool { return b.status(i) == capi.StatusOK }
 
 func (b *Batch) status(i int) status {
 	if len(b.statuses) == 0 {
 		_ = b.keyEnds[i] // out of range is out of range
-		return statusNotFound
+		return capi.StatusNotFound
 	}
 	return status(b.statuses[i])
 }
@@ -128,17 +130,17 @@ func slice(all []byte, ends []uint32, i int) []byte {
 func (c *Cache) GetMany(b *Batch) int {
 	m := b.call(c)
 	b.values = b.values[:0]
-	for m.done < m.n {
+	for m.Done < m.N {
 		// The room is all of the capacity.
-		m.buf, m.bufLen = unsafe.SliceData(b.values), min(uintptr(cap(b.values)), math.MaxUint32)
-		st := m.get()
-		b.values = b.values[:m.used]
-		if st == statusBufferTooSmall {
-			end32(int(m.used + m.need))
-			b.values = slices.Grow(b.values, int(m.need))
-		} else if st != statusOK {
-			for i := m.done; i < m.n; i++ {
-				b.valueEnds[i] = uint32(m.used)
+		m.Buf, m.BufLen = unsafe.SliceData(b.values), min(uintptr(cap(b.values)), math.MaxUint32)
+		st := c.callManyGet(&m)
+		b.values = b.values[:m.Used]
+		if st == capi.StatusBufferTooSmall {
+			end32(int(m.Used + m.Need))
+			b.values = slices.Grow(b.values, int(m.Need))
+		} else if st != capi.StatusOK {
+			for i := m.Done; i < m.N; i++ {
+				b.valueEnds[i] = uint32(m.Used)
 			}
 			b.fail(&m, st)
 		}
@@ -151,40 +153,65 @@ func (c *Cache) GetMany(b *Batch) int {
 // live. Each is stored or not, on its own: it returns nil if all were, else the error
 // of the first that was not; b.Err has each.
 func (c *Cache) SetMany(b *Batch) error {
-	return c.setMany(b, 0, 0)
+	return c.SetManyTTL(b, 0)
 }
 
 // SetManyTTL is SetMany with a time to live, as [Cache.SetTTL] has it.
 func (c *Cache) SetManyTTL(b *Batch, ttl time.Duration) error {
-	if ttl < 0 {
+	ttlMS, flags, ok := packTTL(ttl)
+	if !ok {
 		return ErrInvalidTTL
 	}
-	return c.setMany(b, millis(ttl), flagTTL)
+	if c.staleAfter > 0 {
+		return c.setEach(b, ttl)
+	}
+	return c.setMany(b, ttlMS, flags)
 }
 
 func (c *Cache) setMany(b *Batch, ttlMS, flags uint64) error {
 	m := b.call(c)
-	m.ttlMS, m.flags = ttlMS, flags
-	for m.done < m.n {
-		if st := m.set(); st != statusOK {
+	m.TTLMS, m.Flags = ttlMS, flags
+	for m.Done < m.N {
+		if st := c.callManySet(&m); st != capi.StatusOK {
 			b.fail(&m, st)
 		}
 	}
 	runtime.KeepAlive(c)
+	var first error
 	for _, st := range b.statuses {
-		if status(st) != statusOK {
-			return status(st).err()
+		if status(st) != capi.StatusOK {
+			if err := c.refused(status(st)); first == nil {
+				first = err
+			}
 		}
 	}
-	return nil
+	return first
+}
+
+// setEach is setMany for a cache whose entries need options.
+func (c *Cache) setEach(b *Batch, ttl time.Duration) error {
+	b.prepare()
+	var first error
+	for i := range b.Len() {
+		err := c.SetWith(b.Key(i), slice(b.values, b.valueEnds, i), SetOptions{TTL: ttl})
+		if err == nil {
+			b.statuses[i] = uint8(capi.StatusOK)
+			continue
+		}
+		b.fault(i, err)
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // DeleteMany removes the entries of all keys of the batch, and returns how many there
 // were; b.Deleted says which.
 func (c *Cache) DeleteMany(b *Batch) int {
 	m := b.call(c)
-	for m.done < m.n {
-		if st := m.delete(); st != statusOK {
+	for m.Done < m.N {
+		if st := c.callManyDelete(&m); st != capi.StatusOK {
 			b.fail(&m, st)
 		}
 	}
@@ -197,14 +224,14 @@ func (b *Batch) call(c *Cache) manyCall {
 	b.prepare()
 	n := len(b.keyEnds)
 	return manyCall{
-		cache:     c.handle,
-		keys:      unsafe.SliceData(b.keys),
-		keyEnds:   unsafe.SliceData(b.keyEnds),
-		n:         uintptr(n),
-		values:    unsafe.SliceData(b.values),
-		valueEnds: unsafe.SliceData(b.valueEnds),
-		outEnds:   unsafe.SliceData(b.valueEnds),
-		outStatus: unsafe.SliceData(b.statuses),
+		Cache:     c.handle,
+		Keys:      unsafe.SliceData(b.keys),
+		KeyEnds:   unsafe.SliceData(b.keyEnds),
+		N:         uintptr(n),
+		Values:    unsafe.SliceData(b.values),
+		ValueEnds: unsafe.SliceData(b.valueEnds),
+		OutEnds:   unsafe.SliceData(b.valueEnds),
+		OutStatus: unsafe.SliceData(b.statuses),
 	}
 }
 
@@ -213,20 +240,23 @@ func (b *Batch) prepare() {
 	b.endValues()
 	n := len(b.keyEnds)
 	b.statuses = slices.Grow(b.statuses[:0], n)[:n]
+	for i := range b.statuses {
+		b.statuses[i] = uint8(capi.StatusNotFound) // until it is known better
+	}
 	b.errs = nil
 }
 
 // fail ends a call: what wasn't done has the status.
 func (b *Batch) fail(m *manyCall, st status) {
-	for ; m.done < m.n; m.done++ {
-		b.statuses[m.done] = uint8(st)
+	for ; m.Done < m.N; m.Done++ {
+		b.statuses[m.Done] = uint8(st)
 	}
 }
 
 func (b *Batch) succeeded() int {
 	n := 0
 	for _, st := range b.statuses {
-		if status(st) == statusOK {
+		if status(st) == capi.StatusOK {
 			n++
 		}
 	}

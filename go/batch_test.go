@@ -156,7 +156,7 @@ func TestSetManyTTL(t *testing.T) {
 	if err := c.SetManyTTL(&long, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetManyTTL(&long, -1); !errors.Is(err, larder.ErrInvalidTTL) {
+	if err := c.SetManyTTL(&long, -2); !errors.Is(err, larder.ErrInvalidTTL) {
 		t.Errorf("a negative TTL: %v", err)
 	}
 	wait(t, "entries to expire", func() bool { return c.GetMany(&short) == 0 })

@@ -253,7 +253,7 @@ func TestTTL(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set("never", 0)
+	set("never", larder.NoExpiry)
 	set("hour", time.Hour)
 	set("longest", 1<<63-1)
 	set("nanosecond", 1) // rounds up to a millisecond, not down to "never"
@@ -281,7 +281,7 @@ func TestTTL(t *testing.T) {
 	set("hour", time.Hour)
 	wantValue(t, c, "hour", []byte("hour"))
 
-	if err := c.SetTTL([]byte("never"), nil, -1); !errors.Is(err, larder.ErrInvalidTTL) {
+	if err := c.SetTTL([]byte("never"), nil, -2); !errors.Is(err, larder.ErrInvalidTTL) {
 		t.Errorf("a negative TTL: %v", err)
 	}
 	wantValue(t, c, "never", []byte("never"))
@@ -416,7 +416,7 @@ func TestInvalidOptions(t *testing.T) {
 		{MaxBytes: 1},
 		{MaxBytes: 1 << 62},
 		{MaxBytes: 1 << 20, MaxEntries: -1},
-		{MaxBytes: 1 << 20, DefaultTTL: -1},
+		{MaxBytes: 1 << 20, DefaultTTL: -2},
 		{MaxBytes: 1 << 20, Policy: 77},
 		{MaxBytes: 1 << 20, Stripes: -1},
 		{MaxBytes: 1 << 20, Stripes: 3},

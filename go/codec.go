@@ -1,6 +1,7 @@
 package larder
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/binary"
 	"encoding/json"
@@ -16,6 +17,11 @@ type Codec[K, V any] struct {
 	// Key appends what stands for a key to dst, and returns the extended slice. Different
 	// keys must come to different bytes. StringKey, BytesKey and IntKey are ready to use.
 	Key func(dst []byte, key K) []byte
+
+	// DecodeKey, if not nil, is the opposite of Key, for [Typed.All] and for events; an error
+	// says that the bytes are no key of this codec. DecodeStringKey, DecodeBytesKey and
+	// DecodeIntKey are ready to use. It must not keep data, nor parts of it, nor write to it.
+	DecodeKey func(data []byte) (K, error)
 
 	// Value is for values.
 	Value ValueCodec[V]
@@ -47,10 +53,49 @@ func IntKey[K Integer](dst []byte, key K) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(key))
 }
 
+// DecodeStringKey is Codec.DecodeKey for StringKey.
+func DecodeStringKey[K ~string](data []byte) (K, error) { return K(data), nil }
+
+// DecodeBytesKey is Codec.DecodeKey for BytesKey.
+func DecodeBytesKey[K ~[]byte](data []byte) (K, error) { return append(K{}, data...), nil }
+
+// DecodeIntKey is Codec.DecodeKey for IntKey.
+func DecodeIntKey[K Integer](data []byte) (K, error) {
+	if len(data) != 8 {
+		return 0, fmt.Errorf("larder: %d bytes are not the key of an integer", len(data))
+	}
+	n := binary.LittleEndian.Uint64(data)
+	if uint64(K(n)) != n {
+		return 0, fmt.Errorf("larder: %d is out of the range of the key's type", n)
+	}
+	return K(n), nil
+}
+
 // PrefixKey puts a prefix before what another Codec.Key makes, so that several Typed may
-// share a Cache.
+// share a Cache. The prefix goes with its length, so that of two prefixes one may begin like
+// the other: keys under one are never keys under another, whatever they are.
 func PrefixKey[K any](prefix string, key func(dst []byte, key K) []byte) func(dst []byte, key K) []byte {
-	return func(dst []byte, k K) []byte { return key(append(dst, prefix...), k) }
+	front := appendPrefix(nil, prefix)
+	return func(dst []byte, k K) []byte { return key(append(dst, front...), k) }
+}
+
+// DecodePrefixKey is Codec.DecodeKey for PrefixKey: it takes the prefix off, and says of keys
+// without it that they are none.
+func DecodePrefixKey[K any](prefix string, decode func(data []byte) (K, error)) func(data []byte) (K, error) {
+	front := appendPrefix(nil, prefix)
+	return func(data []byte) (K, error) {
+		rest, ok := bytes.CutPrefix(data, front)
+		if !ok {
+			var none K
+			return none, fmt.Errorf("larder: a key without the prefix %q", prefix)
+		}
+		return decode(rest)
+	}
+}
+
+// appendPrefix appends the length of a prefix, and it.
+func appendPrefix(dst []byte, prefix string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(prefix))), prefix...)
 }
 
 // StringValue is for values that are strings.

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Operations that look before they store, as one step that nobody comes between. Each
@@ -14,22 +16,23 @@ import (
 // SetWith.
 func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
 	var room tagRoom
-	e, err := o.pack(&room)
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return false, err
 	}
 	a := c.long(key)
-	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
-	a.options = &e
-	st := a.add()
+	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	raceRead(a.Buf, len(value))
+	a.Options = &e
+	st := a.Add()
 	runtime.KeepAlive(c)
 	switch st {
-	case statusOK:
+	case capi.StatusOK:
 		return true, nil
-	case statusExists:
+	case capi.StatusExists:
 		return false, nil
 	}
-	return false, st.err()
+	return false, c.refused(st)
 }
 
 // CompareAndSwap stores the value if the key's entry still has the version that
@@ -39,22 +42,23 @@ func (c *Cache) Add(key, value []byte, o SetOptions) (bool, error) {
 // SetWith.
 func (c *Cache) CompareAndSwap(key, value []byte, version uint64, o SetOptions) (newVersion uint64, swapped bool, err error) {
 	var room tagRoom
-	e, err := o.pack(&room)
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return 0, false, err
 	}
 	a := c.long(key)
-	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
-	a.number, a.options = version, &e
-	st := a.compareAndSwap()
+	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	raceRead(a.Buf, len(value))
+	a.Number, a.Options = version, &e
+	st := a.CompareAndSwap()
 	runtime.KeepAlive(c)
 	switch st {
-	case statusOK:
-		return a.out, true, nil
-	case statusConflict:
+	case capi.StatusOK:
+		return a.Out, true, nil
+	case capi.StatusConflict:
 		return 0, false, nil
 	}
-	return 0, false, st.err()
+	return 0, false, c.refused(st)
 }
 
 // Touch gives the entry of key a new time to live, from now, and reports whether there
@@ -70,10 +74,10 @@ func (c *Cache) Touch(key []byte, ttl time.Duration) bool {
 		ttl = c.defaultTTL
 	}
 	a := c.long(key)
-	a.number = millis(ttl)
-	st := a.touch()
+	a.Number = millis(ttl)
+	st := a.Touch()
 	runtime.KeepAlive(c)
-	return st == statusOK
+	return st == capi.StatusOK
 }
 
 // Increment adds delta to the number that the value of key is, in decimal text, and
@@ -81,31 +85,32 @@ func (c *Cache) Touch(key []byte, ttl time.Duration) bool {
 // it has. Errors: ErrNotNumber, which leaves the value as it is, and those of SetWith.
 func (c *Cache) Increment(key []byte, delta int64, o SetOptions) (int64, error) {
 	var room tagRoom
-	e, err := o.pack(&room)
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return 0, err
 	}
 	a := c.long(key)
-	a.number, a.options = uint64(delta), &e
-	st := a.increment()
+	a.Number, a.Options = uint64(delta), &e
+	st := a.Increment()
 	runtime.KeepAlive(c)
-	if st != statusOK {
-		return 0, st.err()
+	if st != capi.StatusOK {
+		return 0, c.refused(st)
 	}
-	return int64(a.out), nil
+	return int64(a.Out), nil
 }
 
 // MarkStale makes the entry of key stale, and reports whether there was one: reads
 // return it still, and the next Load refreshes it.
 func (c *Cache) MarkStale(key []byte) bool {
 	a := c.long(key)
-	st := a.markStale()
+	st := a.MarkStale()
 	runtime.KeepAlive(c)
-	return st == statusOK
+	return st == capi.StatusOK
 }
 
 // long is a call with what every one has. (It is returned, not filled in: else the compiler
 // would have to think that the key escapes.)
 func (c *Cache) long(key []byte) longCall {
-	return longCall{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+	raceRead(unsafe.SliceData(key), len(key))
+	return longCall{Cache: c.through(), Key: unsafe.SliceData(key), KeyLen: uintptr(len(key))}
 }

@@ -49,8 +49,9 @@ func TestSetWith(t *testing.T) {
 	}{
 		{larder.SetOptions{TTL: -2}, larder.ErrInvalidTTL},
 		{larder.SetOptions{TTL: math.MinInt64}, larder.ErrInvalidTTL},
-		{larder.SetOptions{StaleAfter: -1}, larder.ErrInvalidTTL},
-		{larder.SetOptions{TTL: larder.NoExpiry, StaleAfter: -1}, larder.ErrInvalidTTL},
+		{larder.SetOptions{StaleAfter: -2}, larder.ErrInvalidTTL},
+		{larder.SetOptions{TTL: larder.NoExpiry, StaleAfter: -2}, larder.ErrInvalidTTL},
+		{larder.SetOptions{TTL: 1, StaleAfter: 2}, larder.ErrStaleBeyondTTL},
 		{larder.SetOptions{Tags: many}, larder.ErrTooManyTags},
 	} {
 		if err := c.SetWith([]byte("k"), nil, test.o); err != test.want {

@@ -26,12 +26,20 @@
 // [Cache.Load] gets what the cache doesn't have from a loader: once, however many callers
 // want it, and without ever storing over what was set or deleted meanwhile. It keeps
 // the news that a value doesn't exist, returns stale values while they are refreshed in the
-// background, or for as long as the loader fails. [Cache.LoadMany] does so for many keys
-// by one call, and [Typed] for values that are not bytes.
+// background, or for as long as the loader fails. A load goes on when those who wait for it
+// have left, for a while, so that impatient callers find its value. [Cache.LoadMany] does so
+// for many keys by one call, and [Typed] for values that are not bytes.
 //
 // [SetOptions] say when an entry is stale, and what tags it has, for
 // [Cache.InvalidateTag]. [Cache.Add], [Cache.CompareAndSwap] and [Cache.Increment] change
 // an entry depending on what it is.
+//
+// # Time
+//
+// Zero as a time to live is the cache's default ([Options.DefaultTTL], of a namespace its own or
+// the cache's), [NoExpiry] is never, and any other negative duration is an error: in
+// [Cache.SetTTL], [Cache.SetManyTTL], [SetOptions], [Cache.Touch] and options alike. Tests hold
+// the clock: see [Clock] and [NewMockClock].
 //
 // # Limits
 //
@@ -51,8 +59,9 @@
 // Below the surface the package is written in Rust. [Cache.Get], [Cache.Set] and
 // [Cache.Delete] enter that code on the goroutine's own stack in about 2 ns where
 // that is possible (Linux on x86-64), and through cgo in about 30 ns otherwise. [FastDoor]
-// tells which, and how to switch it off. A hit of [Cache.Load] goes that way too.
-// Everything else goes through cgo. Nothing is allocated on the Go heap, but for the
+// tells which, when not, and how to switch it off. A hit of [Cache.Load], and a
+// [Cache.SetWith] with no more than a time to live, go that way too. Everything else goes
+// through cgo. Nothing is allocated on the Go heap, but for the
 // growth of the slice that a Get appends to, and for loads. [Batch] gets, sets or deletes
 // many keys at once, for less.
 //

@@ -1,111 +1,61 @@
 package larder
 
 import (
+	"runtime"
 	"slices"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
-// A call is what Get, Set and Delete hand to the core: one pointer to one struct,
-// through either door. Its layout is that of larder_call in larder.h, which
-// door_cgo.go checks when it is compiled.
-//
-// It lives on the stack of the goroutine that calls, and so may the key, the value
-// and the destination it points to. Why that is sound:
-//
-//  1. Its pointers are Go pointers, not integers. Between filling it in and entering
-//     the core, function prologues may still move the stack, and then everything that
-//     points into it is adjusted, the words of this struct included. An integer
-//     would be left behind: never make these fields uintptr.
-//  2. While the core runs the stack doesn't move. Stacks move only where a goroutine
-//     calls a Go function or blocks; behind the fast door it does neither, and a
-//     goroutine in a cgo call is never moved by the collector, which knows that C may hold
-//     pointers into its stack (runtime.isShrinkStackSafe). Nothing calls back into Go.
-//  3. While the core runs the collector may run, and frees nothing the call
-//     needs: the struct is alive, because it is read or kept alive after the
-//     call, and what it points to with it. Objects on the Go heap don't move.
-//  4. The core keeps none of the pointers, and writes no pointer into Go memory:
-//     bytes into the destination, and words of this struct that are integers.
-//  5. cgo asks that memory passed to C hold no pointers to unpinned Go memory. Its
-//     purpose is what 1 to 4 see to; pinning three objects a call would cost more
-//     than a hit. Its check can't see into a struct on the stack that comes as an
-//     unsafe.Pointer.
-type call struct {
-	cache  handle
-	key    *byte
-	keyLen uintptr
-	buf    *byte // get: where the value goes; set: the value
-	bufLen uintptr
-	outLen uintptr // get: the length of the value, also when it is more than bufLen
-	ttlMS  uint64
-	flags  uint64
-	// set: what else there is to say about the entry, or nil.
-	options *entryOptions
-	state   uint64 // get: the entry's State, if flags has flagState
-}
+// Short names of package capi's types.
+type (
+	handle       = capi.Handle
+	call         = capi.Call
+	longCall     = capi.LongCall
+	manyCall     = capi.ManyCall
+	entryOptions = capi.EntryOptions
+	cursor       = capi.Cursor
+	borrowed     = capi.Borrowed
+	status       = capi.Status
+)
 
-// entryOptions is larder_set_options: what a set may say beside key and value. Like the
-// call that it goes with it lives on the stack of the caller, and so may the tags.
-type entryOptions struct {
-	structSize uintptr
-	flags      uint64
-	ttlMS      uint64
-	staleMS    uint64
-	tags       *byte   // all tags, one behind the other
-	tagEnds    *uint32 // where each ends
-	tagCount   uintptr
-	asOf       uint64
-}
+// Numbers agree, or this doesn't compile: the only index into same is 0.
+var same [1]struct{}
 
-// A longCall is a call through the slow door of one of the operations that have no
-// fast one, with the fields that any of them needs. Its layout is that of go_larder_long in
-// door_cgo.go. What is said of a call's pointers holds for it as well.
-type longCall struct {
-	cache   handle
-	key     *byte
-	keyLen  uintptr
-	buf     *byte // get: where the value goes; else the value
-	bufLen  uintptr
-	outLen  uintptr
-	options *entryOptions
-	flags   uint64
-	number  uint64 // version, delta, time to live or token: in
-	out     uint64 // version, sum, token or stamp: out
-	state   uint64
-	ttlMS   uint64 // time left: out
-}
+var (
+	_ = same[LRU-capi.PolicyLRU]
+	_ = same[S3FIFO-capi.PolicyS3FIFO]
+	_ = same[Cellar-capi.PolicyCellar]
 
-// A manyCall is a call for many keys, with the layout of larder_many. Each call does the
-// next group of them and moves done on.
-type manyCall struct {
-	cache     handle
-	keys      *byte
-	keyEnds   *uint32
-	n         uintptr
-	values    *byte
-	valueEnds *uint32
-	buf       *byte
-	bufLen    uintptr
-	outEnds   *uint32
-	outStatus *uint8
-	done      uintptr
-	used      uintptr
-	need      uintptr
-	ttlMS     uint64
-	flags     uint64
-}
+	_ = same[EventEvicted-capi.EventEvicted]
+	_ = same[EventExpired-capi.EventExpired]
+	_ = same[EventRejected-capi.EventRejected]
+	_ = same[EventDeleted-capi.EventDeleted]
+	_ = same[EventOverwritten-capi.EventOverwritten]
+	_ = same[EventInvalidated-capi.EventInvalidated]
 
-// A handle is a larder_cache of the core's, which is not Go memory.
-type handle struct{ p unsafe.Pointer }
+	_ = same[Fresh-capi.Fresh]
+	_ = same[Stale-capi.Stale]
+	_ = same[Refresh-capi.Refresh]
+	_ = same[Absent-capi.Absent]
+)
 
 // FastDoor reports whether Get, Set, Delete and their Many forms take the fast way into
-// the core. They do on Linux on x86-64, unless the program was built with the tag
-// larder_nofast, with -msan or -asan, or as a library for C; or was started with
-// LARDER_FASTDOOR=off in its environment.
-func FastDoor() bool { return fastDoor }
+// the core. They do on Linux on x86-64 in a program that was linked with this package; not in
+// plugins and in libraries for C, nor if it was built with the tag larder_nofast, with
+// -race, -msan or -asan, or started with LARDER_FASTDOOR=off in its environment.
+//
+// Two things are to be known of it. A goroutine with less than 2.5 KiB of its stack left goes by
+// cgo, until it has called some dozens of times; then its stack grows. And the runtime can't see
+// through it: profiles show such calls as runtime._ExternalCode, without their callers, and a
+// traceback of a goroutine that is in one shows its stack as a dump. With LARDER_FASTDOOR=off
+// both are as with any call through cgo.
+func FastDoor() bool { return capi.FastDoor }
 
 // Each operation knocks at the fast door first, where the functions do no more than they may
 // there: if one would have to wait, to allocate, or to copy more than 64 KiB, it
-// returns statusBusy and has done nothing, and the slow door does it.
+// returns capi.StatusBusy and has done nothing, and the slow door does it.
 
 // room is where the value goes that get finds: behind what dst holds. (Not a method that
 // writes it to a call: what is stored through a pointer escapes.)
@@ -115,74 +65,113 @@ func room(dst []byte) (*byte, uintptr) {
 }
 
 // knock is get by the fast door alone.
-func (a *call) knock() status {
-	if fastDoor && a.cache.p != nil {
-		return a.fastGet()
+func knock(a *call) status {
+	if capi.FastDoor && !a.Cache.IsNil() {
+		return a.FastGet()
 	}
-	return statusBusy
+	return capi.StatusBusy
 }
 
 // insist goes on with a get to which the fast door said st: by the slow one, and with a
 // dst that has room for the value. (The call is a copy, for the same reason.)
-func (a call) insist(dst []byte, st status) ([]byte, State, bool) {
+func (c *Cache) insist(a call, dst []byte, st status) ([]byte, State, bool) {
 	for {
 		switch st {
-		case statusOK:
-			return dst[:len(dst)+int(a.outLen)], State(a.state), true
-		case statusBusy:
-			st = a.slowGet()
-		case statusBufferTooSmall:
+		case capi.StatusOK:
+			raceWrite(a.Buf, int(a.OutLen))
+			return dst[:len(dst)+int(a.OutLen)], State(a.State), true
+		case capi.StatusNoRoom:
+			st = a.DeepGet()
+			runtime.KeepAlive(c)
+		case capi.StatusBusy:
+			a.Cache = c.through()
+			raceRead(a.Key, int(a.KeyLen))
+			st = a.SlowGet()
+			runtime.KeepAlive(c)
+		case capi.StatusBufferTooSmall:
 			// By the next time around the value may be another, and longer.
-			dst = slices.Grow(dst, int(a.outLen))
-			a.buf, a.bufLen = room(dst)
-			st = a.knock()
+			dst = slices.Grow(dst, int(a.OutLen))
+			a.Buf, a.BufLen = room(dst)
+			st = knock(&a)
+			runtime.KeepAlive(c)
 		default:
 			return dst, Absent, false
 		}
 	}
 }
 
-func (a *call) set() status {
-	if fastDoor && a.cache.p != nil {
-		if st := a.fastSet(); st != statusBusy {
+func (c *Cache) callSet(a *call) status {
+	if capi.FastDoor && !a.Cache.IsNil() {
+		st := a.FastSet()
+		if st == capi.StatusNoRoom {
+			st = a.DeepSet()
+		}
+		if st != capi.StatusBusy {
 			return st
 		}
 	}
-	return a.slowSet()
+	a.Cache = c.through()
+	return a.SlowSet()
 }
 
-func (a *call) delete() status {
-	if fastDoor && a.cache.p != nil {
-		if st := a.fastDelete(); st != statusBusy {
+func (c *Cache) callDelete(a *call) status {
+	if capi.FastDoor && !a.Cache.IsNil() {
+		st := a.FastDelete()
+		if st == capi.StatusNoRoom {
+			st = a.DeepDelete()
+		}
+		if st != capi.StatusBusy {
 			return st
 		}
 	}
-	return a.slowDelete()
+	a.Cache = c.through()
+	return a.SlowDelete()
 }
 
-func (m *manyCall) get() status {
-	if fastDoor && m.cache.p != nil {
-		if st := m.fastGet(); st != statusBusy {
+func (c *Cache) callManyGet(m *manyCall) status {
+	if capi.FastDoor && !m.Cache.IsNil() {
+		st := m.FastGet()
+		if st == capi.StatusNoRoom {
+			st = m.DeepGet()
+		}
+		if st != capi.StatusBusy {
 			return st
 		}
 	}
-	return m.slowGet()
+	m.Cache = c.through()
+	st := m.SlowGet()
+	m.Cache = c.handle
+	return st
 }
 
-func (m *manyCall) set() status {
-	if fastDoor && m.cache.p != nil {
-		if st := m.fastSet(); st != statusBusy {
+func (c *Cache) callManySet(m *manyCall) status {
+	if capi.FastDoor && !m.Cache.IsNil() {
+		st := m.FastSet()
+		if st == capi.StatusNoRoom {
+			st = m.DeepSet()
+		}
+		if st != capi.StatusBusy {
 			return st
 		}
 	}
-	return m.slowSet()
+	m.Cache = c.through()
+	st := m.SlowSet()
+	m.Cache = c.handle
+	return st
 }
 
-func (m *manyCall) delete() status {
-	if fastDoor && m.cache.p != nil {
-		if st := m.fastDelete(); st != statusBusy {
+func (c *Cache) callManyDelete(m *manyCall) status {
+	if capi.FastDoor && !m.Cache.IsNil() {
+		st := m.FastDelete()
+		if st == capi.StatusNoRoom {
+			st = m.DeepDelete()
+		}
+		if st != capi.StatusBusy {
 			return st
 		}
 	}
-	return m.slowDelete()
+	m.Cache = c.through()
+	st := m.SlowDelete()
+	m.Cache = c.handle
+	return st
 }

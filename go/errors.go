@@ -3,6 +3,8 @@ package larder
 import (
 	"errors"
 	"fmt"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Errors of New and Resize.
@@ -22,8 +24,12 @@ var (
 	// than 2 GiB.
 	ErrValueTooLarge = errors.New("larder: value longer than a quarter of the budget")
 
-	// ErrInvalidTTL means that the time to live is negative.
+	// ErrInvalidTTL means that a time to live, or StaleAfter, is negative and not NoExpiry.
 	ErrInvalidTTL = errors.New("larder: negative time to live")
+
+	// ErrStaleBeyondTTL means that SetOptions.StaleAfter is longer than the entry would live:
+	// it would never be stale. It wraps ErrInvalidTTL.
+	ErrStaleBeyondTTL error = &wrapped{"larder: StaleAfter is longer than the time to live", ErrInvalidTTL}
 
 	// ErrNoMemory means that the system refused memory within the budget.
 	ErrNoMemory = errors.New("larder: out of memory")
@@ -50,26 +56,43 @@ var (
 // ErrClosed is returned by calls that store or change after Close.
 var ErrClosed = errors.New("larder: cache is closed")
 
+// ErrDefect means that a defect in larder was caught during the call. The cache has closed
+// itself: it misses from then on, and what stores returns ErrClosed. Load calls its loader
+// and stores nothing. Please report it, with what was written to standard error.
+var ErrDefect = errors.New("larder: a defect was caught, and the cache has closed itself")
+
+// wrapped is an error that is a kind of another.
+type wrapped struct {
+	text string
+	kind error
+}
+
+func (e *wrapped) Error() string { return e.text }
+
+func (e *wrapped) Unwrap() error { return e.kind }
+
 // err turns a status of the core into an error, without allocating for those that a
 // caller may meet in numbers.
-func (s status) err() error {
+func errOf(s status) error {
 	switch s {
-	case statusOK:
+	case capi.StatusOK:
 		return nil
-	case statusNotFound:
+	case capi.StatusNotFound:
 		return ErrNotFound
-	case statusNotANumber:
+	case capi.StatusNotANumber:
 		return ErrNotNumber
-	case statusClosed:
+	case capi.StatusPanic:
+		return ErrDefect
+	case capi.StatusClosed:
 		return ErrClosed
-	case statusKeyTooLarge:
+	case capi.StatusKeyTooLarge:
 		return ErrKeyTooLarge
-	case statusValueTooLarge:
+	case capi.StatusValueTooLarge:
 		return ErrValueTooLarge
-	case statusOutOfMemory:
+	case capi.StatusOutOfMemory:
 		return ErrNoMemory
-	case statusFull:
+	case capi.StatusFull:
 		return ErrFull
 	}
-	return fmt.Errorf("larder: %s (status %d)", s.message(), s)
+	return fmt.Errorf("larder: %s (status %d)", s.Message(), s)
 }

@@ -1,12 +1,17 @@
 package larder
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Event says what became of a key.
@@ -32,8 +37,9 @@ const (
 	EventDeleted
 	// EventOverwritten: an entry's value was replaced by another.
 	EventOverwritten
-	// EventInvalidated: an entry was removed because a tag of it was invalidated: when
-	// it was found, or in the background, which may be long after.
+	// EventInvalidated: an entry was removed because a tag of it was invalidated: when what
+	// stores or deletes met it, or in the background, which may be long after. (A Get doesn't
+	// find it from the time of InvalidateTag on, and leaves it where it lies.)
 	EventInvalidated
 
 	allEvents = EventEvicted | EventExpired | EventRejected | EventDeleted | EventOverwritten | EventInvalidated
@@ -58,10 +64,65 @@ func (r EventReason) String() string {
 // eventBlock is what Events takes from the core at once: some 500 events.
 const eventBlock = 16 << 10
 
-// undelivered holds events that were taken from the core for a loop that then ended.
+// undelivered hands out events, block by block, and keeps those that were taken from the core
+// for a loop that then ended.
 type undelivered struct {
 	mu     sync.Mutex
-	blocks [][]byte
+	taken  uint64 // blocks from the core
+	blocks []eventsTaken
+	closed atomic.Bool
+}
+
+// eventsTaken is a block, or what is left of one. The numbers say which came first.
+type eventsTaken struct {
+	number uint64
+	bytes  []byte
+}
+
+// discard is for Close.
+func (u *undelivered) discard() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed.Store(true)
+	u.blocks = nil
+}
+
+// leave keeps what a loop didn't want for the next one, in order among what others left.
+func (u *undelivered) leave(blocks []eventsTaken) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed.Load() {
+		return
+	}
+	for _, b := range blocks {
+		if len(b.bytes) > 0 {
+			at, _ := slices.BinarySearchFunc(u.blocks, b.number, func(b eventsTaken, n uint64) int { return cmp.Compare(b.number, n) })
+			u.blocks = slices.Insert(u.blocks, at, b)
+		}
+	}
+}
+
+// left is what other loops have left by now.
+func (u *undelivered) left() []eventsTaken {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	blocks := u.blocks
+	u.blocks = nil
+	return blocks
+}
+
+// next takes a block of the given size from the core. Under the lock, so that the numbers are
+// in the order of the events.
+func (u *undelivered) next(h handle, at *cursor, size int) (block eventsTaken, n int, st status) {
+	bytes := make([]byte, size)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n, st = h.Events(at, bytes)
+	if st == capi.StatusOK {
+		u.taken++
+		block = eventsTaken{u.taken, bytes[:n]}
+	}
+	return block, n, st
 }
 
 // Events takes what became of entries since it was last asked, and iterates over it. It
@@ -80,9 +141,9 @@ type undelivered struct {
 // Stats.DroppedEvents; the cache never waits for anybody.
 //
 // Events of one key come in order; those of different keys may not. Several goroutines
-// may take events at once: each event goes to one of them. A loop that ends early
-// leaves the rest to the next. Clear makes no events, and Close discards those that
-// were not taken.
+// may take events at once: each event goes to one of them. A loop that ends early, by a
+// panic too, leaves the rest to the next. Clear makes no events, and Close discards those
+// that were not taken.
 //
 // The loop may call any method of the cache. The keys are the caller's, to keep and to
 // change. They are cut from larger blocks: to keep a few for long, copy them (see
@@ -90,28 +151,24 @@ type undelivered struct {
 func (c *Cache) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		// What is left now, not what other loops leave meanwhile: this one must end.
-		c.events.mu.Lock()
-		blocks := c.events.blocks
-		c.events.blocks = nil
-		c.events.mu.Unlock()
+		blocks := c.events.left()
+		defer func() { c.events.leave(blocks) }()
 		var at cursor
 		size := eventBlock
 		for {
 			for len(blocks) > 0 {
-				rest, more := yieldEvents(blocks[0], yield)
-				if blocks = blocks[1:]; !more {
-					c.leave(rest, blocks)
+				if !c.yieldEvents(&blocks[0].bytes, yield) {
 					return
 				}
+				blocks = blocks[1:]
 			}
-			block := make([]byte, size)
-			n, st := c.handle.events(&at, block)
+			block, n, st := c.events.next(c.through(), &at, size)
 			runtime.KeepAlive(c)
 			switch st {
-			case statusOK:
-				blocks = append(blocks, block[:n])
+			case capi.StatusOK:
+				blocks = append(blocks, block)
 				size = eventBlock
-			case statusBufferTooSmall:
+			case capi.StatusBufferTooSmall:
 				size = n // for this one key
 			default: // the end, or closed
 				return
@@ -120,31 +177,25 @@ func (c *Cache) Events() iter.Seq[Event] {
 	}
 }
 
-// leave keeps what a loop didn't want for the next one, before what others left.
-func (c *Cache) leave(rest []byte, blocks [][]byte) {
-	if len(rest) > 0 {
-		blocks = append([][]byte{rest}, blocks...)
-	}
-	c.events.mu.Lock()
-	c.events.blocks = append(blocks, c.events.blocks...)
-	c.events.mu.Unlock()
-}
-
 // yieldEvents takes a block apart: three little-endian numbers of four bytes for reason
-// and lengths, the key, and the next. It returns what is left of the block when the
-// loop wants no more.
-func yieldEvents(block []byte, yield func(Event) bool) (rest []byte, more bool) {
-	for len(block) > 0 {
-		end := 12 + int(binary.LittleEndian.Uint32(block[4:]))
-		e := Event{
-			Reason:   EventReason(binary.LittleEndian.Uint32(block)),
-			Key:      block[12:end:end], // appending to it must not write to the next
-			ValueLen: int(binary.LittleEndian.Uint32(block[8:])),
+// and lengths, the key, and the next. What is yielded is cut off. It returns false when the
+// loop wants no more, or the cache was closed.
+func (c *Cache) yieldEvents(block *[]byte, yield func(Event) bool) bool {
+	for len(*block) > 0 {
+		if c.events.closed.Load() {
+			return false
 		}
-		block = block[end:]
+		at := *block
+		end := 12 + int(binary.LittleEndian.Uint32(at[4:]))
+		e := Event{
+			Reason:   EventReason(binary.LittleEndian.Uint32(at)),
+			Key:      at[12:end:end], // appending to it must not write to the next
+			ValueLen: int(binary.LittleEndian.Uint32(at[8:])),
+		}
+		*block = at[end:]
 		if !yield(e) {
-			return block, false
+			return false
 		}
 	}
-	return nil, true
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"sync"
@@ -333,5 +334,88 @@ func TestEventsWhileClosing(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 		c.Close()
 		running.Wait()
+	}
+}
+
+// A loop that panics, or ends early, leaves the rest, in order.
+func TestEventsAfterPanic(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 4 << 20, EventBytes: 256 << 10, Events: larder.EventOverwritten})
+	const n = 3000
+	for i := range n + 1 {
+		mustSet(t, c, "k", make([]byte, i)) // the event tells the length of the one before
+	}
+	next := 0
+	take := func(most int) {
+		for e := range c.Events() {
+			if e.ValueLen != next {
+				t.Fatalf("event %d came when %d was due", e.ValueLen, next)
+			}
+			next++
+			if most--; most == 0 {
+				panic("enough")
+			}
+		}
+	}
+	for next < n {
+		before := next
+		func() {
+			defer func() { recover() }()
+			take(100)
+		}()
+		if next == before {
+			t.Fatalf("%d events of %d", next, n)
+		}
+	}
+	if d := c.Stats().DroppedEvents; d != 0 {
+		t.Errorf("%d dropped", d)
+	}
+}
+
+// Two loops at once that end early put back what they had in order.
+func TestEventsLeftInOrder(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 4 << 20, EventBytes: 256 << 10, Events: larder.EventOverwritten})
+	const n = 3000
+	for i := range n + 1 {
+		mustSet(t, c, "k", make([]byte, i))
+	}
+	next1, stop1 := iter.Pull(c.Events())
+	next2, stop2 := iter.Pull(c.Events())
+	a, _ := next1()
+	b, _ := next2()
+	stop1()
+	stop2()
+	last := -1
+	for e := range c.Events() {
+		if e.ValueLen <= last {
+			t.Fatalf("event %d after %d", e.ValueLen, last)
+		}
+		last = e.ValueLen
+	}
+	if a.ValueLen == b.ValueLen || last != n-1 {
+		t.Error(a.ValueLen, b.ValueLen, last)
+	}
+}
+
+func TestCloseDiscardsEvents(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 4 << 20, EventBytes: 256 << 10, Events: larder.EventOverwritten})
+	for range 100 {
+		mustSet(t, c, "k", nil)
+	}
+	count := 0
+	for range c.Events() {
+		if count++; count == 10 {
+			break
+		}
+	}
+	for range c.Events() {
+		if count++; count == 20 {
+			c.Close()
+		}
+	}
+	for range c.Events() {
+		count++
+	}
+	if count != 20 {
+		t.Errorf("%d events", count)
 	}
 }

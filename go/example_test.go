@@ -35,7 +35,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// larder: invalid options: MaxBytes is -1, and must be positive
+	// larder: invalid options: MaxBytes is -1, and must be from 256 KiB (262144) to 256 GiB (274877906944)
 }
 
 // A buffer that is used again makes Get free of allocations.
@@ -73,7 +73,7 @@ func ExampleCache_SetTTL() {
 	defer cache.Close()
 
 	_ = cache.SetTTL([]byte("milk"), []byte("1 l"), 20*time.Millisecond)
-	_ = cache.SetTTL([]byte("salt"), []byte("500 g"), 0) // for ever
+	_ = cache.SetTTL([]byte("salt"), []byte("500 g"), larder.NoExpiry) // for ever
 
 	time.Sleep(50 * time.Millisecond)
 	_, milk := cache.GetString(nil, "milk")
@@ -323,4 +323,86 @@ func ExampleTyped() {
 	// Ada <nil>
 	// Ada <nil>
 	// larder: not found
+}
+
+func ExampleNewMockClock() {
+	clock := larder.NewMockClock()
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20, DefaultTTL: time.Hour, Clock: clock})
+	defer cache.Close()
+	_ = cache.SetString("milk", []byte("1 l"))
+	clock.Advance(59 * time.Minute)
+	fmt.Println(cache.HasString("milk"))
+	clock.Advance(time.Minute)
+	fmt.Println(cache.HasString("milk"))
+	// Output:
+	// true
+	// false
+}
+
+// Entries that live in the time of a test's own clock, or of a bubble of testing/synctest:
+// there, with larder.ClockFunc(time.Now).
+func ExampleClockFunc() {
+	now := time.Now()
+	cache, _ := larder.New(larder.Options{
+		MaxBytes: 1 << 20,
+		Clock:    larder.ClockFunc(func() time.Time { return now }),
+	})
+	defer cache.Close()
+	_ = cache.SetStringTTL("milk", []byte("1 l"), 24*time.Hour)
+	now = now.AddDate(0, 0, 1)
+	fmt.Println(cache.HasString("milk"))
+	// Output: false
+}
+
+func ExampleStats_Sub() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	load := func(_ context.Context, key []byte) (larder.Loaded, error) { return larder.Loaded{Value: key}, nil }
+	_, _ = cache.LoadString(context.Background(), nil, "milk", load)
+	before := cache.Stats()
+	for range 3 {
+		_, _ = cache.LoadString(context.Background(), nil, "milk", load)
+	}
+	s := cache.Stats().Sub(before)
+	fmt.Println(s.Hits, s.Misses, s.Loads, s.HitRatio())
+	// Output: 3 0 0 1
+}
+
+func ExampleTyped_All() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	stock := larder.NewTyped(cache, larder.Codec[string, int]{
+		Key:       larder.PrefixKey("stock", larder.StringKey[string]),
+		DecodeKey: larder.DecodePrefixKey("stock", larder.DecodeStringKey[string]),
+		Value:     larder.IntValue[int](),
+	})
+	_ = stock.Set("milk", 3)
+	for name, n := range stock.All() {
+		fmt.Println(name, n)
+	}
+	// Output: milk 3
+}
+
+func ExampleKeyErrors() {
+	cache, _ := larder.New(larder.Options{MaxBytes: 1 << 20})
+	defer cache.Close()
+	var b larder.Batch
+	b.AddString("milk")
+	b.AddString("dust")
+	err := cache.LoadMany(context.Background(), &b, func(_ context.Context, keys [][]byte) ([]larder.Loaded, error) {
+		loaded, errs := make([]larder.Loaded, len(keys)), make(larder.KeyErrors, len(keys))
+		for i, key := range keys {
+			if string(key) == "dust" {
+				errs[i] = errors.New("nobody sells dust")
+				continue
+			}
+			loaded[i].Value = []byte("1 l")
+		}
+		return loaded, errs
+	})
+	milk, ok := b.Value(0)
+	fmt.Printf("%s %v\n%v\n", milk, ok, err)
+	// Output:
+	// 1 l true
+	// nobody sells dust
 }

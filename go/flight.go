@@ -6,16 +6,17 @@ import (
 	"hash/maphash"
 	"reflect"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Loads under way. A flight is the load of one key, from the time it is begun to the time
-// its value is stored; whoever wants the key meanwhile waits for it. A task is one call of
-// a loader, on a goroutine of its own, for one flight or for several.
+// its value is stored; whoever wants the key meanwhile waits for it. A task (task.go) is one
+// call of a loader, on a goroutine of its own, for one flight or for several.
 //
 // Which load is under way for a key is known to the core: it keeps a token for the key,
 // and drops it, under the lock that orders all writes of the key, when the key is set,
@@ -32,6 +33,13 @@ import (
 // set or a load that ended after it missed is seen then, and one that ends later has taken
 // the token away. Without that look a value could be replaced by an older one.
 
+// A flight goes on when the last of its waiters has left, for a while (task.go): so those
+// who come next, and have as little time, find the value in the end. And until its loader
+// has returned nobody begins another for the key, not even if its context has ended.
+//
+// Keys of which the core can't keep a load (too long for it, or it has closed itself after a
+// defect) have flights under the token 0, which is none: their values are not stored.
+
 // loadShards is a number of locks that a crowd of cores doesn't queue at.
 const loadShards = 16
 
@@ -39,6 +47,7 @@ const loadShards = 16
 const (
 	defaultMaxRefreshes   = 64
 	defaultRefreshTimeout = time.Minute
+	defaultGrace          = 10 * time.Second
 )
 
 // loads is what a Cache knows of loads.
@@ -51,12 +60,16 @@ type loads struct {
 	closed  context.CancelCauseFunc
 	running sync.WaitGroup // flights
 
-	refreshes      atomic.Int64 // tasks in the background
-	maxRefreshes   int64
+	refreshes      atomic.Int64  // tasks in the background
+	orphans        atomic.Int64  // tasks that all who waited have left
+	maxRefreshes   int64         // of each of the two
 	timeout        time.Duration // 0: none
 	refreshTimeout time.Duration
+	grace          time.Duration
 	staleIfError   time.Duration
 	onRefreshError func(key []byte, err error)
+
+	counters loadCounters
 }
 
 type loadShard struct {
@@ -78,8 +91,7 @@ type flight struct {
 	task  *task
 	stamp uint64 // tags that were invalidated later are not known to the loader
 
-	waiters    int  // under the shard's lock
-	background bool // goes on without waiters
+	waiters int // under the shard's lock
 
 	// What came of it, once done is closed.
 	done chan struct{}
@@ -94,21 +106,32 @@ type outcome struct {
 	exited   bool // by runtime.Goexit
 }
 
-// A task is one call of a loader.
-type task struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	stop   func()       // gives back what ctx takes
-	wanted atomic.Int64 // flights that were not abandoned
-}
+// failed reports whether there is no value.
+func (o *outcome) failed() bool { return o.err != nil || o.panicked != nil || o.exited }
 
 // PanicError is what a Load panics with when its loader did, in every goroutine that
-// waited for it.
+// waited for it. (Only net/http.ErrAbortHandler is passed on as it is, since net/http knows
+// it by its identity.)
 type PanicError struct {
 	// Value is what the loader passed to panic.
 	Value any
 	// Stack is the loader's stack, as text.
 	Stack []byte
+}
+
+// abortsHandler reports whether the panic is http.ErrAbortHandler: by its text, since a cache
+// should not drag net/http into programs that don't use it.
+func (p *PanicError) abortsHandler() bool {
+	err, ok := p.Value.(error)
+	return ok && err.Error() == "net/http: abort Handler"
+}
+
+// rethrow is the loader's panic, for one who waited for it.
+func (p *PanicError) rethrow() {
+	if p.abortsHandler() {
+		panic(p.Value)
+	}
+	panic(p)
 }
 
 func (p *PanicError) Error() string {
@@ -127,6 +150,7 @@ func newLoads(o *Options) *loads {
 		maxRefreshes:   int64(o.MaxRefreshes),
 		timeout:        o.LoadTimeout,
 		refreshTimeout: o.LoadTimeout,
+		grace:          o.LoadGrace,
 		staleIfError:   o.StaleIfError,
 		onRefreshError: o.OnRefreshError,
 	}
@@ -135,6 +159,9 @@ func newLoads(o *Options) *loads {
 	}
 	if l.refreshTimeout == 0 {
 		l.refreshTimeout = defaultRefreshTimeout
+	}
+	if l.grace == 0 {
+		l.grace = defaultGrace
 	}
 	l.closing, l.closed = context.WithCancelCause(context.Background())
 	return l
@@ -145,6 +172,7 @@ func (l *loads) another() *loads {
 	return newLoads(&Options{
 		MaxRefreshes:   int(l.maxRefreshes),
 		LoadTimeout:    l.timeout,
+		LoadGrace:      l.grace,
 		StaleIfError:   l.staleIfError,
 		OnRefreshError: l.onRefreshError,
 	})
@@ -211,11 +239,24 @@ const (
 	joining                  // the same, but others had the lease: only if a load is under way
 )
 
+// passenger is a caller that waits, as far as a task needs to know him.
+type passenger struct {
+	deadline time.Time
+	bounded  bool // has a deadline
+}
+
+func passengerOf(ctx context.Context) passenger {
+	deadline, bounded := ctx.Deadline()
+	return passenger{deadline, bounded}
+}
+
 // boarding is a place on a flight.
 type boarding struct {
 	flight *flight
 	leads  bool   // the flight is new, and waits for its loader to be called
+	late   bool   // its loader had been told to stop: if it fails, that says nothing
 	stamp  uint64 // of the time of boarding
+	passenger
 }
 
 // board finds the flight that loads the key, or begins one for the task. For all reasons
@@ -223,7 +264,7 @@ type boarding struct {
 // there is none in the boarding, and the rest tells what was found: the value was
 // appended to dst. (As a result of its own: else dst would have to be on the heap, as the
 // flight is.)
-func (c *Cache) board(t *task, dst, key []byte, why reason) (boarding, found, error) {
+func (c *Cache) board(t *task, dst, key []byte, why reason, p passenger) (boarding, found, error) {
 	l := c.loads
 	if l == nil {
 		return boarding{}, found{}, ErrClosed
@@ -242,26 +283,30 @@ func (c *Cache) board(t *task, dst, key []byte, why reason) (boarding, found, er
 	for held := uint64(0); ; held = token {
 		var st status
 		token, stamp, st = c.loadBegin(key)
-		if st == statusOK && token == held {
+		if st == capi.StatusOK && token == held {
 			break
 		}
-		if st == statusOK {
+		if st == capi.StatusOK {
 			if f := s.flights[flightID{token, string(key)}]; f != nil {
-				if why != refreshing {
-					f.waiters++
-				}
-				return boarding{flight: f, stamp: stamp}, found{}, nil
+				return f.join(why, stamp, p), found{}, nil
 			}
 			// The token is for another key with the same hash. As if that had been set.
 			c.loadCancel(key, token)
 			token = 0 // none is held
 			continue
 		}
-		if st != statusNotFound {
-			return boarding{}, found{}, st.err()
+		if st != capi.StatusNotFound {
+			// The core can't keep it; the program can have its value all the same.
+			token, stamp = 0, 0
+			if f := s.flights[flightID{0, string(key)}]; f != nil {
+				return f.join(why, stamp, p), found{}, nil
+			}
+			if why == refreshing || why == joining {
+				return boarding{}, found{}, nil
+			}
+			break
 		}
-		var at found
-		at.value, at.state, at.ok = c.lookup(dst, unsafe.SliceData(key), len(key))
+		at := c.lookAgain(dst, key, why)
 		stale := at.ok && (at.state == Stale || at.state == Refresh)
 		needed := false
 		switch why {
@@ -284,23 +329,35 @@ func (c *Cache) board(t *task, dst, key []byte, why reason) (boarding, found, er
 		stamp: stamp,
 		done:  make(chan struct{}),
 	}
-	if why == refreshing {
-		f.background = true
-	} else {
-		f.waiters = 1
-	}
 	if s.flights == nil {
 		s.flights = map[flightID]*flight{}
 	}
 	s.flights[f.id] = f
-	t.wanted.Add(1)
 	l.running.Add(1)
-	return boarding{flight: f, leads: true, stamp: stamp}, found{}, nil
+	l.counters.begun.Add(1)
+	if why == refreshing {
+		l.counters.refreshed.Add(1)
+	} else {
+		f.waiters = 1
+		t.join(p)
+	}
+	return boarding{flight: f, leads: true, stamp: stamp, passenger: p}, found{}, nil
+}
+
+// join is for one who finds a flight under way. The shard's lock is held.
+func (f *flight) join(why reason, stamp uint64, p passenger) boarding {
+	if why != refreshing {
+		f.waiters++
+		f.task.join(p)
+		f.task.loads.counters.joined.Add(1)
+	}
+	return boarding{flight: f, late: f.task.Err() != nil, stamp: stamp, passenger: p}
 }
 
 // await waits for the flight, as one of its waiters, to land. Its error is that of the
 // caller's context or ErrClosed.
-func (c *Cache) await(ctx context.Context, f *flight) error {
+func (c *Cache) await(ctx context.Context, b *boarding) error {
+	f := b.flight
 	select {
 	case <-f.done:
 		return nil
@@ -315,175 +372,96 @@ func (c *Cache) await(ctx context.Context, f *flight) error {
 	case <-c.loads.closing.Done():
 		err = ErrClosed
 	}
-	c.abandon(f, err)
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	f.waiters--
+	f.task.leave(b.passenger)
 	return err
 }
 
-// abandon is for a waiter that waits no more. After the last one the flight is abandoned:
-// its loader's context ends, and the next one who wants the key begins anew.
-func (c *Cache) abandon(f *flight, why error) {
-	s := f.shard
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f.waiters--
-	if f.waiters > 0 || f.background || s.flights[f.id] != f {
-		return
-	}
-	c.loadCancel([]byte(f.id.key), f.id.token)
-	delete(s.flights, f.id)
-	if f.task.wanted.Add(-1) > 0 {
-		return
-	}
-	if why != ErrClosed {
-		why = context.Canceled // whatever ended their contexts, none of them is its own
-	}
-	f.task.cancel(why)
-}
-
-// launch calls the loader on a goroutine of its own, for flights that this caller leads.
-// The loader's context has the values of ctx, and not its end.
-func (c *Cache) launch(ctx context.Context, t *task, flights []*flight, load func(context.Context) ([]Loaded, error)) {
-	l := c.loads
-	timeout := l.timeout
-	if flights[0].background {
-		timeout = l.refreshTimeout
-	}
-	t.ctx, t.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	release := context.AfterFunc(l.closing, func() { t.cancel(ErrClosed) })
-	endTimeout := func() {}
-	if timeout > 0 {
-		t.ctx, endTimeout = context.WithTimeout(t.ctx, timeout)
-	}
-	t.stop = func() {
-		release()
-		endTimeout()
-		t.cancel(context.Canceled)
-	}
-	go c.run(t, flights, load)
-}
-
-// run is the goroutine of a task. Whatever the loader does, all its flights land.
-func (c *Cache) run(t *task, flights []*flight, load func(context.Context) ([]Loaded, error)) {
-	var loaded []Loaded
-	var err error
-	returned := false
-	defer func() {
-		var p *PanicError
-		if !returned {
-			// After Goexit there is nothing to recover.
-			if v := recover(); v != nil {
-				p = &PanicError{Value: v, Stack: debug.Stack()}
-			}
-		}
-		t.stop()
-		heard := false
-		for i, f := range flights {
-			o := outcome{err: err, panicked: p, exited: !returned && p == nil}
-			if returned && err == nil {
-				o.loaded = loaded[i]
-			}
-			heard = c.land(f, o) || heard
-		}
-		background := flights[0].background
-		if background || p != nil && !heard {
-			heard = c.refreshed(flights, p, err, !returned) || heard
-		}
-		if background {
-			c.loads.refreshes.Add(-1)
-		}
-		c.loads.running.Add(-len(flights))
-		if p != nil && !heard {
-			panic(p)
-		}
-	}()
-	loaded, err = load(t.ctx)
-	if err == nil && len(loaded) != len(flights) {
-		err = errWrongCount(len(flights), len(loaded))
-	}
-	returned = true
-}
-
-func errWrongCount(keys, values int) error {
-	return fmt.Errorf("larder: the loader of %d keys returned %d values", keys, values)
-}
-
-// refreshed tells of a load that failed in the background, and reports whether anybody hears of it.
-func (c *Cache) refreshed(flights []*flight, p *PanicError, err error, unreturned bool) bool {
-	if p != nil {
-		err = p
-	} else if unreturned {
-		err = errLoaderExited
-	}
-	hook := c.loads.onRefreshError
-	if hook == nil {
-		return false
-	}
-	for _, f := range flights {
-		// A value may also have been refused when it was stored.
-		if err != nil {
-			hook([]byte(f.id.key), err)
-		} else if f.err != nil {
-			hook([]byte(f.id.key), f.err)
-		}
-	}
-	return true
-}
-
 // land stores what was loaded, if it is not out of date by now, and tells the waiters.
-// It reports whether there are any.
-func (c *Cache) land(f *flight, o outcome) bool {
+// It reports whether there are any. Whatever happens meanwhile, the flight ends.
+func (c *Cache) land(f *flight, o outcome) (waited bool) {
+	defer func() {
+		if o.failed() {
+			c.loads.counters.failed.Add(1)
+		}
+		f.outcome = o
+		s := f.shard
+		s.mu.Lock()
+		if s.flights[f.id] == f {
+			delete(s.flights, f.id)
+		}
+		waited = f.waiters > 0
+		s.mu.Unlock()
+		close(f.done)
+		c.loads.running.Done()
+	}()
 	key := []byte(f.id.key)
-	if o.err == nil && o.panicked == nil && !o.exited {
+	if !o.failed() {
 		o.err = c.loadEnd(key, f.id.token, f.stamp, &o.loaded)
 	}
-	// It may be gone, and then this does nothing.
-	c.loadCancel(key, f.id.token)
-	f.outcome = o
-	s := f.shard
-	s.mu.Lock()
-	if s.flights[f.id] == f {
-		delete(s.flights, f.id)
+	if f.id.token != 0 {
+		// It may be gone, and then this does nothing.
+		c.loadCancel(key, f.id.token)
 	}
-	waited := f.waiters > 0
-	s.mu.Unlock()
-	close(f.done)
 	return waited
 }
 
 func (c *Cache) loadBegin(key []byte) (token, stamp uint64, st status) {
 	a := c.long(key)
-	st = a.loadBegin()
+	st = a.LoadBegin()
 	runtime.KeepAlive(c)
-	return a.out, a.number, st
+	return a.Out, a.Number, st
 }
 
 // loadEnd stores what a loader returned. Errors are those of options that say nothing
 // sensible; that a value can't be stored doesn't make it a worse one.
 func (c *Cache) loadEnd(key []byte, token, stamp uint64, loaded *Loaded) error {
 	var room tagRoom
-	e, err := loaded.pack(&room)
+	o := loaded.SetOptions
+	value := loaded.Value
+	if loaded.Absent {
+		value = nil
+		if o.TTL == 0 {
+			o.TTL = c.absentTTL
+		}
+	}
+	e, err := c.pack(&o, &room)
 	if err != nil {
 		return err
 	}
-	e.flags |= optionAsOf
-	e.asOf = stamp
-	value := loaded.Value
+	e.Flags |= capi.OptionAsOf
+	e.AsOf = stamp
 	if loaded.Absent {
-		e.flags |= optionAbsent
-		value = nil
+		e.Flags |= capi.OptionAbsent
+	}
+	if token == 0 {
+		c.loads.counters.unstored.Add(1)
+		return nil
 	}
 	a := c.long(key)
-	a.number = token
-	a.buf, a.bufLen = unsafe.SliceData(value), uintptr(len(value))
-	a.options = &e
-	a.loadEnd()
+	a.Number = token
+	a.Buf, a.BufLen = unsafe.SliceData(value), uintptr(len(value))
+	a.Options = &e
+	st := a.LoadEnd()
 	runtime.KeepAlive(c)
+	if st != capi.StatusOK && st != capi.StatusSuperseded {
+		c.loads.counters.unstored.Add(1)
+	}
 	return nil
 }
 
 func (c *Cache) loadCancel(key []byte, token uint64) {
 	a := c.long(key)
-	a.number = token
-	a.loadCancel()
+	a.Number = token
+	a.LoadCancel()
+	runtime.KeepAlive(c)
+}
+
+// releaseLease is for who has the lease of a stale entry and won't refresh it.
+func (c *Cache) releaseLease(key []byte) {
+	a := c.long(key)
+	a.ReleaseLease()
 	runtime.KeepAlive(c)
 }

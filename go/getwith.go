@@ -1,11 +1,14 @@
 package larder
 
 import (
+	"bytes"
 	"math"
 	"runtime"
 	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Reading with more to learn than the value.
@@ -62,7 +65,7 @@ type Info struct {
 func (c *Cache) GetWith(dst, key []byte, lease bool) ([]byte, Info, bool) {
 	var flags uint64
 	if lease {
-		flags = getLease
+		flags = capi.GetLease
 	}
 	return c.getWith(dst, key, flags)
 }
@@ -71,7 +74,7 @@ func (c *Cache) GetWith(dst, key []byte, lease bool) ([]byte, Info, bool) {
 // entry is a miss. It costs a call through cgo, and for the first time 8 bytes with the
 // entry.
 func (c *Cache) GetVersion(dst, key []byte) (value []byte, version uint64, ok bool) {
-	value, info, ok := c.getWith(dst, key, getVersion)
+	value, info, ok := c.getWith(dst, key, capi.GetVersion)
 	if !ok || info.State == Absent {
 		return dst, 0, false
 	}
@@ -79,37 +82,42 @@ func (c *Cache) GetVersion(dst, key []byte) (value []byte, version uint64, ok bo
 }
 
 func (c *Cache) getWith(dst, key []byte, flags uint64) ([]byte, Info, bool) {
+	if overlaps(dst, key) {
+		key = bytes.Clone(key)
+	}
 	a := c.long(key)
-	a.flags = flags
+	a.Flags = flags
 	free := dst[len(dst):cap(dst)]
-	a.buf, a.bufLen = unsafe.SliceData(free), uintptr(len(free))
-	st := a.getWith()
-	for st == statusBufferTooSmall {
-		dst = slices.Grow(dst, int(a.outLen))
+	a.Buf, a.BufLen = unsafe.SliceData(free), uintptr(len(free))
+	st := a.GetWith()
+	for st == capi.StatusBufferTooSmall {
+		dst = slices.Grow(dst, int(a.OutLen))
 		free = dst[len(dst):cap(dst)]
-		a.buf, a.bufLen = unsafe.SliceData(free), uintptr(len(free))
-		st = a.getWith()
+		a.Buf, a.BufLen = unsafe.SliceData(free), uintptr(len(free))
+		st = a.GetWith()
 	}
 	runtime.KeepAlive(c)
-	if st != statusOK {
+	if st != capi.StatusOK {
 		return dst, Info{}, false
 	}
-	return dst[:len(dst)+int(a.outLen)], a.info(), true
+	raceWrite(a.Buf, int(a.OutLen))
+	return dst[:len(dst)+int(a.OutLen)], infoOf(&a), true
 }
 
-// info is Info without the value, and without a hit.
+// info is Info without the value. It is no read.
 func (c *Cache) info(key []byte) (Info, bool) {
 	a := c.long(key)
-	st := a.getWith()
+	a.Flags = capi.GetQuiet
+	st := a.GetWith()
 	runtime.KeepAlive(c)
-	return a.info(), st == statusOK || st == statusBufferTooSmall
+	return infoOf(&a), st == capi.StatusOK || st == capi.StatusBufferTooSmall
 }
 
 // info is what getWith reported.
-func (a *longCall) info() Info {
-	info := Info{Version: a.out, TTL: NoExpiry, State: State(a.state)}
-	if a.ttlMS <= math.MaxInt64/uint64(time.Millisecond) {
-		info.TTL = time.Duration(a.ttlMS) * time.Millisecond
+func infoOf(a *longCall) Info {
+	info := Info{Version: a.Out, TTL: NoExpiry, State: State(a.State)}
+	if a.TTLMS <= math.MaxInt64/uint64(time.Millisecond) {
+		info.TTL = time.Duration(a.TTLMS) * time.Millisecond
 	}
 	return info
 }
@@ -118,11 +126,11 @@ func (a *longCall) info() Info {
 // absent entries. It goes through the fast door.
 func (c *Cache) lookup(dst []byte, key *byte, keyLen int) ([]byte, State, bool) {
 	var a call
-	a.cache = c.handle
-	a.key, a.keyLen = key, uintptr(keyLen)
-	a.flags = flagState
-	a.buf, a.bufLen = room(dst)
-	dst, state, ok := a.insist(dst, a.knock())
+	a.Cache = c.handle
+	a.Key, a.KeyLen = key, uintptr(keyLen)
+	a.Flags = capi.FlagState
+	a.Buf, a.BufLen = room(dst)
+	dst, state, ok := c.insist(a, dst, knock(&a))
 	runtime.KeepAlive(c)
 	return dst, state, ok
 }

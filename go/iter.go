@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"iter"
 	"runtime"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // Entries come from the core in chunks of about this size: the first is small, so that
@@ -25,16 +27,16 @@ func (c *Cache) All() iter.Seq2[[]byte, []byte] {
 		var at cursor
 		for size, next := firstChunk, firstChunk; ; {
 			block := make([]byte, size)
-			n, st := c.handle.iterate(&at, block)
+			n, st := c.through().Iterate(&at, block)
 			runtime.KeepAlive(c)
 			switch st {
-			case statusOK:
+			case capi.StatusOK:
 				if !yieldRecords(block[:n], yield) {
 					return
 				}
 				next = min(2*next, chunk)
 				size = next
-			case statusBufferTooSmall:
+			case capi.StatusBufferTooSmall:
 				size = n // for this one entry
 			default: // the end, or closed
 				return

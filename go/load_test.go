@@ -1,11 +1,13 @@
 package larder_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
+	"io"
+	"log/slog"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -121,11 +123,14 @@ func TestLoad(t *testing.T) {
 	huge := strings.Repeat("x", 1<<20)
 	wantLoad(t, c, "huge", constant(huge), huge)
 	wantMiss(t, c, "huge")
-	// A key that can't be is an error.
-	if _, err := c.Load(bg, nil, make([]byte, 100<<10), never(t)); !errors.Is(err, larder.ErrKeyTooLarge) {
-		t.Errorf("a long key: %v", err)
-	}
+	// Nor can a key of that length.
+	long := strings.Repeat("k", 100<<10)
+	wantLoad(t, c, long, constant("value of a long key"), "value of a long key")
+	wantMiss(t, c, long)
 	idle(t, c)
+	if s := c.Stats(); s.UnstoredLoads != 2 || s.LoadErrors != 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestLoadErrors(t *testing.T) {
@@ -241,16 +246,16 @@ func TestLoadContexts(t *testing.T) {
 	idle(t, c)
 }
 
-// When the last has left, the loader's context ends, and the next begins anew.
-func TestLoadAbandoned(t *testing.T) {
+// When the last has left, the load goes on for those to come, and its value is stored.
+func TestLoadGoesOn(t *testing.T) {
 	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
-	old := newGate()
+	g := newGate()
 	var results []<-chan loadResult
 	all, leave := context.WithCancel(bg)
 	for range 3 {
-		results = append(results, goLoad(all, c, "k", old.load))
+		results = append(results, goLoad(all, c, "k", g.load))
 	}
-	ctx := <-old.called
+	ctx := <-g.called
 	waitWaiters(t, c, 3)
 	leave()
 	for _, r := range results {
@@ -258,14 +263,157 @@ func TestLoadAbandoned(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	<-ctx.Done()
-	if cause := context.Cause(ctx); cause != context.Canceled {
-		t.Error(cause)
+	// Nobody waits; who comes now joins, however often.
+	for range 3 {
+		one, leave := context.WithCancel(bg)
+		r := goLoad(one, c, "k", never(t))
+		waitWaiters(t, c, 1)
+		leave()
+		if r := <-r; !errors.Is(r.err, context.Canceled) {
+			t.Errorf("%+v", r)
+		}
 	}
-	wantLoad(t, c, "k", constant("new"), "new")
-	old.answer <- value("old") // too late
+	if ctx.Err() != nil {
+		t.Error(ctx.Err())
+	}
+	g.answer <- value("v")
 	idle(t, c)
-	wantValue(t, c, "k", []byte("new"))
+	wantLoad(t, c, "k", never(t), "v")
+	if s := c.Stats(); s.Loads != 1 || s.JoinedLoads != 5 || s.LoadErrors != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// It goes on until the grace is over. As long as its loader runs nobody begins another,
+// and if that fails, it says nothing to those who came after the end.
+func TestLoadGrace(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20, LoadGrace: time.Millisecond})
+	old := newGate()
+	one, leave := context.WithCancel(bg)
+	r := goLoad(one, c, "k", old.load)
+	ctx := <-old.called
+	if _, bounded := ctx.Deadline(); bounded {
+		t.Error("a deadline, though the one who waits has none")
+	}
+	leave()
+	if r := <-r; !errors.Is(r.err, context.Canceled) {
+		t.Errorf("%+v", r)
+	}
+	<-ctx.Done()
+	late := goLoad(bg, c, "k", constant("new"))
+	waitWaiters(t, c, 1)
+	if n := c.Flights(); n != 1 {
+		t.Errorf("%d loads at once for one key", n)
+	}
+	old.answer <- failure(ctx.Err())
+	if r := <-late; r.value != "new" || r.err != nil {
+		t.Errorf("%+v", r)
+	}
+	idle(t, c)
+
+	// Nor do more go on than refreshes may run.
+	c = newCache(t, larder.Options{MaxBytes: 1 << 20, LoadGrace: time.Hour, MaxRefreshes: 2})
+	g := newGate()
+	var running []context.Context
+	for i := range 5 {
+		one, leave := context.WithCancel(bg)
+		r := goLoad(one, c, fmt.Sprint(i), g.load)
+		running = append(running, <-g.called)
+		leave()
+		<-r
+	}
+	for i, ctx := range running {
+		if ended := ctx.Err() != nil; ended != (i >= 2) {
+			t.Errorf("load %d: ended: %v", i, ended)
+		}
+	}
+	for range running {
+		g.answer <- value("v")
+	}
+	idle(t, c)
+}
+
+// Callers with less time than the load takes, one after the other, find its value.
+func TestLoadImpatientCallers(t *testing.T) {
+	for _, obeys := range []bool{true, false} {
+		c := newCache(t, larder.Options{MaxBytes: 1 << 20})
+		var atOnce, most, calls atomic.Int64
+		loader := func(ctx context.Context, _ []byte) (larder.Loaded, error) {
+			calls.Add(1)
+			most.Store(max(most.Load(), atOnce.Add(1)))
+			defer atOnce.Add(-1)
+			end := ctx.Done()
+			if !obeys {
+				end = nil
+			}
+			select {
+			case <-time.After(60 * time.Millisecond):
+				return larder.Loaded{Value: []byte("v")}, nil
+			case <-end:
+				return larder.Loaded{}, ctx.Err()
+			}
+		}
+		wait(t, "an impatient caller to be answered", func() bool {
+			ctx, cancel := context.WithTimeout(bg, 5*time.Millisecond)
+			defer cancel()
+			v, err := c.Load(ctx, nil, []byte("k"), loader)
+			return err == nil && string(v) == "v"
+		})
+		if most.Load() != 1 || calls.Load() != 1 {
+			t.Errorf("%d loaders, %d at once", calls.Load(), most.Load())
+		}
+	}
+}
+
+// The latest of the callers' deadlines is the loader's.
+func TestLoadDeadlines(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20, LoadGrace: time.Nanosecond})
+	g := newGate()
+	want := func(ctx context.Context, want time.Time) {
+		t.Helper()
+		if d, ok := ctx.Deadline(); !ok || !d.Equal(want) {
+			t.Errorf("deadline %v, %v; want %v", d, ok, want)
+		}
+	}
+	hour, two := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+	a, cancelA := context.WithDeadline(bg, hour)
+	b, cancelB := context.WithDeadline(bg, two)
+	defer cancelA()
+	defer cancelB()
+	first := goLoad(a, c, "k", g.load)
+	ctx := <-g.called
+	want(ctx, hour)
+	second := goLoad(b, c, "k", g.load)
+	waitWaiters(t, c, 2)
+	want(ctx, two)
+	third := goLoad(bg, c, "k", g.load)
+	waitWaiters(t, c, 3)
+	if _, ok := ctx.Deadline(); ok {
+		t.Error("a deadline, though one who waits has none")
+	}
+	g.answer <- value("v")
+	for _, r := range []<-chan loadResult{first, second, third} {
+		if r := <-r; r.value != "v" {
+			t.Errorf("%+v", r)
+		}
+	}
+
+	// It ends at its deadline, and says so; so do contexts made of it.
+	soon, cancel := context.WithTimeout(bg, 20*time.Millisecond)
+	defer cancel()
+	r := goLoad(soon, c, "l", g.load)
+	ctx = <-g.called
+	child, cancelChild := context.WithCancel(ctx)
+	defer cancelChild()
+	<-child.Done()
+	if ctx.Err() == nil || child.Err() != ctx.Err() {
+		t.Errorf("%v, %v", ctx.Err(), child.Err())
+	}
+	g.answer <- failure(ctx.Err())
+	if r := <-r; r.err == nil {
+		t.Errorf("%+v", r)
+	}
+	idle(t, c)
 }
 
 func TestLoadTimeout(t *testing.T) {
@@ -318,21 +466,82 @@ func TestLoadGoexit(t *testing.T) {
 	wantLoad(t, c, "k", constant("v"), "v")
 }
 
-// A panic that nobody hears of ends the program.
+// A panic that nobody waits for doesn't end the program.
 func TestLoadPanicsUnheard(t *testing.T) {
-	if os.Getenv("LARDER_TEST_PANIC") != "" {
+	var logged bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	defer slog.SetDefault(before)
+	for _, test := range []struct {
+		value any
+		want  string
+	}{{"nobody hears", "nobody hears"}, {http.ErrAbortHandler, ""}} {
+		logged.Reset()
 		c := newCache(t, larder.Options{MaxBytes: 1 << 20})
 		mustSet(t, c, "k", []byte("v"))
 		c.MarkStale([]byte("k"))
-		wantLoad(t, c, "k", func(context.Context, []byte) (larder.Loaded, error) { panic("nobody hears") }, "v")
-		time.Sleep(time.Minute)
-		return
+		wantLoad(t, c, "k", func(context.Context, []byte) (larder.Loaded, error) { panic(test.value) }, "v")
+		idle(t, c)
+		c.Close() // returns when it has been logged
+		if got := logged.String(); (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%v: logged %q", test.value, got)
+		}
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestLoadPanicsUnheard$")
-	cmd.Env = append(os.Environ(), "LARDER_TEST_PANIC=1")
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "panic: nobody hears") {
-		t.Errorf("%v: %s", err, out)
+
+	// Not even of one that all have left.
+	told := make(chan error, 1)
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20, OnRefreshError: func(_ []byte, err error) { told <- err }})
+	g := newGate()
+	ctx, leave := context.WithCancel(bg)
+	r := goLoad(ctx, c, "k", g.load)
+	<-g.called
+	leave()
+	<-r
+	g.answer <- func() (larder.Loaded, error) { panic("left") }
+	var p *larder.PanicError
+	if err := <-told; !errors.As(err, &p) || p.Value != "left" {
+		t.Error(err)
+	}
+	idle(t, c)
+}
+
+// net/http knows its panic by identity.
+func TestLoadAbortHandler(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
+	abort := func(context.Context, []byte) (larder.Loaded, error) { panic(http.ErrAbortHandler) }
+	if r := <-goLoad(bg, c, "k", abort); r.panicked != http.ErrAbortHandler {
+		t.Errorf("%+v", r)
+	}
+	func() {
+		defer func() {
+			if p := recover(); p != http.ErrAbortHandler {
+				t.Errorf("%v", p)
+			}
+		}()
+		_ = c.LoadMany(bg, batchOf("k"), func(context.Context, [][]byte) ([]larder.Loaded, error) { panic(http.ErrAbortHandler) })
+	}()
+	idle(t, c)
+}
+
+// Whatever the hook does, nothing is left behind.
+func TestHookInterrupts(t *testing.T) {
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	defer slog.SetDefault(before)
+	for name, interrupt := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("hook") }} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t, larder.Options{MaxBytes: 1 << 20, MaxRefreshes: 1, OnRefreshError: func([]byte, error) { interrupt() }})
+			for _, key := range []string{"a", "b"} {
+				mustSet(t, c, key, []byte("old"))
+				c.MarkStale([]byte(key))
+				g := newGate()
+				wantLoad(t, c, key, g.load, "old")
+				<-g.called
+				g.answer <- failure(errors.New("oops"))
+				idle(t, c)
+			}
+			c.Close()
+		})
 	}
 }
 
@@ -630,8 +839,7 @@ func TestMaxRefreshes(t *testing.T) {
 	if n := g.calls.Load(); n != 3 {
 		t.Errorf("%d calls", n)
 	}
-	// There is room again.
-	c.MarkStale([]byte("9"))
+	// There is room again, and nobody's lease was used up in vain.
 	wantLoad(t, c, "9", constant("new"), "old")
 	wait(t, "the refresh", func() bool { v, _ := c.GetString(nil, "9"); return string(v) == "new" })
 }
@@ -677,6 +885,7 @@ func TestStaleIfError(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	g.answer <- failure(oops)
+	idle(t, c)
 	// and not at all if the loader succeeds.
 	c.MarkStale([]byte("late"))
 	wantLoad(t, c, "late", constant("new"), "new")
@@ -817,4 +1026,36 @@ func batchOf(keys ...string) *larder.Batch {
 		b.AddString(key)
 	}
 	return &b
+}
+
+// After a defect the core closes the cache: Load calls the loader then, one for a key.
+func TestLoadAfterDefect(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
+	mustSet(t, c, "k", []byte("old"))
+	c.Break()
+	wantLoad(t, c, "k", constant("v"), "v")
+	wantLoad(t, c, "k", constant("w"), "w")
+	g := newGate()
+	a := goLoad(bg, c, "l", g.load)
+	<-g.called
+	b := goLoad(bg, c, "l", never(t))
+	waitWaiters(t, c, 2)
+	g.answer <- value("one")
+	for _, r := range []<-chan loadResult{a, b} {
+		if r := <-r; r.value != "one" || r.err != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+	var calls [][]string
+	batch := batchOf("a", "b")
+	if err := c.LoadMany(bg, batch, bulk(&calls)); err != nil {
+		t.Error(err)
+	}
+	wantBatch(t, batch, "A", "B")
+	idle(t, c)
+	// Closed by the program is another matter.
+	c.Close()
+	if _, err := c.Load(bg, nil, []byte("k"), never(t)); err != larder.ErrClosed {
+		t.Error(err)
+	}
 }

@@ -3,14 +3,17 @@ package larder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"runtime"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // BulkLoader gets the values of many keys at once. It returns one Loaded for each key, in
-// their order, or an error that holds for all of them. What is said of a Loader's ctx holds
-// here too: it ends when nobody waits for any of the keys. The keys may be kept, and must not
-// be changed.
+// their order, or an error that holds for all of them; or both, if the error is KeyErrors,
+// which says which keys it holds for. What is said of a Loader's ctx holds here too: it ends
+// when nobody waits for any of the keys. The keys may be kept, and must not be changed.
 type BulkLoader func(ctx context.Context, keys [][]byte) ([]Loaded, error)
 
 // LoadMany is Load for all keys of the batch, in place of whatever values it had. The
@@ -36,6 +39,7 @@ type waiting struct {
 	key []byte
 	boarding
 	fallback bool // there is a stale value, in case this fails
+	again    bool // what the flight brought says nothing
 	outcome
 }
 
@@ -48,8 +52,18 @@ func (c *Cache) loadMany(ctx context.Context, b *Batch, load indexedLoader) erro
 	var waits []waiting
 	var stale lot
 	var leads lot
-	t := &task{}
+	var t *task
+	var p passenger
+	if b.Len() > 0 {
+		p = passengerOf(ctx)
+	}
 	var flights []*flight
+	launched := false
+	defer func() {
+		if !launched {
+			c.strand(flights)
+		}
+	}()
 	for i := range b.Len() {
 		key := b.Key(i)
 		var at found
@@ -60,7 +74,10 @@ func (c *Cache) loadMany(ctx context.Context, b *Batch, load indexedLoader) erro
 			b.fault(i, ctx.Err())
 		} else if !hit {
 			key := bytes.Clone(key)
-			board, seen, err := c.board(t, b.values, key, why)
+			if t == nil {
+				t = newTask(c.loads, false)
+			}
+			board, seen, err := c.board(t, b.values, key, why, p)
 			switch {
 			case err != nil:
 				b.fault(i, err)
@@ -80,9 +97,12 @@ func (c *Cache) loadMany(ctx context.Context, b *Batch, load indexedLoader) erro
 			}
 		}
 		if hit {
-			b.statuses[i] = uint8(statusOK)
+			b.statuses[i] = uint8(capi.StatusOK)
+			if at.state == Stale || at.state == Refresh {
+				c.loads.counters.stale.Add(1)
+			}
 			if at.state == Absent {
-				b.statuses[i] = uint8(statusNotFound)
+				b.statuses[i] = uint8(capi.StatusNotFound)
 			} else {
 				b.values = at.value
 			}
@@ -100,6 +120,7 @@ func (c *Cache) loadMany(ctx context.Context, b *Batch, load indexedLoader) erro
 			return load(ctx, some.at, some.keys)
 		})
 	}
+	launched = true
 	if len(flights) > 0 {
 		c.launch(ctx, t, flights, func(ctx context.Context) ([]Loaded, error) { return load(ctx, leads.at, leads.keys) })
 	}
@@ -140,7 +161,7 @@ func (b *Batch) fault(i int, err error) {
 		b.errs = make([]error, b.Len())
 	}
 	b.errs[i] = err
-	b.statuses[i] = uint8(statusNotFound)
+	b.statuses[i] = uint8(capi.StatusNotFound)
 }
 
 // collect waits for all that is being loaded, and puts the values in their places.
@@ -154,16 +175,24 @@ func (c *Cache) collect(ctx context.Context, b *Batch, waits []waiting, load ind
 		if w.flight == nil {
 			continue
 		}
-		if w.err = c.await(ctx, w.flight); w.err == nil {
-			w.outcome = w.flight.outcome
+		if w.err = c.await(ctx, &w.boarding); w.err != nil {
+			continue
+		}
+		w.outcome = w.flight.outcome
+		if w.again = w.outdated(&w.boarding); w.again {
+			continue
 		}
 		if w.panicked != nil {
 			panicked = w.panicked
+			b.fault(w.at, panicked)
 		}
-		exited = exited || w.exited
+		if w.exited {
+			exited = true
+			b.fault(w.at, errLoaderExited)
+		}
 	}
 	if panicked != nil {
-		panic(panicked)
+		panicked.rethrow()
 	}
 	if exited {
 		runtime.Goexit()
@@ -171,13 +200,17 @@ func (c *Cache) collect(ctx context.Context, b *Batch, waits []waiting, load ind
 	for i := range waits {
 		w := &waits[i]
 		switch {
+		case w.flight == nil || w.again:
+			c.loadAlone(ctx, w, load)
 		case w.err != nil && w.fallback:
 			// The stale value, if it hasn't expired or been deleted meanwhile.
-			if value, state, ok := c.lookup(nil, unsafe.SliceData(w.key), len(w.key)); ok && state != Absent {
-				w.loaded.Value, w.err = value, nil
+			if old := c.lookAgain(nil, w.key, orStale); old.ok && old.state != Absent {
+				w.loaded.Value, w.err = old.value, nil
+				c.loads.counters.stale.Add(1)
 			}
-		case w.flight == nil || w.outdated(&w.boarding):
-			c.loadAlone(ctx, w, load)
+		}
+		if errors.Is(w.err, ErrNotFound) {
+			w.err, w.loaded = nil, Loaded{Absent: true}
 		}
 	}
 	old := b.values
@@ -191,9 +224,9 @@ func (c *Cache) collect(ctx context.Context, b *Batch, waits []waiting, load ind
 			b.fault(i, waits[0].err)
 			waits = waits[1:]
 		default:
-			b.statuses[i] = uint8(statusOK)
+			b.statuses[i] = uint8(capi.StatusOK)
 			if waits[0].loaded.Absent {
-				b.statuses[i] = uint8(statusNotFound)
+				b.statuses[i] = uint8(capi.StatusNotFound)
 			}
 			b.values = append(b.values, waits[0].loaded.Value...)
 			waits = waits[1:]
@@ -205,8 +238,7 @@ func (c *Cache) collect(ctx context.Context, b *Batch, waits []waiting, load ind
 
 // loadAlone is for a key that its flight couldn't settle.
 func (c *Cache) loadAlone(ctx context.Context, w *waiting, load indexedLoader) {
-	var at found
-	at.value, at.state, at.ok = c.lookup(nil, unsafe.SliceData(w.key), len(w.key))
+	at := c.lookAgain(nil, w.key, missing)
 	w.outcome = outcome{}
 	i := w.at
 	w.loaded.Value, w.err = c.load(ctx, nil, w.key, at, func(ctx context.Context, key []byte) (Loaded, error) {
@@ -219,7 +251,4 @@ func (c *Cache) loadAlone(ctx context.Context, w *waiting, load indexedLoader) {
 		}
 		return loaded[0], nil
 	})
-	if w.err == ErrNotFound {
-		w.err, w.loaded.Absent = nil, true
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	larder "github.com/larder-cache/larder/go"
 )
@@ -172,10 +173,11 @@ func TestLoadManyErrors(t *testing.T) {
 		idle(t, c)
 	}
 
-	// The caller's context ends: so does the loader's, when all keys have been given up.
+	// The caller's context ends: the load goes on, until the grace is over.
+	c = newCache(t, larder.Options{MaxBytes: 1 << 20, LoadGrace: time.Nanosecond})
+	mustSet(t, c, "b", []byte("has b"))
 	ctx, cancel := context.WithCancel(bg)
 	called := make(chan context.Context, 1)
-	other := make(chan (<-chan loadResult), 1)
 	b = batchOf("x", "b", "y")
 	done := make(chan error, 1)
 	go func() {
@@ -187,7 +189,7 @@ func TestLoadManyErrors(t *testing.T) {
 	}()
 	in := <-called
 	ctx2, cancel2 := context.WithCancel(bg)
-	other <- goLoad(ctx2, c, "y", never(t))
+	other := goLoad(ctx2, c, "y", never(t))
 	waitWaiters(t, c, 3)
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -198,9 +200,53 @@ func TestLoadManyErrors(t *testing.T) {
 		t.Error("ended while somebody waits for one of the keys")
 	}
 	cancel2()
-	<-(<-other)
+	<-other
 	<-in.Done()
 	idle(t, c)
+}
+
+// A bulk loader may fail for some of its keys.
+func TestLoadManyKeyErrors(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
+	oops := errors.New("oops")
+	b := batchOf("a", "b", "c")
+	load := func(_ context.Context, keys [][]byte) ([]larder.Loaded, error) {
+		l, errs := make([]larder.Loaded, len(keys)), make(larder.KeyErrors, len(keys))
+		for i, key := range keys {
+			l[i].Value = key
+			switch string(key) {
+			case "b":
+				errs[i] = oops
+			case "c":
+				errs[i] = larder.ErrNotFound
+			}
+		}
+		return l, fmt.Errorf("some: %w", errs)
+	}
+	if err := c.LoadMany(bg, b, load); err != oops {
+		t.Error(err)
+	}
+	wantBatch(t, b, "a", "?", "")
+	wantValue(t, c, "a", []byte("a"))
+	wantMiss(t, c, "b")
+	wantMiss(t, c, "c")
+	if s := c.Stats(); s.Loads != 3 || s.LoadErrors != 2 {
+		t.Errorf("%+v", s)
+	}
+	idle(t, c)
+}
+
+// A batch whose loader panicked has no values that it didn't have.
+func TestLoadManyRecovered(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
+	mustSet(t, c, "b", []byte("has b"))
+	b := batchOf("a", "b")
+	c.GetMany(b)
+	func() {
+		defer func() { recover() }()
+		_ = c.LoadMany(bg, b, func(context.Context, [][]byte) ([]larder.Loaded, error) { panic("oops") })
+	}()
+	wantBatch(t, b, "?", "has b")
 }
 
 func TestLoadManyStale(t *testing.T) {

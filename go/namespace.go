@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // A namespace is a cache of its own within the budget of another: for parts of a program
@@ -29,7 +31,7 @@ type NamespaceOptions struct {
 	// MaxEntries bounds the number of entries as well. 0: only memory does.
 	MaxEntries int64
 
-	// DefaultTTL is as in Options. 0: entries don't expire.
+	// DefaultTTL is as in Options. 0: as in the cache. NoExpiry: entries don't expire.
 	DefaultTTL time.Duration
 
 	// Policy decides which entries make room for new ones. DefaultPolicy: that of the
@@ -50,9 +52,9 @@ const maxName = 255
 //
 // A namespace lives until it is closed, or its cache is; nobody need hold on to it: asked
 // for by its name again, it is the same Cache. Close closes it for all that use it, and
-// gives its memory to the others. Resize gives it another bound. It keeps no events, and
-// its options for loads are those of the cache. Everything else is as for any Cache, and
-// costs the same.
+// gives its memory to the others. Resize gives it another bound. It keeps no events. What
+// NamespaceOptions don't have, options for loads and the clock among it, is as in the cache.
+// Everything else is as for any Cache, and costs the same.
 //
 // Errors: one that wraps ErrInvalidOptions, also for a budget with too few segments for
 // one more namespace; ErrFull, ErrNoMemory, ErrClosed.
@@ -61,40 +63,80 @@ func (c *Cache) Namespace(name string, o NamespaceOptions) (*Cache, error) {
 		return nil, fmt.Errorf("%w: a namespace's name of %d bytes, not 1 to %d", ErrInvalidOptions, len(name), maxName)
 	}
 	if o.MaxBytes < 0 {
-		return nil, fmt.Errorf("%w: MaxBytes is %d", ErrInvalidOptions, o.MaxBytes)
+		return nil, fmt.Errorf("%w: MaxBytes is %d, and must not be negative", ErrInvalidOptions, o.MaxBytes)
 	}
-	others := Options{MaxBytes: 1, MaxEntries: o.MaxEntries, DefaultTTL: o.DefaultTTL, Policy: o.Policy, Stripes: o.Stripes}
+	others := Options{MaxBytes: minBudget, MaxEntries: o.MaxEntries, DefaultTTL: o.DefaultTTL, Policy: o.Policy, Stripes: o.Stripes}
 	if err := others.check(); err != nil {
 		return nil, err
 	}
+	if c.parent != nil {
+		return nil, fmt.Errorf("%w: %q is a namespace, and can't have namespaces", ErrInvalidOptions, c.name)
+	}
 	c.members.mu.Lock()
 	defer c.members.mu.Unlock()
-	if c.handle.p == nil || c.members.closed {
+	if c.core == nil || c.members.closed {
 		return nil, ErrClosed
 	}
-	h, st := c.handle.namespace(unsafe.StringData(name), len(name), &o)
-	switch st {
-	case statusOK:
-	case statusInvalidArgument:
-		return nil, fmt.Errorf("%w: namespace %q exists with others, or there can't be (another) one with %+v", ErrInvalidOptions, name, o)
-	default:
-		return nil, st.err()
+	h, there, err := c.openNamespace(name, &o)
+	if there != nil || err != nil {
+		return there, err
 	}
-	if m := c.members.named[name]; m != nil {
-		if m.handle == h {
-			h.free() // m has a count of its own
-			return m, nil
-		}
-		// It was closed, and this is another.
+	k := newCore(h, c.core.clock)
+	m := &Cache{
+		handle:     k.fast(),
+		core:       k,
+		defaultTTL: max(o.DefaultTTL, 0),
+		staleAfter: c.staleAfter,
+		absentTTL:  c.absentTTL,
+		loads:      c.loads.another(),
+		refusals:   new(refusals),
+		name:       strings.Clone(name), // strings of callers may be parts of large ones
+		parent:     c,
 	}
-	// Strings of callers may be parts of large ones.
-	m := &Cache{handle: h, defaultTTL: o.DefaultTTL, loads: c.loads.another(), name: strings.Clone(name), parent: c}
-	runtime.AddCleanup(m, handle.free, h)
 	if c.members.named == nil {
 		c.members.named = map[string]*Cache{}
 	}
 	c.members.named[m.name] = m
 	return m, nil
+}
+
+// openNamespace opens a namespace in the core: one that is there already, or a new one, for
+// which o is completed then. members.mu is held.
+func (c *Cache) openNamespace(name string, o *NamespaceOptions) (h handle, there *Cache, err error) {
+	there = c.members.named[name]
+	asked := *o
+	if there == nil && o.DefaultTTL == 0 {
+		o.DefaultTTL = c.defaultTTL
+	}
+	h, why, st := c.through().Namespace(unsafe.StringData(name), len(name), &capi.Options{
+		MaxBytes:     uint64(o.MaxBytes),
+		MaxEntries:   uint64(o.MaxEntries),
+		DefaultTTLMS: millis(max(o.DefaultTTL, 0)),
+		Policy:       uint32(o.Policy),
+		Stripes:      uint32(o.Stripes),
+	})
+	runtime.KeepAlive(c)
+	switch {
+	case st == capi.StatusInvalidArgument:
+		return h, nil, fmt.Errorf("%w: namespace %q: %s (MaxBytes is %d, MaxEntries %d, DefaultTTL %v, Policy %v, Stripes %d)",
+			ErrInvalidOptions, name, why, o.MaxBytes, o.MaxEntries, o.DefaultTTL, o.Policy, o.Stripes)
+	case st != capi.StatusOK:
+		return h, nil, errOf(st)
+	case there == nil:
+		return h, nil, nil
+	case there.core.handle == h:
+		h.Free() // it has a count of its own
+		if o.DefaultTTL == NoExpiry && there.defaultTTL != 0 {
+			return h, nil, fmt.Errorf("%w: namespace %q: it exists, with a DefaultTTL of %v", ErrInvalidOptions, name, there.defaultTTL)
+		}
+		return h, there, nil
+	}
+	// It is being closed, and this is another, made without what a new one inherits.
+	h.Close()
+	h.Free()
+	delete(c.members.named, name)
+	*o = asked
+	return c.openNamespace(name, o)
 }
 
 // Namespaces iterates over the namespaces that the cache has when the loop begins, in the
@@ -128,7 +170,7 @@ func (c *Cache) closeMembers() map[string]*Cache {
 	c.members.named, c.members.closed = nil, true
 	c.members.mu.Unlock()
 	for _, m := range named {
-		reportHeldViews(m.handle)
+		reportHeldViews(m.core.handle)
 		m.loads.close()
 	}
 	return named

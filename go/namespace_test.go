@@ -83,7 +83,7 @@ func TestNamespaceArguments(t *testing.T) {
 		{"b", larder.NamespaceOptions{MaxBytes: -1}},
 		{"b", larder.NamespaceOptions{MaxBytes: 1}},
 		{"b", larder.NamespaceOptions{MaxEntries: -1}},
-		{"b", larder.NamespaceOptions{DefaultTTL: -1}},
+		{"b", larder.NamespaceOptions{DefaultTTL: -2}},
 		{"b", larder.NamespaceOptions{Policy: 99}},
 		{"b", larder.NamespaceOptions{Stripes: 3}},
 		{"a", larder.NamespaceOptions{MaxBytes: 2 << 20}},

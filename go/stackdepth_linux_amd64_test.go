@@ -6,20 +6,23 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
 
 	"github.com/larder-cache/larder/go/internal/fastcall"
 	"github.com/larder-cache/larder/go/internal/stackpaint"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
-// Every function of the fast door must leave three quarters of its frame alone, on
+// Every function of the fast door must leave a fifth of its room alone, on
 // all paths that can be provoked: hits and misses, values of all sizes, sets that overwrite, fill
 // segments and evict. (The proof for all paths there are is the stack-depth check of
 // the library.)
 func TestFastDoorStackUse(t *testing.T) {
-	const limit = fastcall.FrameSize / 4
+	const limit = fastcall.Room * 4 / 5
 	c, err := New(Options{MaxBytes: 4 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +38,7 @@ func TestFastDoorStackUse(t *testing.T) {
 			taken[name] = map[status]int{}
 		}
 		taken[name][status(result)]++
-		if status(result) == statusBusy {
+		if status(result) == capi.StatusBusy {
 			slow()
 		}
 	}
@@ -52,31 +55,31 @@ func TestFastDoorStackUse(t *testing.T) {
 	var room tagRoom
 	for range 20_000 {
 		key := key()
-		a := call{cache: c.handle, key: unsafe.SliceData(key), keyLen: uintptr(len(key))}
+		a := call{Cache: c.through(), Key: unsafe.SliceData(key), KeyLen: uintptr(len(key))}
 		size := 1 << rng.IntN(17)
 		switch rng.IntN(8) {
 		case 0:
-			paint("delete", fastDelete, unsafe.Pointer(&a), a.slowDelete)
+			paint("delete", capi.FastDeleteAt, unsafe.Pointer(&a), a.SlowDelete)
 		case 1, 2, 3:
-			a.buf, a.bufLen = &bytes[0], uintptr(rng.IntN(size))
+			a.Buf, a.BufLen = &bytes[0], uintptr(rng.IntN(size))
 			if rng.IntN(2) == 0 {
-				a.flags, a.ttlMS = flagTTL, uint64(rng.IntN(20))
+				a.Flags, a.TTLMS = capi.FlagTTL, uint64(rng.IntN(20))
 			}
 			if rng.IntN(4) == 0 {
 				o := SetOptions{TTL: time.Second, StaleAfter: time.Millisecond, Sliding: true, Tags: []string{"tag"}}
-				options, err := o.pack(&room)
+				options, err := c.pack(&o, &room)
 				if err != nil {
 					t.Fatal(err)
 				}
-				a.options = &options
+				a.Options = &options
 			}
-			paint("set", fastSet, unsafe.Pointer(&a), a.slowSet)
+			paint("set", capi.FastSetAt, unsafe.Pointer(&a), a.SlowSet)
 		default:
-			a.buf, a.bufLen = &dst[0], uintptr(size)
+			a.Buf, a.BufLen = &dst[0], uintptr(size)
 			if rng.IntN(2) == 0 {
-				a.flags = flagState
+				a.Flags = capi.FlagState
 			}
-			paint("get", fastGet, unsafe.Pointer(&a), a.slowGet)
+			paint("get", capi.FastGetAt, unsafe.Pointer(&a), a.SlowGet)
 		}
 	}
 	for range 5_000 {
@@ -87,12 +90,12 @@ func TestFastDoorStackUse(t *testing.T) {
 		m := b.call(c)
 		switch rng.IntN(8) {
 		case 0:
-			paint("delete_many", fastDeleteMany, unsafe.Pointer(&m), m.slowDelete)
+			paint("delete_many", capi.FastDeleteManyAt, unsafe.Pointer(&m), m.SlowDelete)
 		case 1, 2, 3:
-			paint("set_many", fastSetMany, unsafe.Pointer(&m), m.slowSet)
+			paint("set_many", capi.FastSetManyAt, unsafe.Pointer(&m), m.SlowSet)
 		default:
-			m.buf, m.bufLen = &dst[0], uintptr(rng.IntN(len(dst)))
-			paint("get_many", fastGetMany, unsafe.Pointer(&m), m.slowGet)
+			m.Buf, m.BufLen = &dst[0], uintptr(rng.IntN(len(dst)))
+			paint("get_many", capi.FastGetManyAt, unsafe.Pointer(&m), m.SlowGet)
 		}
 		runtime.KeepAlive(&b)
 	}
@@ -101,23 +104,32 @@ func TestFastDoorStackUse(t *testing.T) {
 		if depth > limit {
 			t.Errorf("larder_fast_%s uses %d bytes of stack; the limit is %d", name, depth, limit)
 		}
-		if taken[name][statusOK] == 0 {
+		if taken[name][capi.StatusOK] == 0 {
 			t.Errorf("larder_fast_%s never succeeded: nothing was measured", name)
 		}
 	}
 }
 
-// The frame is declared in assembly; what relies on it reads FrameSize.
-func TestFrameSize(t *testing.T) {
+// The room is written into the assembly; what relies on it reads Room.
+func TestRoom(t *testing.T) {
 	const file = "internal/fastcall/call_linux_amd64.s"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{`TEXT ·Call\(SB\), 0, \$(\d+)-24`, `ADDQ \$(\d+), SP`} {
-		m := regexp.MustCompile(pattern).FindSubmatch(text)
-		if m == nil || string(m[1]) != fmt.Sprint(fastcall.FrameSize) {
-			t.Errorf("%s: %s: found %q, FrameSize is %d", file, pattern, m, fastcall.FrameSize)
-		}
+	call := regexp.MustCompile(`TEXT ·Call\(SB\), NOSPLIT, \$0-24\n\tMOVQ \(TLS\), CX\n\tLEAQ -(\d+)\(SP\), DX`).FindSubmatch(text)
+	if call == nil || string(call[1]) != fmt.Sprint(fastcall.Room) {
+		t.Errorf("%s: Call asks for %q, Room is %d", file, call, fastcall.Room)
+	}
+	deep := regexp.MustCompile(`TEXT ·CallDeep\(SB\), 0, \$(\d+)-24\n\tMOVQ \(TLS\), CX\n\tLEAQ -(\d+)\(SP\), DX[^T]*ADDQ \$(\d+), SP`).FindSubmatch(text)
+	if deep == nil {
+		t.Fatalf("%s: no CallDeep", file)
+	}
+	var frame, below, back int
+	for i, n := range []*int{&frame, &below, &back} {
+		*n, _ = strconv.Atoi(string(deep[1+i]))
+	}
+	if frame+below != fastcall.Room || back != frame {
+		t.Errorf("%s: CallDeep has a frame of %d, asks for %d more and gives %d back; Room is %d", file, frame, below, back, fastcall.Room)
 	}
 }

@@ -110,16 +110,42 @@ func TestTypedErrors(t *testing.T) {
 			return larder.LoadedValue[any]{Value: v}, nil
 		}
 	}
-	if _, err := users.Load(bg, "k", load(1)); err == nil {
-		t.Error(err)
+	// What can't be decoded is loaded anew, stale or not.
+	for range 2 {
+		if v, err := users.Load(bg, "k", load(1.0)); err != nil || v != 1.0 {
+			t.Errorf("%v, %v", v, err)
+		}
+		mustSet(t, c, "k", []byte("{"))
+		c.MarkStale([]byte("k"))
 	}
 	if _, err := users.Load(bg, "l", load(func() {})); err == nil {
 		t.Error(err)
 	}
-	values, found, err := users.LoadMany(bg, []string{"k", "l"}, func(context.Context, []string) ([]larder.LoadedValue[any], error) {
-		return []larder.LoadedValue[any]{{Value: "fine"}}, nil
+	echo := func(_ context.Context, keys []string) ([]larder.LoadedValue[any], error) {
+		l := make([]larder.LoadedValue[any], len(keys))
+		for i := range l {
+			l[i].Value = keys[i]
+		}
+		return l, nil
+	}
+	mustSet(t, c, "k", []byte("{"))
+	if values, found, err := users.GetMany([]string{"k", "l"}); err == nil || err == larder.ErrNotFound || found[0] || found[1] {
+		t.Errorf("%v, %v, %v", values, found, err)
+	}
+	values, found, err := users.LoadMany(bg, []string{"k", "l"}, echo)
+	if err != nil || !found[0] || !found[1] || values[0] != "k" || values[1] != "l" {
+		t.Errorf("%v, %v, %v", values, found, err)
+	}
+	if values, found, err := users.GetMany([]string{"k", "no", "l"}); err != nil || !found[0] || found[1] || values[2] != "l" {
+		t.Errorf("%v, %v, %v", values, found, err)
+	}
+	// One that can't be encoded, or whose load failed, is lost alone.
+	values, found, err = users.LoadMany(bg, []string{"one", "nan", "two", "oops"}, func(_ context.Context, keys []string) ([]larder.LoadedValue[any], error) {
+		l, _ := echo(bg, keys)
+		l[1].Value = math.NaN()
+		return l, larder.KeyErrors{nil, nil, nil, errors.New("oops")}
 	})
-	if err == nil || found[0] || !found[1] || values[1] != "fine" {
+	if err == nil || !found[0] || found[1] || !found[2] || found[3] || values[2] != "two" || !c.HasString("two") {
 		t.Errorf("%v, %v, %v", values, found, err)
 	}
 	_, found, err = users.LoadMany(bg, []string{"m"}, func(context.Context, []string) ([]larder.LoadedValue[any], error) {
@@ -223,4 +249,67 @@ func TestTypedLoad(t *testing.T) {
 		t.Error(got, err)
 	}
 	wait(t, "the refresh", func() bool { got, _ := squares.Get(5); return got == -5 })
+}
+
+// Several Typed in one Cache don't read each other, whatever their keys and prefixes are.
+func TestPrefixKeysDontMeet(t *testing.T) {
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
+	typed := map[string]*larder.Typed[string, string]{}
+	prefixes := []string{"", "user", "user2", "\x04user", strings.Repeat("p", 200)}
+	keys := []string{"", "2bob", "bob", "user2bob", "\x05user2bob"}
+	for _, prefix := range prefixes {
+		typed[prefix] = larder.NewTyped(c, larder.Codec[string, string]{
+			Key:       larder.PrefixKey(prefix, larder.StringKey[string]),
+			DecodeKey: larder.DecodePrefixKey(prefix, larder.DecodeStringKey[string]),
+			Value:     larder.StringValue[string](),
+		})
+		for _, key := range keys {
+			if err := typed[prefix].Set(key, prefix+"/"+key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := c.Len(); n != len(prefixes)*len(keys) {
+		t.Errorf("%d entries", n)
+	}
+	for _, prefix := range prefixes {
+		for _, key := range keys {
+			if v, err := typed[prefix].Get(key); err != nil || v != prefix+"/"+key {
+				t.Errorf("%q of %q: %q, %v", key, prefix, v, err)
+			}
+		}
+		found := map[string]string{}
+		for k, v := range typed[prefix].All() {
+			found[k] = v
+		}
+		if len(found) != len(keys) || found["bob"] != prefix+"/bob" {
+			t.Errorf("%q: %q", prefix, found)
+		}
+	}
+}
+
+func TestTypedCalls(t *testing.T) {
+	clock := larder.NewMockClock()
+	c := newCache(t, larder.Options{MaxBytes: 1 << 20, Clock: clock})
+	numbers := larder.NewTyped(c, larder.Codec[int8, int]{Key: larder.IntKey[int8], DecodeKey: larder.DecodeIntKey[int8], Value: larder.IntValue[int]()})
+	if err := numbers.SetTTL(-5, 500, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if !numbers.Has(-5) || numbers.Has(5) || !numbers.Touch(-5, time.Hour) || numbers.Touch(5, time.Hour) {
+		t.Error("Has or Touch")
+	}
+	clock.Advance(30 * time.Minute)
+	mustSet(t, c, "not one of them", nil)
+	for k, v := range numbers.All() {
+		if k != -5 || v != 500 {
+			t.Error(k, v)
+		}
+	}
+	if _, err := larder.DecodeIntKey[int8](larder.IntKey(nil, 300)); err == nil {
+		t.Error("300 is an int8")
+	}
+	clock.Advance(30 * time.Minute)
+	if numbers.Has(-5) {
+		t.Error("it lives for ever")
+	}
 }

@@ -3,6 +3,8 @@ package larder
 import (
 	"runtime"
 	"unsafe"
+
+	"github.com/larder-cache/larder/go/internal/capi"
 )
 
 // View is the value of a key where it lies in the cache: borrowed, not copied. It pays
@@ -18,7 +20,9 @@ import (
 // the place they were taken at.
 //
 // A View may be handed to another goroutine, but used by one at a time. It must not be
-// copied: releasing two copies releases twice. (go vet finds copies.)
+// copied: releasing two copies releases twice, and then other views in the same memory,
+// which nobody has released, may show other bytes. (go vet finds copies; with
+// LARDER_DEBUG=views the second release is named, and does no harm.)
 type View struct {
 	_     noCopy
 	value borrowed
@@ -38,9 +42,9 @@ func (c *Cache) ViewString(key string) (View, bool) {
 }
 
 func (c *Cache) view(key *byte, keyLen int) (View, bool) {
-	b, st := c.handle.borrow(key, keyLen)
+	b, st := c.through().Borrow(key, keyLen)
 	runtime.KeepAlive(c)
-	if st != statusOK {
+	if st != capi.StatusOK {
 		return View{}, false
 	}
 	return View{value: b, trace: traceView(c)}, true
@@ -48,14 +52,16 @@ func (c *Cache) view(key *byte, keyLen int) (View, bool) {
 
 // Bytes is the value. It must not be written to, nor used after Release.
 func (v *View) Bytes() []byte {
-	return v.value.bytes()
+	return v.value.Bytes()
 }
 
 // Release gives the view back and empties it. Releasing an empty view does nothing. It
 // may run on any goroutine, and after the cache was closed.
 func (v *View) Release() {
-	v.value.giveBack()
-	v.trace.released()
+	if !v.trace.released() {
+		return // a copy of it was
+	}
+	v.value.GiveBack()
 	v.trace = nil
 }
 

@@ -38,7 +38,7 @@ func traceView(c *Cache) *viewTrace {
 	if !viewTraces.on {
 		return nil
 	}
-	site := &viewSite{cache: c.handle}
+	site := &viewSite{cache: c.through()}
 	runtime.Callers(4, site.callers[:])
 	viewTraces.mu.Lock()
 	viewTraces.held[site] = struct{}{}
@@ -51,11 +51,18 @@ func traceView(c *Cache) *viewTrace {
 	return v
 }
 
-func (v *viewTrace) released() {
-	if v != nil {
-		v.cleanup.Stop()
-		v.site.forget()
+// released notes that the view is given back, and reports whether it may be: not if a copy
+// of it was already.
+func (v *viewTrace) released() bool {
+	if v == nil {
+		return true
 	}
+	v.cleanup.Stop()
+	if !v.site.forget() {
+		v.site.report("released twice (a copy of it was released before)")
+		return false
+	}
+	return true
 }
 
 // reportHeldViews names the views of a cache that is being closed.
@@ -76,10 +83,13 @@ func reportHeldViews(cache handle) {
 	}
 }
 
-func (s *viewSite) forget() {
+// forget takes a site out, and reports whether it was there.
+func (s *viewSite) forget() bool {
 	viewTraces.mu.Lock()
+	defer viewTraces.mu.Unlock()
+	_, held := viewTraces.held[s]
 	delete(viewTraces.held, s)
-	viewTraces.mu.Unlock()
+	return held
 }
 
 func (s *viewSite) report(what string) {

@@ -2,6 +2,7 @@ package larder
 
 import (
 	"bytes"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -77,5 +78,34 @@ func releaseView(c *Cache) {
 func forgetView(c *Cache) {
 	if _, ok := c.View([]byte("k")); !ok {
 		panic("no view")
+	}
+}
+
+// A copy that is released after the original is named, and takes nothing from other views.
+func TestViewReleasedTwice(t *testing.T) {
+	var out lockedBuffer
+	on, to := viewTraces.on, viewTraces.to
+	viewTraces.on, viewTraces.to = true, &out
+	defer func() { viewTraces.on, viewTraces.to = on, to }()
+
+	c, err := New(Options{MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetString("k", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	var v, copied View
+	v, _ = c.ViewString("k")
+	reflect.ValueOf(&copied).Elem().Set(reflect.ValueOf(&v).Elem()) // go vet finds any other copy
+	v.Release()
+	v.Release() // an empty view
+	if out.String() != "" {
+		t.Errorf("reported: %q", out.String())
+	}
+	copied.Release()
+	if !strings.Contains(out.String(), "released twice") || !strings.Contains(out.String(), "TestViewReleasedTwice") {
+		t.Errorf("report of a second release: %q", out.String())
 	}
 }

@@ -40,3 +40,40 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why [`Cache::compare_and_swap`](crate::Cache::compare_and_swap) stored nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CasError {
+    /// The entry has another version: it was set since, or nobody has asked for its version since it was.
+    Conflict,
+    /// There is no entry (any more).
+    NotFound,
+    /// The set itself failed.
+    Set(Error),
+}
+
+impl From<Error> for CasError {
+    fn from(error: Error) -> CasError {
+        CasError::Set(error)
+    }
+}
+
+impl fmt::Display for CasError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CasError::Conflict => f.write_str("the entry has another version"),
+            CasError::NotFound => f.write_str("there is no entry"),
+            CasError::Set(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CasError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CasError::Set(error) => Some(error),
+            CasError::Conflict | CasError::NotFound => None,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 mod support;
 
-use larder::{Ask, Cache, Clock, Error, MockClock, Options, Policy, Reason, Reasons, SetOptions, Ttl};
+use larder::{Ask, Cache, CasError, Clock, Error, MockClock, Options, Policy, Reason, Reasons, SetOptions, Ttl};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -206,8 +206,8 @@ fn an_entry_that_is_written_again_has_not_left() {
     let version = cache.get_with(b"key", &mut Vec::new(), ask).unwrap().unwrap().version;
     assert!(!cache.add(b"key", b"12", &options).unwrap());
     assert_eq!(events(&cache), []);
-    let version = cache.compare_and_swap(b"key", b"12", version, &options).unwrap().unwrap();
-    assert_eq!(cache.compare_and_swap(b"key", b"123", version + 1, &options).unwrap(), Err(true));
+    let version = cache.compare_and_swap(b"key", b"12", version, &options).unwrap();
+    assert_eq!(cache.compare_and_swap(b"key", b"123", version + 1, &options), Err(CasError::Conflict));
     assert_eq!(cache.increment(b"key", 100, &options).unwrap(), 112);
     let expected = [event(Reason::Overwritten, b"key", 1), event(Reason::Overwritten, b"key", 2)];
     assert_eq!(events(&cache), expected);
@@ -445,7 +445,7 @@ proptest! {
                     }
                 }
                 Op::Get { key } => {
-                    cache.get(&name(key));
+                    let _ = cache.get(&name(key));
                 }
                 Op::Advance { millis } => clock.advance(millis),
                 Op::Resize { kib } => cache.resize(kib << 10).unwrap(),

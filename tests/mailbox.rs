@@ -3,7 +3,7 @@
 
 mod support;
 
-use larder::{Ask, Cache, Clock, Error, MockClock, Options, Policy, Reasons, SetOptions, State, Ttl};
+use larder::{Ask, Cache, CasError, Clock, Error, Load, MockClock, Options, Policy, Reasons, SetOptions, State, Ttl};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use support::*;
@@ -168,7 +168,7 @@ fn what_depends_on_an_entry_finds_them() {
     cache.set(b"key", b"1").unwrap();
     let version = cache.get_with(b"key", &mut out, Ask { lease: false, version: true }).unwrap().unwrap().version;
     leave(&cache, &[(b"key", b"2")]);
-    assert_eq!(cache.compare_and_swap(b"key", b"3", version, &options).unwrap(), Err(true));
+    assert_eq!(cache.compare_and_swap(b"key", b"3", version, &options), Err(CasError::Conflict));
     assert_eq!(get(&cache, b"key").unwrap(), b"2");
 }
 
@@ -189,8 +189,7 @@ fn loads_know_of_them() {
     let options = SetOptions::default();
     for key in [&b"old"[..], b"new"] {
         let cache = left();
-        let (token, fresh) = cache.load_begin(key).unwrap();
-        assert!(fresh);
+        let Ok(Load::Begun(token)) = cache.load_begin(key) else { panic!("nobody else loads") };
         cache.with_stripe_locked(key, || {
             for key in [&b"old"[..], b"new", b"another"] {
                 assert_eq!(fast_set(&cache, key, b"4", None), Err(Fast::Busy));

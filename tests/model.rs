@@ -3,7 +3,7 @@
 
 mod support;
 
-use larder::{Ask, Cache, Clock, Error, MockClock, Options, Policy, SetOptions, State, Ttl, View};
+use larder::{Ask, Cache, CasError, Clock, Error, Load, MockClock, Options, Policy, SetOptions, State, Ttl, View};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -438,14 +438,13 @@ impl Model {
                 let value = self.next_value(key, len);
                 let swapped =
                     with(said, None, |options| self.cache.compare_and_swap(&key_bytes(key), &value, told, options));
-                let swapped = swapped.unwrap();
-                self.agree(key, swapped != Err(false), lossy);
+                self.agree(key, swapped != Err(CasError::NotFound), lossy);
                 if let Ok(version) = swapped {
                     assert!(valid && version != told);
                     self.stored(key, value, said);
                     self.kept.versions.insert(key, (version, true));
                 } else {
-                    assert!(swapped == Err(false) || !valid);
+                    assert!(swapped == Err(CasError::NotFound) || swapped == Err(CasError::Conflict) && !valid);
                 }
             }
             Op::Touch { key, ttl } => {
@@ -485,7 +484,8 @@ impl Model {
                 self.kept.settled |= self.cache.stamp().unwrap() > self.kept.stamp;
             }
             Op::LoadBegin { key } => {
-                let (token, fresh) = self.cache.load_begin(&key_bytes(key)).unwrap();
+                let load = self.cache.load_begin(&key_bytes(key)).unwrap();
+                let (token, fresh) = (load.token(), matches!(load, Load::Begun(_)));
                 match self.kept.loads.get(&key) {
                     Some(&(old, true)) => assert_eq!((token, fresh), (old, false)),
                     Some(&(old, false)) => assert!(fresh && token != old),

@@ -1,6 +1,6 @@
 //! Namespaces: their own keys, statistics and bounds in one budget.
 
-use larder::{Cache, Error, NamespaceOptions, Options};
+use larder::{Ask, Cache, Error, NamespaceOptions, Options, SetOptions};
 use std::sync::Arc;
 
 fn parent(mib: u64) -> Cache {
@@ -172,4 +172,25 @@ fn made_used_and_closed_from_many_threads() {
     });
     cache.check();
     assert!(cache.stats().unwrap().bytes <= 8 << 20);
+}
+
+#[test]
+fn a_version_from_before_a_namespace_was_closed_is_none_of_the_new_ones() {
+    let cache = parent(4);
+    let ask = Ask { version: true, ..Ask::default() };
+    let mut before: Option<u64> = None;
+    for _ in 0..20 {
+        let it = cache.namespace("n", small()).unwrap();
+        it.set(b"key", b"value").unwrap();
+        let version = it.get_with(b"key", &mut Vec::new(), ask).unwrap().unwrap().version;
+        if let Some(before) = before {
+            let swapped = it.compare_and_swap(b"key", b"other", before, &SetOptions::default());
+            assert_eq!(swapped, Err(larder::CasError::Conflict));
+        }
+        let load = it.load_begin(b"other").unwrap();
+        let (token, fresh) = (load.token(), matches!(load, larder::Load::Begun(_)));
+        assert!(fresh && token != version);
+        before = Some(version);
+        it.close();
+    }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use larder::{Ask, Cache, Clock, MockClock, Options, Reasons, SetOptions};
+use larder::{Ask, Cache, Clock, Load, MockClock, Options, Reasons, SetOptions};
 use std::time::Duration;
 use support::*;
 
@@ -92,13 +92,12 @@ fn what_depends_on_an_entry_finds_them() {
     assert_eq!(cache.increment(b"old", 1, &options).unwrap(), 9);
     // A load that begins after a set isn't superseded by it; one that began before is.
     set(&cache, b"old", b"10");
-    let (token, fresh) = cache.load_begin(b"old").unwrap();
-    assert!(fresh);
+    let Ok(Load::Begun(token)) = cache.load_begin(b"old") else { panic!("nobody else loads") };
     for i in 0..4u8 {
         set(&cache, &[i], b"another");
     }
     assert!(cache.load_end(b"old", token, b"11", &options).unwrap());
-    let (token, _) = cache.load_begin(b"old").unwrap();
+    let token = cache.load_begin(b"old").unwrap().token();
     if fast_set(&cache, b"old", b"12", None).is_err() {
         cache.set(b"old", b"12").unwrap();
     }

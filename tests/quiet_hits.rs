@@ -91,7 +91,7 @@ fn protect(ranges: &[Range<usize>], protection: libc::c_int) {
 /// A cache with `keys` entries, and all memory that was taken for it.
 fn make(policy: Policy, keys: u64) -> (Cache, Vec<Range<usize>>) {
     // This thread's place in the epoch belongs to no cache.
-    Cache::new(Options::new(1 << 20)).unwrap().get(b"");
+    let _ = Cache::new(Options::new(1 << 20)).unwrap().get(b"");
     if START.load(Ordering::Relaxed).is_null() {
         // SAFETY: a new mapping.
         let start = unsafe {
@@ -182,7 +182,7 @@ fn view() {
 fn len() {
     let (cache, ranges) = make(Policy::Lru, KEYS);
     protect(&ranges, libc::PROT_READ);
-    cache.len();
+    let _ = cache.len();
 }
 
 #[test]

@@ -52,9 +52,32 @@ var definitions = []definition{
 		counter(func(s *larder.Stats) uint64 { return s.Evictions }, "larder.reason", "evicted"),
 		counter(func(s *larder.Stats) uint64 { return s.Expirations }, "larder.reason", "expired"),
 		counter(func(s *larder.Stats) uint64 { return s.Deletes }, "larder.reason", "deleted"),
+		counter(func(s *larder.Stats) uint64 { return s.Invalidations }, "larder.reason", "invalidated"),
 	}},
-	{"larder.rejections", "{entry}", "Values not stored because they were too large or no room could be made.", true, []value{
+	{"larder.rejections", "{entry}", "Values not stored because no room could be made.", true, []value{
 		counter(func(s *larder.Stats) uint64 { return s.Rejections }, "", ""),
+	}},
+	{"larder.too_large", "{entry}", "Values not stored because they or their keys were too large.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.TooLarge }, "", ""),
+	}},
+	{"larder.loads", "{load}", "Keys that a loader was asked for.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.Loads - s.Refreshes }, "larder.reason", "missing"),
+		counter(func(s *larder.Stats) uint64 { return s.Refreshes }, "larder.reason", "stale"),
+	}},
+	{"larder.loads.failed", "{load}", "Keys that a loader was asked for and failed to bring.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.LoadErrors }, "", ""),
+	}},
+	{"larder.loads.unstored", "{load}", "Values that a loader brought and that could not be stored.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.UnstoredLoads }, "", ""),
+	}},
+	{"larder.loads.joined", "{caller}", "Callers that waited for another's load.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.JoinedLoads }, "", ""),
+	}},
+	{"larder.loads.time", "us", "Time that calls of loaders took.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return uint64(s.LoadTime.Microseconds()) }, "", ""),
+	}},
+	{"larder.stale_answers", "{request}", "Stale values that Load returned.", true, []value{
+		counter(func(s *larder.Stats) uint64 { return s.StaleAnswers }, "", ""),
 	}},
 	{"larder.written", "By", "Bytes written.", true, []value{
 		counter(func(s *larder.Stats) uint64 { return s.AppendedBytes }, "larder.reason", "set"),
@@ -75,7 +98,10 @@ var definitions = []definition{
 	{"larder.memory.limit", "By", "The budget.", false, []value{
 		gauge(func(s *larder.Stats) int64 { return s.MaxBytes }, "", ""),
 	}},
-	{"larder.memory.free", "By", "Room for entries that is mapped and empty.", false, []value{
+	{"larder.memory.own", "By", "Bytes that the cache or namespace holds itself.", false, []value{
+		gauge(func(s *larder.Stats) int64 { return s.OwnBytes }, "", ""),
+	}},
+	{"larder.memory.free", "By", "Bytes of the budget that are not in use.", false, []value{
 		gauge(func(s *larder.Stats) int64 { return s.FreeBytes }, "", ""),
 	}},
 	{"larder.memory.huge_pages", "By", "Bytes that the system was asked to back by huge pages.", false, []value{

@@ -2,8 +2,10 @@ package larderotel_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -62,6 +64,8 @@ func TestEveryNumberIsExported(t *testing.T) {
 		Hits: 1, Misses: 2, Sets: 3, Deletes: 4, Evictions: 5, Expirations: 6, Rejections: 7,
 		Entries: 8, MaxBytes: 9, LiveBytes: 10, DeadBytes: 11, IndexBytes: 12, BookkeepingBytes: 13, FreeBytes: 14,
 		HugePageBytes: 15, AppendedBytes: 16, CopiedBytes: 17, DroppedEvents: 18,
+		Invalidations: 19, TooLarge: 20, Loads: 50, Refreshes: 21, LoadErrors: 22, UnstoredLoads: 23, JoinedLoads: 24,
+		StaleAnswers: 25, LoadTime: 26 * time.Microsecond, OwnBytes: 27,
 	}}
 	provider, reader := newProvider()
 	if _, err := larderotel.Register(s, larderotel.WithMeterProvider(provider), larderotel.WithAttributes(attribute.String("cache", "c"))); err != nil {
@@ -87,6 +91,16 @@ func TestEveryNumberIsExported(t *testing.T) {
 		"larder.written{cache=c,larder.reason=set}":             16,
 		"larder.written{cache=c,larder.reason=kept}":            17,
 		"larder.events.dropped{cache=c}":                        18,
+		"larder.removals{cache=c,larder.reason=invalidated}":    19,
+		"larder.too_large{cache=c}":                             20,
+		"larder.loads{cache=c,larder.reason=stale}":             21,
+		"larder.loads{cache=c,larder.reason=missing}":           29,
+		"larder.loads.failed{cache=c}":                          22,
+		"larder.loads.unstored{cache=c}":                        23,
+		"larder.loads.joined{cache=c}":                          24,
+		"larder.stale_answers{cache=c}":                         25,
+		"larder.loads.time{cache=c}":                            26,
+		"larder.memory.own{cache=c}":                            27,
 	}
 	for name, n := range want {
 		if got[name] != n {
@@ -139,4 +153,49 @@ func TestALivingAndAClosedCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	collect(t, reader)
+}
+
+// What is shown of a cache and of its namespaces adds up.
+func TestNamespaces(t *testing.T) {
+	cache, err := larder.New(larder.Options{MaxBytes: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	provider, reader := newProvider()
+	for _, register := range []func() error{
+		func() error { _, err := larderotel.Register(cache, larderotel.WithMeterProvider(provider)); return err },
+		func() error {
+			_, err := larderotel.RegisterNamespaces(cache, larderotel.WithMeterProvider(provider))
+			return err
+		},
+	} {
+		if err := register(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		space, err := cache.Namespace(name, larder.NamespaceOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := space.SetString(name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := collect(t, reader)
+	sum := int64(0)
+	for name, n := range got {
+		if strings.HasPrefix(name, "larder.memory.own") {
+			sum += n
+		} else if strings.HasPrefix(name, "larder.memory") && strings.Contains(name, "namespace") {
+			t.Errorf("%s would be counted twice", name)
+		}
+	}
+	if got["larder.sets{larder.namespace=a}"] != 1 || got["larder.sets{}"] != 0 {
+		t.Errorf("%v", got)
+	}
+	if all := cache.Stats().Bytes; sum > all || sum < all/2 {
+		t.Errorf("own bytes of all: %d of %d", sum, all)
+	}
 }

@@ -9,22 +9,38 @@
 //
 // The metrics, with the default prefix:
 //
-//	larder_hits_total, larder_misses_total    reads
+//	larder_hits_total, larder_misses_total    reads; a Load is one, whatever it does
 //	larder_sets_total, larder_deletes_total   writes
 //	larder_evictions_total                    entries removed to make room
 //	larder_expirations_total                  entries removed because their time was over
-//	larder_rejections_total                   values not stored
+//	larder_invalidations_total                entries removed because a tag of theirs was invalidated
+//	larder_rejections_total                   values not stored because no room could be made
+//	larder_too_large_total                    values not stored because they or their keys were too large
+//	larder_loads_total                        keys that a loader was asked for, refreshes included
+//	larder_load_errors_total                  those that it failed to bring
+//	larder_load_seconds_total                 time that calls of loaders took
+//	larder_unstored_loads_total               values that a loader brought and that could not be stored
+//	larder_joined_loads_total                 callers that waited for another's load
+//	larder_stale_answers_total                stale values that Load returned
+//	larder_refreshes_total                    loads in the background, of stale values
 //	larder_appended_bytes_total               bytes written for sets
 //	larder_copied_bytes_total                 bytes written again to keep entries
 //	larder_dropped_events_total               events that found no room in larder.Options.EventBytes
 //	larder_entries                            entries held
 //	larder_max_bytes                          the budget
 //	larder_bytes{state}                       the budget by use: live, dead, index, bookkeeping
-//	larder_free_bytes                         room for entries that is mapped and empty
+//	larder_own_bytes                          bytes that the cache holds itself, without its namespaces
+//	larder_free_bytes                         the budget that is not in use
 //	larder_huge_page_bytes                    bytes asked to be backed by huge pages
 //
 // The hit ratio is rate(larder_hits_total[5m]) /
-// (rate(larder_hits_total[5m]) + rate(larder_misses_total[5m])).
+// (rate(larder_hits_total[5m]) + rate(larder_misses_total[5m])), the mean time of a load
+// rate(larder_load_seconds_total[5m]) / rate(larder_loads_total[5m]).
+//
+// A cache and its namespaces share one budget: larder_bytes and larder_free_bytes of the cache
+// are of all together, live and dead excepted, which are each one's own. So namespaces have
+// metrics of their own names, which [NewNamespaceCollector] exports: the counters above, the
+// entries, the bound and own_bytes, as larder_namespace_..., with the label namespace.
 package larderprometheus
 
 import (
@@ -74,13 +90,12 @@ func NewCollector(source Source, opts ...Option) *Collector {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	c := &Collector{source: source}
-	c.counters(o)
-	c.gauges(o)
-	return c
+	return &Collector{source: source, metrics: append(counters("", o, nil), gauges(o)...)}
 }
 
-func (c *Collector) counters(o options) {
+// counters are those of a cache, or with variable labels of namespaces.
+func counters(subsystem string, o options, labels []string) []metric {
+	var all []metric
 	for _, m := range []struct {
 		name, help string
 		value      func(*larder.Stats) uint64
@@ -91,20 +106,35 @@ func (c *Collector) counters(o options) {
 		{"deletes_total", "Entries removed by a delete.", func(s *larder.Stats) uint64 { return s.Deletes }},
 		{"evictions_total", "Entries removed to make room.", func(s *larder.Stats) uint64 { return s.Evictions }},
 		{"expirations_total", "Entries removed because their time was over.", func(s *larder.Stats) uint64 { return s.Expirations }},
-		{"rejections_total", "Values not stored because they were too large or no room could be made.", func(s *larder.Stats) uint64 { return s.Rejections }},
+		{"invalidations_total", "Entries removed because a tag of theirs was invalidated.", func(s *larder.Stats) uint64 { return s.Invalidations }},
+		{"rejections_total", "Values not stored because no room could be made.", func(s *larder.Stats) uint64 { return s.Rejections }},
+		{"too_large_total", "Values not stored because they or their keys were too large.", func(s *larder.Stats) uint64 { return s.TooLarge }},
+		{"loads_total", "Keys that a loader was asked for, refreshes included.", func(s *larder.Stats) uint64 { return s.Loads }},
+		{"load_errors_total", "Keys that a loader was asked for and failed to bring.", func(s *larder.Stats) uint64 { return s.LoadErrors }},
+		{"unstored_loads_total", "Values that a loader brought and that could not be stored.", func(s *larder.Stats) uint64 { return s.UnstoredLoads }},
+		{"joined_loads_total", "Callers that waited for another's load.", func(s *larder.Stats) uint64 { return s.JoinedLoads }},
+		{"stale_answers_total", "Stale values that Load returned.", func(s *larder.Stats) uint64 { return s.StaleAnswers }},
+		{"refreshes_total", "Loads in the background, of stale values.", func(s *larder.Stats) uint64 { return s.Refreshes }},
 		{"appended_bytes_total", "Bytes written for sets.", func(s *larder.Stats) uint64 { return s.AppendedBytes }},
 		{"copied_bytes_total", "Bytes written again to keep entries when their segment was reclaimed.", func(s *larder.Stats) uint64 { return s.CopiedBytes }},
 		{"dropped_events_total", "Events dropped because there was no room for them in the queue.", func(s *larder.Stats) uint64 { return s.DroppedEvents }},
 	} {
-		c.metrics = append(c.metrics, metric{
-			desc:  prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", m.name), m.help, nil, o.labels),
+		all = append(all, metric{
+			desc:  prometheus.NewDesc(prometheus.BuildFQName(o.namespace, subsystem, m.name), m.help, labels, o.labels),
 			kind:  prometheus.CounterValue,
 			value: func(s *larder.Stats) float64 { return float64(m.value(s)) },
 		})
 	}
+	return append(all, metric{
+		desc: prometheus.NewDesc(prometheus.BuildFQName(o.namespace, subsystem, "load_seconds_total"),
+			"Time that calls of loaders took.", labels, o.labels),
+		kind:  prometheus.CounterValue,
+		value: func(s *larder.Stats) float64 { return s.LoadTime.Seconds() },
+	})
 }
 
-func (c *Collector) gauges(o options) {
+func gauges(o options) []metric {
+	var all []metric
 	byState := prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", "bytes"),
 		"Bytes of the budget in use, by what for.", []string{"state"}, o.labels)
 	for _, m := range []struct {
@@ -117,7 +147,8 @@ func (c *Collector) gauges(o options) {
 		{"", "", "dead", func(s *larder.Stats) int64 { return s.DeadBytes }},
 		{"", "", "index", func(s *larder.Stats) int64 { return s.IndexBytes }},
 		{"", "", "bookkeeping", func(s *larder.Stats) int64 { return s.BookkeepingBytes }},
-		{"free_bytes", "Room for entries that is mapped and empty.", "", func(s *larder.Stats) int64 { return s.FreeBytes }},
+		{"own_bytes", "Bytes that the cache holds itself, without its namespaces.", "", func(s *larder.Stats) int64 { return s.OwnBytes }},
+		{"free_bytes", "Bytes of the budget that are not in use.", "", func(s *larder.Stats) int64 { return s.FreeBytes }},
 		{"huge_page_bytes", "Bytes that the system was asked to back by huge pages.", "", func(s *larder.Stats) int64 { return s.HugePageBytes }},
 	} {
 		one := metric{
@@ -129,8 +160,9 @@ func (c *Collector) gauges(o options) {
 		} else {
 			one.desc = prometheus.NewDesc(prometheus.BuildFQName(o.namespace, "", m.name), m.help, nil, o.labels)
 		}
-		c.metrics = append(c.metrics, one)
+		all = append(all, one)
 	}
+	return all
 }
 
 // Describe implements prometheus.Collector.

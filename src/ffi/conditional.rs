@@ -1,17 +1,19 @@
 //! Reads that say more, sets of which more is said, and changes that depend on what is there.
 
-use super::basic::ttl_from;
+use super::cache::ttl_from;
 use super::{
-    LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_VERSION, LARDER_REFRESH, LARDER_SET_ABSENT,
-    LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache, LarderEntryInfo, LarderSetOptions,
-    Out, Status, boundary, handle, key_bytes, value_bytes,
+    LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_QUIET, LARDER_GET_VERSION, LARDER_REFRESH,
+    LARDER_SET_ABSENT, LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache,
+    LarderEntryInfo, LarderSetOptions, Out, Status, boundary, handle, key_bytes, value_bytes,
 };
-use crate::conditional::Ask;
-use crate::extra::MAX_TAGS;
-use crate::freshness::State;
-use crate::many::Keys;
-use crate::store::SetOptions;
-use crate::ttl::Ttl;
+use crate::cache::batch::Keys;
+use crate::cache::conditional::Ask;
+use crate::cache::ttl::Ttl;
+use crate::cache::write::SetOptions;
+use crate::entry::Value;
+use crate::entry::extension::MAX_TAGS;
+use crate::entry::freshness::State;
+use crate::error::CasError;
 use std::mem::size_of;
 use std::time::Duration;
 
@@ -102,7 +104,8 @@ pub unsafe extern "C" fn larder_set_with(
 }
 
 /// As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A negative entry is LARDER_OK too,
-/// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*.
+/// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*. `buf` must not
+/// overlap the key.
 ///
 /// Status: as larder_get; with LARDER_GET_VERSION also as larder_set.
 ///
@@ -129,14 +132,21 @@ pub unsafe extern "C" fn larder_get_with(
         if info.is_null() || unsafe { (*info).struct_size } != size_of::<LarderEntryInfo>() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
-        if flags & !(LARDER_GET_LEASE | LARDER_GET_VERSION) != 0 || buf.is_null() && buf_len > 0 {
+        const KNOWN: u64 = LARDER_GET_LEASE | LARDER_GET_VERSION | LARDER_GET_QUIET;
+        const BOTH: u64 = LARDER_GET_QUIET | LARDER_GET_VERSION;
+        if flags & !KNOWN != 0 || flags & BOTH == BOTH || buf.is_null() && buf_len > 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
         let ask = Ask { lease: flags & LARDER_GET_LEASE != 0, version: flags & LARDER_GET_VERSION != 0 };
         // SAFETY: passed on to the caller.
-        let found = cache.0.read_with(key, ask, |value| unsafe { out.take(value) })?;
+        let take = |value: Value<'_>| unsafe { out.take(value) };
+        let found = if flags & LARDER_GET_QUIET != 0 {
+            cache.0.read_any(key, ask.lease, false, take)?
+        } else {
+            cache.0.read_with(key, ask, take)?
+        };
         let Some((taken, told)) = found else {
             // A try that was overtaken may have told a length.
             out.tell(0);
@@ -205,15 +215,16 @@ pub unsafe extern "C" fn larder_compare_and_swap(
         // SAFETY: passed on to the caller.
         unsafe {
             let (key, value) = (key_bytes(key, key_len)?, value_bytes(value, value_len)?);
-            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options)? {
+            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options) {
                 Ok(version) => {
                     if !new_version.is_null() {
                         new_version.write(version);
                     }
                     Ok(())
                 }
-                Err(true) => Err(Status::LARDER_CONFLICT),
-                Err(false) => Err(Status::LARDER_NOT_FOUND),
+                Err(CasError::Conflict) => Err(Status::LARDER_CONFLICT),
+                Err(CasError::NotFound) => Err(Status::LARDER_NOT_FOUND),
+                Err(CasError::Set(error)) => Err(error.into()),
             })
         }
     })
@@ -270,6 +281,22 @@ pub unsafe extern "C" fn larder_increment(
             }
         }
         Ok(())
+    })
+}
+
+/// Gives the lease of a stale entry back, which larder_get_with told the caller he had, if he won't refresh it after all: the
+/// next one who asks for it gets it. LARDER_OK, LARDER_NOT_FOUND, or as larder_get.
+///
+/// # Safety
+/// The pointers are NULL or valid for their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_release_lease(cache: *const LarderCache, key: *const u8, key_len: usize) -> Status {
+    // SAFETY: passed on to the caller.
+    let cache = unsafe { handle(cache) };
+    boundary(cache.as_ref().ok().copied(), || {
+        // SAFETY: passed on to the caller.
+        let key = unsafe { key_bytes(key, key_len) }?;
+        if cache?.0.release_lease(key)? { Ok(()) } else { Err(Status::LARDER_NOT_FOUND) }
     })
 }
 

@@ -1,7 +1,7 @@
 //! Events for C programs.
 
 use super::{LarderCache, LarderCursor, Status, boundary, handle};
-use crate::iterate::{Cursor, Filled};
+use crate::cache::iter::{Cursor, Filled};
 
 /// Moves the next events to `buf`, as records of reason (LARDER_EVENT_*, 4 bytes, little endian), key length (likewise),
 /// value length (likewise) and key, without padding, and stores their bytes in *written. The value is the one that is gone

@@ -1,7 +1,8 @@
 //! Loads without stampedes, and tags.
 
 use super::conditional::with_options;
-use super::{LarderCache, LarderSetOptions, Status, boundary, bytes, handle, key_bytes, value_bytes};
+use super::{LarderCache, LarderSetOptions, Status, boundary, handle, key_bytes, value_bytes};
+use crate::cache::loads::Load;
 
 /// Begins the load of a key that isn't there, and stores its token in *token.
 ///
@@ -27,10 +28,13 @@ pub unsafe extern "C" fn larder_load_begin(
         }
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
-        let (under_way, fresh) = cache?.0.load_begin(key)?;
+        let load = cache?.0.load_begin(key)?;
         // SAFETY: not null, so valid.
-        unsafe { token.write(under_way) };
-        if fresh { Err(Status::LARDER_NOT_FOUND) } else { Ok(()) }
+        unsafe { token.write(load.token()) };
+        match load {
+            Load::Begun(_) => Err(Status::LARDER_NOT_FOUND),
+            Load::UnderWay(_) => Ok(()),
+        }
     })
 }
 
@@ -83,47 +87,5 @@ pub unsafe extern "C" fn larder_load_cancel(
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
         if cache?.0.load_cancel(key, token)? { Ok(()) } else { Err(Status::LARDER_SUPERSEDED) }
-    })
-}
-
-/// Invalidates all entries that carry a tag and were stored before: none is served once this has returned. `soft`: they are
-/// stale from then on instead (see larder_get_with). Takes the same time however many there are.
-///
-/// Status: LARDER_OK, LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
-///
-/// # Safety
-/// The pointers are NULL or valid for their lengths.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_invalidate_tag(
-    cache: *const LarderCache,
-    tag: *const u8,
-    tag_len: usize,
-    soft: bool,
-) -> Status {
-    // SAFETY: passed on to the caller.
-    let cache = unsafe { handle(cache) };
-    boundary(cache.as_ref().ok().copied(), || {
-        // SAFETY: passed on to the caller.
-        let tag = unsafe { bytes(tag, tag_len) }?;
-        Ok(cache?.0.invalidate_tag(tag, soft)?)
-    })
-}
-
-/// Stores in *stamp where invalidations of tags stand: for as_of of larder_set_options, taken before a value is fetched.
-///
-/// # Safety
-/// The pointers are NULL or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_stamp(cache: *const LarderCache, stamp: *mut u64) -> Status {
-    // SAFETY: passed on to the caller.
-    let cache = unsafe { handle(cache) };
-    boundary(cache.as_ref().ok().copied(), || {
-        if stamp.is_null() {
-            return Err(Status::LARDER_INVALID_ARGUMENT);
-        }
-        let now = cache?.0.stamp()?;
-        // SAFETY: not null, so valid.
-        unsafe { stamp.write(now) };
-        Ok(())
     })
 }

@@ -1,28 +1,29 @@
 //! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results become statuses.
 //!
-//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]; `basic` and `events` have what C programs use,
-//! `call` the same operations with one pointer to a struct of words for the Go package,
-//! `many` many keys at a time, `conditional` what depends on what is there, `loads` loads and tags, `namespaces` those.
+//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]. `types` has what crosses; `cache`,
+//! `conditional`, `events`, `loads`, `tags`, `namespaces` and `clock` what C programs use, `batch` many keys at a time, and `go` the
+//! same operations with one pointer to a struct of words, for the Go package.
 
-mod basic;
-mod call;
+mod batch;
+mod cache;
+mod clock;
 mod conditional;
+#[cfg(test)]
+mod defects;
 mod events;
+mod go;
+mod invalid_option;
 mod loads;
-mod many;
 mod namespaces;
+mod tags;
 mod types;
 
 pub use types::*;
 
-use crate::cache::Cache;
+use crate::cache::handle::Cache;
 use crate::entry::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-/// What the handle that C holds points at: inside an `Arc`, of which it is one count.
-#[repr(transparent)]
-pub struct LarderCache(pub(crate) Cache);
 
 /// A handle for C.
 fn into_handle(cache: Arc<Cache>) -> *mut LarderCache {
@@ -38,7 +39,12 @@ const FAST_COPY: usize = 64 << 10;
 /// Runs `f`, and makes sure that no panic leaves it. After a panic nothing is known of the stripe that was being written,
 /// so the cache closes: later calls get [`Status::LARDER_CLOSED`] instead of wrong answers.
 fn boundary(cache: Option<&LarderCache>, f: impl FnOnce() -> Result<(), Status>) -> Status {
-    match catch_unwind(AssertUnwindSafe(f)) {
+    let guarded = || {
+        #[cfg(test)]
+        defects::strike();
+        f()
+    };
+    match catch_unwind(AssertUnwindSafe(guarded)) {
         Ok(Ok(())) => Status::LARDER_OK,
         Ok(Err(status)) => status,
         Err(_) => {

@@ -3,8 +3,9 @@
 //! A handle is a count of the cache behind it, so that handles of one namespace, and of the cache it was made from, can be
 //! freed in any order.
 
+use super::invalid_option::note;
 use super::{LarderCache, LarderNamespaceOptions, Status, boundary, bytes, handle, into_handle};
-use crate::family::NamespaceOptions;
+use crate::cache::options::NamespaceOptions;
 use std::ptr;
 
 /// Stores in *out a handle of the namespace with this name, of 1 to 255 bytes: a cache with entries, statistics and a policy of
@@ -32,6 +33,7 @@ pub unsafe extern "C" fn larder_namespace(
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {
+        note("");
         if out.is_null() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }

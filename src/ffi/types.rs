@@ -1,14 +1,20 @@
 //! What crosses the boundary: statuses and structs.
 
-use super::LarderCache;
-use crate::cache::TryError;
+use super::clock::LarderMockClock;
+use crate::cache::handle::Cache;
+use crate::cache::options::NamespaceOptions;
+use crate::cache::options::Options;
+use crate::cache::shared::TryError;
+use crate::cache::stats::Stats;
 use crate::error::Error;
-use crate::events::{Reason, Reasons};
-use crate::family::NamespaceOptions;
-use crate::options::Options;
 use crate::policy::Kind;
-use crate::stats::Stats;
+use crate::stripe::events::{Reason, Reasons};
+use crate::sys::clock::Clock;
 use std::time::Duration;
+
+/// What the handle that C holds points at: inside an `Arc`, of which it is one count.
+#[repr(transparent)]
+pub struct LarderCache(pub(crate) Cache);
 
 /// What came of a call.
 #[repr(i32)]
@@ -21,7 +27,7 @@ pub enum Status {
     LARDER_NOT_FOUND = 1,
     /// The buffer is too small; the length needed was stored, and nothing else written.
     LARDER_BUFFER_TOO_SMALL = 2,
-    /// Only from larder_fast_*: repeat the call by its larder_call_* twin.
+    /// Only for larder's Go package (larder_fast_*: repeat the call by its larder_call_* twin).
     LARDER_BUSY = 3,
     /// larder_add: the key has a value.
     LARDER_EXISTS = 4,
@@ -41,19 +47,22 @@ pub enum Status {
     LARDER_OUT_OF_MEMORY = 20,
     /// Everything that could be evicted is being read or held by views.
     LARDER_FULL = 21,
-    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
-    LARDER_NOT_A_NUMBER = 24,
     /// A defect in larder was caught. The cache has closed itself.
     LARDER_PANIC = 22,
     /// Not supported on this system.
     #[allow(dead_code, reason = "for systems to come; the number is part of the ABI")]
     LARDER_UNSUPPORTED = 23,
+    /// The value isn't a number in decimal digits, or would not be one of 64 bits any more.
+    LARDER_NOT_A_NUMBER = 24,
 }
 
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {
-            Error::InvalidOptions(_) => Status::LARDER_INVALID_ARGUMENT,
+            Error::InvalidOptions(why) => {
+                super::invalid_option::note(why);
+                Status::LARDER_INVALID_ARGUMENT
+            }
             Error::KeyTooLarge => Status::LARDER_KEY_TOO_LARGE,
             Error::ValueTooLarge => Status::LARDER_VALUE_TOO_LARGE,
             Error::Closed => Status::LARDER_CLOSED,
@@ -150,13 +159,18 @@ pub struct LarderOptions {
     pub event_bytes: u64,
     /// LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected. Only with event_bytes.
     pub events: u64,
+    /// The clock that times to live go by, for tests: from larder_mock_clock_new, which may be freed before the cache is. NULL
+    /// for the system's, CLOCK_MONOTONIC_COARSE: it stands still while the system is suspended.
+    pub clock: *const LarderMockClock,
 }
 
 /// Bytes of the first larder_options, before ttl_jitter was added to it: programs that were built then may go on.
 pub(super) const FIRST_OPTIONS: usize = std::mem::offset_of!(LarderOptions, ttl_jitter);
 
 impl LarderOptions {
-    pub(super) fn to_options(self) -> Result<Options, Status> {
+    /// # Safety
+    /// `clock` is NULL or valid.
+    pub(super) unsafe fn to_options(self) -> Result<Options, Status> {
         let policy = policy(self.policy)?;
         if self.flags != 0 || self.reserved != 0 || self.sliding > 1 || self.events != 0 && self.event_bytes == 0 {
             return Err(Status::LARDER_INVALID_ARGUMENT);
@@ -174,6 +188,8 @@ impl LarderOptions {
             sliding: self.sliding == 1,
             event_bytes: self.event_bytes,
             events,
+            // SAFETY: not null, so a clock that wasn't freed, as who made the options promises.
+            clock: unsafe { self.clock.as_ref() }.map_or(Clock::Coarse, |clock| Clock::Mock(clock.0.clone())),
             ..Options::new(self.max_bytes)
         })
     }
@@ -308,6 +324,9 @@ pub const LARDER_CALL_TTL: u64 = 1;
 /// Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an absent entry is LARDER_OK.
 pub const LARDER_CALL_STATE: u64 = 2;
 
+/// Flag of larder_call_get: as LARDER_GET_QUIET. Not for larder_fast_get, which doesn't look at it.
+pub const LARDER_CALL_QUIET: u64 = 4;
+
 /// Flag of larder_set_options: `ttl_ms` counts instead of the cache's default.
 pub const LARDER_SET_TTL: u64 = 1;
 /// Flag of larder_set_options: each read puts the deadline off to the time to live from then.
@@ -344,12 +363,15 @@ pub struct LarderSetOptions {
 pub const LARDER_GET_LEASE: u64 = 1;
 /// Flag of larder_get_with: tell the version. An entry without one is written again with one.
 pub const LARDER_GET_VERSION: u64 = 2;
+/// Flag of larder_get_with: only look. It counts neither as hit nor as miss, is no use in the policy's eyes, and puts no
+/// sliding deadline off. Not together with LARDER_GET_VERSION.
+pub const LARDER_GET_QUIET: u64 = 4;
 
 /// State of an entry: it is not stale.
 pub const LARDER_FRESH: u64 = 0;
 /// State: stale, and somebody else refreshes it (or LARDER_GET_LEASE was not asked for).
 pub const LARDER_STALE: u64 = 1;
-/// State: stale, and the caller has the lease, for 10 seconds: he should refresh it.
+/// State: stale, and the caller has the lease, for 10 seconds: the caller should refresh it.
 pub const LARDER_REFRESH: u64 = 2;
 /// State: a negative entry.
 pub const LARDER_ABSENT: u64 = 3;

@@ -11,7 +11,7 @@
 //! There are two ways to read a bucket. Readers [`look`] while writers store to it: each word is read whole, but the eight are
 //! not of one moment. Writers have the stripe's lock, so nothing changes under them: they ask [`Words`], which answers more.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, Ordering};
 
 /// Bits of the tag.
 pub const TAG_BITS: u32 = 28;

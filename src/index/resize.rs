@@ -19,11 +19,14 @@
 //! Whether anything is to be done is asked with each insert and removal. So the numbers of entries between which there is
 //! nothing to do are kept (`calm`), and written anew when what they depend on changes.
 
-use super::bucket::{SLOTS, Slot};
-use super::{Index, IndexSpace, IndexState, MIN_BUCKETS, NO_VACANCY, Place, REACH, TAG_END, first_tag, home};
-use crate::os::PAGE;
-use crate::share::Share;
-use crate::sync::Ordering;
+use super::bucket::{BUCKET_BYTES, SLOTS, Slot, TAG_BITS, TAG_END};
+use super::space::IndexSpace;
+use super::table::{Index, IndexState, MIN_BUCKETS, NO_VACANCY, Place, REACH, first_tag, home};
+use crate::memory::quota::Quota;
+use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::os::HUGE;
+use crate::sys::os::PAGE;
+use std::cell::Cell;
 
 /// As REACH, for what is moved while the table shrinks: if it takes more, shrinking is given up.
 const NEAR: usize = 8;
@@ -39,6 +42,41 @@ const SHRINK_AT: u64 = 56;
 const STEPS: usize = 4;
 /// More entries than one bucket is ever home to (the mean is 7).
 const MOVERS: usize = 64;
+
+impl IndexSpace {
+    /// The table of one stripe, empty. `space` pays for it.
+    pub fn table(&self, stripe: usize, space: &Quota) -> Option<(Index, IndexState)> {
+        let extent = HUGE / self.stripes;
+        let rounds = self.region.len() / HUGE;
+        // Behind the last bucket there is room to look for the end of a chain.
+        let buckets = rounds * extent / BUCKET_BYTES - 2 * REACH;
+        let index = Index {
+            version: AtomicU64::new(0),
+            lo: AtomicU32::new(MIN_BUCKETS),
+            hi: AtomicU32::new(MIN_BUCKETS),
+            split: AtomicU32::new(0),
+            extent_bits: (extent / BUCKET_BYTES).trailing_zeros(),
+            // SAFETY: the first extents of all stripes lie in the region's first 2 MiB.
+            base: unsafe { self.region.start().add(stripe * extent) },
+            gap: HUGE - extent,
+            // Sixteen tags to a bucket keep them evenly filled.
+            max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
+        };
+        let pages = Index::pages_for(MIN_BUCKETS);
+        let say_at = index.say_at(self);
+        let mut state = IndexState {
+            entries: 0,
+            pages,
+            shrinking: false,
+            say_at,
+            shrink_below: usize::MAX,
+            calm: (0, 0),
+            vacancy: Cell::new(NO_VACANCY),
+        };
+        index.measure(&mut state);
+        space.reserve_index((pages * PAGE) as u64).then_some((index, state))
+    }
+}
 
 impl Index {
     fn resizing(&self) -> bool {
@@ -69,7 +107,7 @@ impl Index {
 
     /// Says how far the next growth will reach, if there is memory for the entries that are wanting until then: a full cache
     /// may never get there, and what was touched for nothing is resident all the same.
-    fn say(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    fn say(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         let wanting = self.growth_at().saturating_sub(state.entries);
         // All stripes get there at about the same time. By the mean size so far.
         let bytes = space.held_segments() / state.entries.max(1) as u64 * wanting as u64;
@@ -119,7 +157,7 @@ impl Index {
 
     /// Goes on growing or shrinking by a bounded amount. Returns false if the table must grow and the budget has no room
     /// (an insert may still succeed as long as it finds a free slot).
-    pub fn steps(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
+    pub fn steps(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) -> bool {
         let mut ok = true;
         if !self.resizing() {
             if self.wants_growth(state) {
@@ -169,8 +207,15 @@ impl Index {
     }
 
     /// Finishes a growth or shrink that is under way, and shrinks as far as the entries allow.
-    pub fn settle(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    pub fn settle(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         while self.resizing() || self.wants_shrink(state) {
+            self.steps(state, space, memory);
+        }
+    }
+
+    /// As [`Index::settle`], a bounded amount of it.
+    pub fn shrink_on(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
+        if self.resizing() || self.wants_shrink(state) {
             self.steps(state, space, memory);
         }
     }
@@ -185,7 +230,7 @@ impl Index {
     }
 
     /// Tells the memory that the table is going to have so many buckets, and how many it will have in the end.
-    fn reach(&self, buckets: u32, space: &Share, memory: &IndexSpace) {
+    fn reach(&self, buckets: u32, space: &Quota, memory: &IndexSpace) {
         let mut growth = space.outlook();
         let mut last = buckets;
         while growth > 1.125 && last < self.max_buckets {
@@ -195,7 +240,7 @@ impl Index {
         memory.reach(Self::pages_for(buckets), Self::pages_for(last));
     }
 
-    fn begin_growth(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
+    fn begin_growth(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) -> bool {
         let n = self.hi.load(Ordering::Relaxed);
         let more = self.larger();
         let pages = Self::pages_for(more);
@@ -237,7 +282,7 @@ impl Index {
     }
 
     /// Moves the entries whose home is the bucket at `split` to the smaller table.
-    fn shrink_step(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    fn shrink_step(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         let (lo, hi, split) =
             (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
         let bucket = home(split, hi);
@@ -325,7 +370,7 @@ impl Index {
     }
 
     /// Empties the table and gives its memory back, but for the smallest size.
-    pub fn clear(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    pub fn clear(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         self.begin_move();
         memory.decommit(self, 0, state.pages);
         self.lo.store(MIN_BUCKETS, Ordering::Relaxed);
@@ -345,11 +390,11 @@ impl Index {
 mod tests {
     use super::*;
     use crate::index::bucket::BUCKET_BYTES;
+    use crate::index::table::tests::{scramble, setup};
     use crate::index::tag_of;
-    use crate::index::tests::{scramble, setup};
-    use crate::os::HUGE;
-    use crate::space::Space;
-    use crate::sync::AtomicBool;
+    use crate::memory::Space;
+    use crate::sys::atomic::AtomicBool;
+    use crate::sys::os::HUGE;
 
     #[test]
     fn grows_and_shrinks_in_place_and_loses_nothing() {
@@ -434,7 +479,7 @@ mod tests {
 
     #[test]
     fn how_far_a_growth_reaches_is_said_before_it_begins_if_there_is_room() {
-        let insert = |index: &Index, state: &mut IndexState, space: &Share, memory: &IndexSpace, i: u64| {
+        let insert = |index: &Index, state: &mut IndexState, space: &Quota, memory: &IndexSpace, i: u64| {
             index.steps(state, space, memory);
             assert!(index.insert(state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
         };
@@ -458,7 +503,7 @@ mod tests {
         let (space, mut memory) = setup(64);
         memory.huge = AtomicBool::new(true);
         while space.take_segment(true).is_some() {}
-        let (index, mut state) = memory.table(0, &Share::whole(Space::new(1 << 20, 1).unwrap(), 1)).unwrap();
+        let (index, mut state) = memory.table(0, &Quota::whole(Space::new(1 << 20, 1).unwrap(), 1, 0)).unwrap();
         let mut i = 0;
         while !index.wants_growth(&state) {
             index.say(&mut state, &space, &memory);
@@ -500,7 +545,7 @@ mod tests {
     #[test]
     fn a_full_budget_refuses_growth_but_keeps_working() {
         let (_, memory) = setup(1);
-        let space = Share::whole(Space::new(256 << 10, 1).unwrap(), 1);
+        let space = Quota::whole(Space::new(256 << 10, 1).unwrap(), 1, 0);
         let (index, mut state) = memory.table(0, &space).unwrap();
         let (mut i, mut refused) = (0, false);
         while !refused {

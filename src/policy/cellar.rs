@@ -22,9 +22,9 @@
 //!
 //! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
 
-use super::dated_ghost::DatedGhost;
-use super::watch::Watch;
-use super::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::aged_ghost::AgedGhost;
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Ticks, Verdict};
+use super::stagnation::Watch;
 
 const COLD: usize = 0;
 const HOT: usize = 1;
@@ -52,15 +52,15 @@ const HOT_GHOST: f64 = 0.1;
 
 /// The policy of one stripe.
 pub struct Cellar {
-    cold_ghost: DatedGhost,
-    hot_ghost: DatedGhost,
+    cold_ghost: AgedGhost,
+    hot_ghost: AgedGhost,
     /// What the stripe may hold, about.
     entries: u64,
     /// Ticks at each insert, move and hot eviction.
     clock: u32,
     /// See [`Policy::clock`].
     step_bits: u32,
-    /// Share of cold in the capacity.
+    /// Quota of cold in the capacity.
     target: f64,
     /// How far back the cold ghost is believed, in caches.
     reach: f64,
@@ -86,12 +86,17 @@ pub struct Cellar {
 }
 
 impl Cellar {
-    /// For a stripe of about so many entries.
+    /// For a stripe of about so many entries; without ghosts where the system refuses memory.
     pub fn new(entries: u64) -> Cellar {
-        let entries = entries.max(1);
+        let mut cellar = Cellar::with(entries.max(1), AgedGhost::none(), AgedGhost::none());
+        cellar.resize(entries.max(1));
+        cellar
+    }
+
+    fn with(entries: u64, cold_ghost: AgedGhost, hot_ghost: AgedGhost) -> Cellar {
         let mut cellar = Cellar {
-            cold_ghost: DatedGhost::new(part(entries, COLD_GHOST)),
-            hot_ghost: DatedGhost::new(part(entries, HOT_GHOST)),
+            cold_ghost,
+            hot_ghost,
             entries,
             clock: 0,
             step_bits: 0,
@@ -198,7 +203,7 @@ impl Cellar {
         Verdict::Keep { log, bits }
     }
 
-    fn cold_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn cold_tail(&mut self, entry: &Seen, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         self.cold_last = true;
         if self.run < 2 * MAX_RUN {
@@ -217,7 +222,7 @@ impl Cellar {
         Verdict::Drop
     }
 
-    fn hot_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn hot_tail(&mut self, entry: &Seen, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         if self.flush > 0 && self.cold_last {
             self.flush -= 1;
@@ -299,7 +304,7 @@ impl Policy for Cellar {
     }
 
     #[inline]
-    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, sizes: &Sizes) -> Verdict {
         if log == COLD { self.cold_tail(entry, sizes) } else { self.hot_tail(entry, sizes) }
     }
 
@@ -310,34 +315,45 @@ impl Policy for Cellar {
     }
 
     #[inline]
-    fn clock(&self) -> Clock {
-        Clock { time: self.clock, step_bits: self.step_bits }
+    fn clock(&self) -> Ticks {
+        Ticks { time: self.clock, step_bits: self.step_bits }
     }
 
     fn served(&mut self, hits: u64) {
         self.watch.served(hits);
     }
 
-    fn resize(&mut self, entries: u64) {
-        let entries = entries.max(1);
-        self.cold_ghost = DatedGhost::new(0); // gives the old one's memory back before the new one is made
-        self.cold_ghost = DatedGhost::new(part(entries, COLD_GHOST));
-        self.hot_ghost = DatedGhost::new(part(entries, HOT_GHOST));
-        self.entries = entries;
+    fn resize(&mut self, entries: u64) -> bool {
+        let ghost = |caches| if entries == 0 { Ok(AgedGhost::none()) } else { AgedGhost::new(part(entries, caches)) };
+        let (Ok(cold), Ok(hot)) = (ghost(COLD_GHOST), ghost(HOT_GHOST)) else { return false };
+        (self.cold_ghost, self.hot_ghost) = (cold, hot);
+        self.entries = entries.max(1);
         self.measure();
-        self.watch.resize(entries);
+        self.watch.resize(self.entries);
+        true
     }
 
     fn clear(&mut self) {
         let hits = self.watch.hits();
-        *self = Cellar::new(self.entries);
+        let mut cold_ghost = std::mem::replace(&mut self.cold_ghost, AgedGhost::none());
+        let mut hot_ghost = std::mem::replace(&mut self.hot_ghost, AgedGhost::none());
+        cold_ghost.clear();
+        hot_ghost.clear();
+        *self = Cellar::with(self.entries, cold_ghost, hot_ghost);
         self.watch.begin(hits);
     }
 
     fn bytes_for(&self, entries: u64) -> u64 {
-        let entries = entries.max(1);
-        DatedGhost::bytes_for(part(entries, COLD_GHOST)) + DatedGhost::bytes_for(part(entries, HOT_GHOST))
+        bytes_for(entries)
     }
+}
+
+/// Bytes for so many entries.
+pub fn bytes_for(entries: u64) -> u64 {
+    if entries == 0 {
+        return 0;
+    }
+    AgedGhost::bytes_for(part(entries, COLD_GHOST)) + AgedGhost::bytes_for(part(entries, HOT_GHOST))
 }
 
 fn part(entries: u64, caches: f64) -> u64 {
@@ -365,7 +381,7 @@ mod tests {
         policy: Cellar,
         now: u32,
         logs: [VecDeque<u64>; 2],
-        entries: HashMap<u64, Entry>,
+        entries: HashMap<u64, Seen>,
         capacity: u64,
         hits: u64,
         copies: u64,
@@ -373,7 +389,7 @@ mod tests {
     }
 
     impl Tails for Model {
-        fn peek(&mut self, log: usize) -> Option<Entry> {
+        fn peek(&mut self, log: usize) -> Option<Seen> {
             self.logs[log].front().map(|key| self.entries[key])
         }
         fn rotate(&mut self, log: usize, bits: u8) -> bool {
@@ -398,7 +414,7 @@ mod tests {
         }
         fn append(&mut self, log: usize, key: u64, bits: u8) {
             let stamp = self.policy.clock;
-            self.entries.insert(key, Entry { hash: hash(key), bits, size: 1, stamp });
+            self.entries.insert(key, Seen { hash: hash(key), bits, size: 1, stamp });
             self.logs[log].push_back(key);
         }
         fn get(&mut self, key: u64) -> bool {

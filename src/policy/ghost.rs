@@ -4,7 +4,8 @@
 //! 8,192th of the ghost's length. What is older than the length is as good as absent; what is put into a full set takes the
 //! oldest place. Four bytes each; a wrong "yes" comes about once in 8,000 questions (eight places, 2^16 fingerprints).
 
-use crate::os::{PAGE, Zeroed};
+use crate::sys::os::{PAGE, Zeroed};
+use std::io;
 
 const WAYS: usize = 8;
 const STEPS: u64 = 8192;
@@ -19,9 +20,17 @@ pub struct Ghost {
 
 impl Ghost {
     /// Remembers about the last `length` hashes.
-    pub fn new(length: u64) -> Ghost {
+    ///
+    /// # Errors
+    /// When the system refuses memory.
+    pub fn new(length: u64) -> io::Result<Ghost> {
         let length = clamp(length);
-        Ghost { words: Zeroed::new(sets(length) * WAYS), clock: 0, length }
+        Ok(Ghost { words: Zeroed::try_new(sets(length) * WAYS)?, clock: 0, length })
+    }
+
+    /// Remembers nothing, and takes no memory.
+    pub fn none() -> Ghost {
+        Ghost { words: Zeroed::none(), clock: 0, length: clamp(0) }
     }
 
     /// Bytes of memory of a ghost of this length.
@@ -82,12 +91,12 @@ impl Ghost {
     /// Starts loading the set of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        crate::entry::prefetch(self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast());
+        crate::sys::prefetch::prefetch(self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast());
     }
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.words.fill(0);
+        self.words.clear();
     }
 }
 
@@ -112,7 +121,7 @@ mod tests {
 
     #[test]
     fn remembers_about_its_length_and_takes_once() {
-        let mut ghost = Ghost::new(1000);
+        let mut ghost = Ghost::new(1000).unwrap();
         (0..10_000).for_each(|i| ghost.put(hash(i)));
         let recent = (9_100..10_000).filter(|&i| ghost.take(hash(i))).count();
         assert!(recent > 850, "{recent}");

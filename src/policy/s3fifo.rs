@@ -4,8 +4,8 @@
 //! leaves a fingerprint. A key that comes back while its fingerprint is known goes to the main log at once. At the main
 //! log's end an entry goes around as often as it was read, up to three times.
 
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Verdict};
 use super::ghost::Ghost;
-use super::{Entry, Placement, Policy, Sizes, Tails, Verdict};
 
 const SMALL: usize = 0;
 const MAIN: usize = 1;
@@ -16,9 +16,11 @@ pub struct S3Fifo {
 }
 
 impl S3Fifo {
-    /// For a stripe of about so many entries.
+    /// For a stripe of about so many entries; without a ghost where the system refuses memory.
     pub fn new(entries: u64) -> S3Fifo {
-        S3Fifo { ghost: Ghost::new(entries * 9 / 10) }
+        let mut policy = S3Fifo { ghost: Ghost::none() };
+        policy.resize(entries);
+        policy
     }
 }
 
@@ -42,7 +44,7 @@ impl Policy for S3Fifo {
         if sizes.used[SMALL] >= sizes.capacity / 10 || sizes.used[MAIN] == 0 { SMALL } else { MAIN }
     }
 
-    fn tail(&mut self, log: usize, entry: &Entry, _: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, _: &Sizes) -> Verdict {
         let hits = entry.bits & 3;
         if log == SMALL {
             if hits > 1 {
@@ -62,9 +64,9 @@ impl Policy for S3Fifo {
         self.ghost.prefetch(hash);
     }
 
-    fn resize(&mut self, entries: u64) {
-        self.ghost = Ghost::new(0); // gives the old one's memory back before the new one is made
-        self.ghost = Ghost::new(entries * 9 / 10);
+    fn resize(&mut self, entries: u64) -> bool {
+        let ghost = if entries == 0 { Ok(Ghost::none()) } else { Ghost::new(entries * 9 / 10) };
+        ghost.map(|ghost| self.ghost = ghost).is_ok()
     }
 
     fn clear(&mut self) {
@@ -72,6 +74,11 @@ impl Policy for S3Fifo {
     }
 
     fn bytes_for(&self, entries: u64) -> u64 {
-        Ghost::bytes_for(entries * 9 / 10)
+        bytes_for(entries)
     }
+}
+
+/// Bytes for so many entries.
+pub fn bytes_for(entries: u64) -> u64 {
+    if entries == 0 { 0 } else { Ghost::bytes_for(entries * 9 / 10) }
 }

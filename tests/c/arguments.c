@@ -1,6 +1,7 @@
 /* Bad input: every function with NULL, zero lengths, lengths over the limits, absurd options and a closed handle gets
  * its status, and nothing else happens. */
 #include "helpers.h"
+#include "larder_go.h"
 
 #define MAX_KEY 65536u
 

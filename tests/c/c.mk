@@ -1,7 +1,7 @@
-# The C and C++ programs: against the header as C99, C11 and C++17, linked with the static and with the shared library,
+# The C and C++ programs: against the header as C89 (alone), C99, C11 and C++17, linked with the static and with the shared library,
 # then from an installed tree through pkg-config.
 
-C_TESTS     := arguments extended roundtrip expiry iterate events namespaces stats threads version
+C_TESTS     := arguments clock extended roundtrip expiry iterate events namespaces stats threads version
 C_EXAMPLES  := $(patsubst examples/c/%.c,%,$(wildcard examples/c/*.c))
 C_BUILD     := $(TARGET)/c
 C_WARNINGS  := -Wall -Wextra -Werror -pedantic -Wstrict-prototypes
@@ -16,11 +16,14 @@ C_PROGRAMS := $(C_TESTS:%=$(C_BUILD)/%-c99-static) $(C_TESTS:%=$(C_BUILD)/%-c11-
 ## C
 .PHONY: test-c test-c-asan test-c-tsan
 test-c: $(C_PROGRAMS) $(C_EXAMPLES:%=$(C_BUILD)/example-%) ## C and C++ programs: static, shared, installed
+	@for header in include/*.h; do \
+	    $(CC) -x c -std=c89 $(C_WARNINGS) -Wundef -Iinclude -fsyntax-only $$header || exit 1; \
+	    $(CXX) -x c++ -std=c++11 $(CXX_WARNINGS) -Wundef -Iinclude -fsyntax-only $$header || exit 1; done
 	@for program in $(C_PROGRAMS) $(C_EXAMPLES:%=$(C_BUILD)/example-%); do \
 	    printf '%-28s' "$${program##*/}"; $$program || { echo "$$program failed"; exit 1; }; done
 	@CC="$(CC)" MAKE="$(MAKE)" tests/c/installed.sh $(C_BUILD)/installed
 
-C_HEADERS := include/larder.h tests/c/check.h tests/c/helpers.h
+C_HEADERS := include/larder.h include/larder_go.h tests/c/check.h tests/c/helpers.h
 
 $(C_BUILD)/%-c99-static: tests/c/%.c $(C_HEADERS) $(STATIC) | $(C_BUILD)
 	@$(CC) -std=c99 $(C_WARNINGS) $(C_FLAGS) $< -o $@ $(C_STATIC)

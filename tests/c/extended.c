@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "helpers.h"
+#include "larder_go.h"
 
 #define MAX_KEY 65536u
 #define HOUR ((uint64_t)3600 * 1000)
@@ -457,7 +458,7 @@ static void arguments_are_checked(void) {
     CHECK_STATUS(LARDER_VALUE_TOO_LARGE, larder_load_end(cache, k, 3, 1, big, too_long, NULL));
 
     /* Flags and sizes that no version knows. */
-    CHECK_STATUS(LARDER_INVALID_ARGUMENT, larder_get_with(cache, k, 3, buf, 16, &len, 4, &info));
+    CHECK_STATUS(LARDER_INVALID_ARGUMENT, larder_get_with(cache, k, 3, buf, 16, &len, 1u << 31, &info));
     CHECK_STATUS(LARDER_INVALID_ARGUMENT, larder_get_with(cache, k, 3, buf, 16, &len, UINT64_MAX, &info));
     info.struct_size = 0;
     CHECK_STATUS(LARDER_INVALID_ARGUMENT, larder_get_with(cache, k, 3, buf, 16, &len, 0, &info));

@@ -12,6 +12,9 @@ rm -rf "$root"
 "${MAKE:-make}" --no-print-directory install PREFIX="$root" > /dev/null
 export PKG_CONFIG_PATH=$root/lib/pkgconfig
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# What is for the Go package alone isn't for others to find.
+installed=$(ls "$root/include")
+[ "$installed" = larder.h ] || { echo "include/ has $installed, not larder.h alone"; exit 1; }
 [ "$(pkg-config --modversion larder)" = "$version" ] || { echo "larder.pc: wrong version"; exit 1; }
 
 # shellcheck disable=SC2046  # pkg-config prints words

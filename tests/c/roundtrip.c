@@ -1,5 +1,6 @@
 /* What is stored comes back, for every shape of key and value; and nothing is written where nothing may be. */
 #include "helpers.h"
+#include "larder_go.h"
 
 static void sizes(void) {
     static const size_t lengths[] = {0, 1, 7, 8, 9, 63, 64, 65, 100, 1000, 4095, 4096, 4097, 65535, 65536, 300000, 1048576};

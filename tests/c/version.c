@@ -8,5 +8,11 @@ int main(void) {
     CHECK(strcmp(LARDER_VERSION, EXPECTED_VERSION) == 0);
     snprintf(text, sizeof text, "%d.%d.%d", LARDER_VERSION_MAJOR, LARDER_VERSION_MINOR, LARDER_VERSION_PATCH);
     CHECK(strcmp(text, LARDER_VERSION) == 0);
+    /* The one number grows with each of the three. */
+    CHECK(LARDER_VERSION_NUMBER ==
+          LARDER_VERSION_MAJOR * 10000 + LARDER_VERSION_MINOR * 100 + LARDER_VERSION_PATCH);
+#if LARDER_VERSION_NUMBER < 100
+    CHECK(!"the preprocessor knows the number too");
+#endif
     return check_summary("version");
 }

@@ -11,18 +11,16 @@
 
 #![allow(dead_code, reason = "the policy's sources are the product's, and not all of them is used here")]
 
-#[path = "../../../src/os.rs"]
-mod os;
+#[path = "../../../src/sys"]
+mod sys {
+    pub mod os;
+    pub mod prefetch;
+}
 #[path = "../../../src/policy/mod.rs"]
 mod policy;
 mod traces;
 
-/// What the ghosts want of the product's module of this name.
-mod entry {
-    pub fn prefetch(_: *const u8) {}
-}
-
-use policy::{AnyPolicy, Entry, Kind, Placement, Policy, Sizes, Tails, Verdict};
+use policy::{AnyPolicy, Kind, Placement, Policy, Seen, Sizes, Tails, Verdict};
 use std::collections::VecDeque;
 
 /// Entries of 24 bytes in a segment of 16 KiB.
@@ -59,9 +57,9 @@ impl Store {
         x ^ (x >> 31)
     }
 
-    fn seen(&self, key: u32) -> Entry {
+    fn seen(&self, key: u32) -> Seen {
         let slot = self.slots[key as usize];
-        Entry { hash: self.hash(key), bits: slot.bits, size: 1, stamp: slot.stamp }
+        Seen { hash: self.hash(key), bits: slot.bits, size: 1, stamp: slot.stamp }
     }
 
     fn append(&mut self, key: u32, to: Placement, clock: policy::Clock) {
@@ -81,7 +79,7 @@ impl Store {
 struct View<'a>(&'a mut Store, policy::Clock);
 
 impl Tails for View<'_> {
-    fn peek(&mut self, log: usize) -> Option<Entry> {
+    fn peek(&mut self, log: usize) -> Option<Seen> {
         self.0.logs[log].front().map(|&key| self.0.seen(key))
     }
     fn rotate(&mut self, log: usize, bits: u8) -> bool {

@@ -6,9 +6,9 @@
 // short and shallow. Such a function may be called here, and no other. It must
 //
 //  1. take one pointer and return one word;
-//  2. fit the frame of [Call], FrameSize bytes, on every path: the test of the library's stack
-//     depth demands four times the room, proven from the machine code and not only
-//     observed, and there must be no recursion;
+//  2. fit into [Room] bytes of stack, on every path: the test of the library's stack
+//     depth demands that a fifth of them stays free, proven from the machine code and
+//     not only observed, and there must be no recursion;
 //  3. be done in microseconds: it can't be preempted, and a garbage collection that
 //     wants to start waits for it. So no system call, no lock that may block, no
 //     unbounded loop or copy;
@@ -19,15 +19,18 @@
 //
 // # Why this works
 //
-// The stack. Call declares a frame of FrameSize bytes, so that the prologue that Go
-// gives it grows the stack first, if that is needed. Call then points SP to the
-// top of its frame, and the C function runs inside the frame.
+// The stack. Call compares the stack pointer with the end of the stack, and does nothing
+// if there is too little between: a goroutine that was just started has 2 KiB, and to
+// copy them to a larger stack costs more than cgo does, and memory for as long as the
+// goroutine lives. CallDeep has a prologue that Go gives it, which grows the stack, for
+// goroutines that call often. The C function runs below their frames.
 //
 // Moving stacks. The runtime moves a stack when a prologue finds it too small, and
 // when the collector shrinks it at a point where the goroutine has stopped. The goroutine
 // doesn't stop and enters no prologue inside the C function, so pointers to its stack
-// stay valid from the end of Call's prologue until it returns. In the prologue, the
-// pointer argument is adjusted, as the Go declaration of Call has its type.
+// stay valid from the end of CallDeep's prologue (in Call from its begin) until it
+// returns. In the prologue, the pointer argument is adjusted, as the Go declaration has
+// its type.
 //
 // Signals. Go handles all of its signals on a stack of their own (SA_ONSTACK), and finds the
 // goroutine through thread-local storage, not through a register the C function may have used. Its

@@ -1,8 +1,8 @@
-//! The epoch: a copy of `src/epoch.rs` with two slots, and fences wherever the real one may have `membarrier`.
+//! The epoch: a copy of `src/sync/epoch.rs` with two slots, and fences wherever the real one may have `membarrier`.
 //!
 //! `membarrier` is outside of every memory model. What it promises is what the fences promise that stand in for
 //! it here: either the scan sees the reader's slot, or the reader sees what was unlinked before the scan. The code
-//! takes these fences itself where the system has no `membarrier`, and while there are many scans (`src/barrier.rs`). Who
+//! takes these fences itself where the system has no `membarrier`, and while there are many scans (`src/sync/asymmetric_fence.rs`). Who
 //! pays when, and what becomes of readers when that changes, is modelled in `tests/barrier.rs`; so is `membarrier`.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
@@ -10,7 +10,7 @@ use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 /// What is left out, to see that loom notices.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// Nothing: this is what `src/epoch.rs` does.
+    /// Nothing: this is what `src/sync/epoch.rs` does.
     None,
     /// The reader's fence between its slot and its first look.
     ReaderFence,
@@ -51,6 +51,7 @@ pub struct Guard {
 }
 
 impl Epoch {
+    /// Epoch 1, and nobody pinned.
     pub fn new(fault: Fault) -> Epoch {
         let slot = || Slot { epoch: AtomicU64::new(0), claimed: AtomicBool::new(false) };
         Epoch { global: AtomicU64::new(1), slots: [slot(), slot()], high_water: AtomicUsize::new(0), fault }
@@ -143,10 +144,10 @@ impl Epoch {
 /// The lines that this file copies.
 ///
 /// # Panics
-/// If `src/epoch.rs` has changed, or the fences in `src/barrier.rs`.
+/// If `src/sync/epoch.rs` has changed, or the fences in `src/sync/asymmetric_fence.rs`.
 pub fn mirrored() {
     crate::mirrors(
-        "epoch.rs",
+        "sync/epoch.rs",
         &[
             "let epoch = GLOBAL.epoch.load(Ordering::Acquire);",
             "slot.epoch.store(epoch, Ordering::Release);",
@@ -164,7 +165,7 @@ pub fn mirrored() {
         ],
     );
     crate::mirrors(
-        "barrier.rs",
+        "sync/asymmetric_fence.rs",
         &["if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst);", "return fence(Ordering::SeqCst);"],
     );
 }

@@ -1,6 +1,12 @@
 //! Models of larder's protocols between threads, small enough for [loom] to try every order in which they can run and
 //! every value that the memory model lets a load return.
 //!
+//! Where the layers allow it the product's own file is what runs ([`seqlock`], [`filter`]): it finds loom's atomics under the names of
+//! `src/sys/atomic.rs`. The rest are copies, for these reasons: the epoch stands on `membarrier`, which no memory model has,
+//! and on thread-local slots; the index, entries and segments are raw memory, whose every word would be an object of
+//! loom's; the waker's flags are statics, which loom would have to make anew for each run; combining's records are memory
+//! that only the lock's holder reads, which its model watches by loom's own cell.
+//!
 //! Each file in `tests/` models one protocol and says which functions of `src/` it mirrors, with the same operations in
 //! the same order with the same memory orderings. What can't be modelled is named where it is left out. Each protocol
 //! also comes with *faults*: a barrier or a step left out. Those tests expect loom to find what goes wrong, so a model
@@ -12,6 +18,39 @@
 //! [loom]: https://docs.rs/loom
 
 pub mod epoch;
+#[path = "../../../src/stripe/deferred/pending_filter.rs"]
+pub mod pending_filter;
+#[path = "../../../src/sync/seqlock.rs"]
+pub mod seqlock;
+
+/// What the product's files find here instead of `src/sys`.
+pub mod sys {
+    /// loom's atomics.
+    pub mod atomic {
+        pub use loom::hint::spin_loop;
+        pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
+        pub use loom::thread::yield_now;
+
+        /// Where the product has one, the processor's instruction before it is a fence already.
+        pub fn compiler_fence(ordering: Ordering) {
+            fence(ordering);
+        }
+    }
+
+    /// No system that refuses anything.
+    pub mod os {
+        /// What is asked for.
+        pub enum Ask {
+            /// Memory of the heap.
+            Heap,
+        }
+
+        /// Never.
+        pub fn refused(_: Ask) -> bool {
+            false
+        }
+    }
+}
 
 /// Tests of a model with a fault, `name: model(Fault), "what it panics with";` each: loom must find what goes wrong.
 #[macro_export]

@@ -1,4 +1,4 @@
-//! `src/barrier.rs`: whoever pays for the readers' barrier, and whenever that changes, what readers may be looking at is not used
+//! `src/sync/asymmetric_fence.rs`: whoever pays for the readers' barrier, and whenever that changes, what readers may be looking at is not used
 //! again.
 //!
 //! The world is that of `epoch.rs`, with one slot: a word of memory, which readers find through `link`. But here the reader has a fence
@@ -373,14 +373,14 @@ fn off_for_others(fault: Fault) {
 fn the_model_is_a_copy() {
     mirrored();
     larder_loom::mirrors(
-        "epoch.rs",
+        "sync/epoch.rs",
         &[
             "slot.epoch.store(epoch, Ordering::Release); GLOBAL.barrier.enter();",
             "let now = now(); GLOBAL.barrier.scan();",
         ],
     );
     larder_loom::mirrors(
-        "barrier.rs",
+        "sync/asymmetric_fence.rs",
         &[
             "if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst); }",
             "if self.scanners.scans.fetch_add(2, Ordering::AcqRel) & 1 == 1 { return fence(Ordering::SeqCst); } membarrier();",
@@ -391,7 +391,7 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "space/limbo.rs",
+        "memory/limbo.rs",
         &["let safe = epoch::safe_before(); epoch::relieve(); let mut pool = self.pool.lock();"],
     );
 }

@@ -1,4 +1,4 @@
-//! `Space::reserve` of `src/space/mod.rs` against `Cache::resize`: when a resize has said that all fits, nobody commits
+//! `Space::reserve` of `src/memory/mod.rs` against `Cache::resize`: when a resize has said that all fits, nobody commits
 //! beyond the new budget any more. (Segments and runs are taken under the pool's lock; pages of the index and
 //! bookkeeping are not.)
 
@@ -82,7 +82,7 @@ fn reserve_twice(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "space/mod.rs",
+        "memory/mod.rs",
         &[
             "let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);",
             "self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err()",

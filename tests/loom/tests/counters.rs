@@ -1,4 +1,4 @@
-//! `src/counters.rs`: a line has one writer at a time, so loads and stores count exactly, also when the line goes from
+//! `src/sync/counters.rs`: a line has one writer at a time, so loads and stores count exactly, also when the line goes from
 //! a thread that ends to one that begins. Threads beyond the lines share one and count with read-modify-writes.
 
 use larder_loom::epoch::{Epoch, Fault as EpochFault};
@@ -81,7 +81,7 @@ fn shared_line(broken: bool) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "counters.rs",
+        "sync/counters.rs",
         &[
             "counter.fetch_add(n, Ordering::Relaxed);",
             "counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);",

@@ -1,4 +1,4 @@
-//! `src/epoch.rs`: what readers may be looking at is not used again.
+//! `src/sync/epoch.rs`: what readers may be looking at is not used again.
 //!
 //! One word of memory stands for a segment. Readers find it through `link` (a slot of the index) as `Shared::lookup`
 //! does; the writer unlinks it (`Index::replace`, `Index::remove`), stamps it (`Space::retire`) and writes to it again
@@ -144,7 +144,7 @@ fn two_readers(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     mirrored();
-    larder_loom::mirrors("space/limbo.rs", &["let stamp = epoch::retire();", "stamp < safe"]);
+    larder_loom::mirrors("memory/limbo.rs", &["let stamp = epoch::retire();", "stamp < safe"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The header word of an entry (`src/entry.rs`): readers count hits in it while the holder of the stripe's lock marks
+//! The header word of an entry (`src/entry/mod.rs`): readers count hits in it while the holder of the stripe's lock marks
 //! the entry dead or sets the policy's bits. Lengths and flags survive, and the counter stays in its two bits.
 
 use larder_loom::explore;
@@ -137,7 +137,7 @@ fn bits_keep_the_rest(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "entry.rs",
+        "entry/mod.rs",
         &[
             "compare_exchange(header.word, raised, Ordering::Relaxed, Ordering::Relaxed)",
             "self.word(0).fetch_or(DEAD, Ordering::Relaxed);",

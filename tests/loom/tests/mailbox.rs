@@ -1,4 +1,4 @@
-//! `src/mailbox.rs`: sets that found their stripe locked and leave a letter (`Marks::take`, `Letters::leave`), whoever has the lock and
+//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter (`PendingFilter::take`, `Letters::leave`), whoever has the lock and
 //! does what it says (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the index
 //! (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock (`Shared::overwrite`), and a clear (`Writer::clear`). Who
 //! looks for a key finds what was set before he began, or something newer; a letter is read whole; each is applied once.
@@ -9,6 +9,7 @@
 //! try a `try_lock` at each moment of another's hold, but said: it may have been taken just then by somebody who does nothing else. Whoever
 //! waits for the lock waits; the fast door's giving up is left out.
 
+use larder_loom::pending_filter::{self, PendingFilter};
 use larder_loom::{explore, fails};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -81,8 +82,10 @@ enum Way {
 type Letter = (usize, u64);
 
 struct World {
+    /// The product's; its twin is used where there is a fault.
+    product: PendingFilter,
     marks: AtomicU64,
-    letters: [UnsafeCell<Letter>; LANES],
+    letters: [UnsafeCell<Letter>; pending_filter::LANES],
     index: [Place; 2],
     /// The lock, and what was applied under it.
     state: Mutex<Vec<u64>>,
@@ -104,6 +107,11 @@ fn mark(key: usize) -> u64 {
     key as u64 * 8 + 1
 }
 
+/// A hash with that mark.
+fn hash(key: usize) -> u64 {
+    mark(key) << 20
+}
+
 fn lane_of(marks: u64, lane: usize) -> u64 {
     marks >> (lane * LANE_BITS) & LANE
 }
@@ -113,8 +121,9 @@ impl World {
         let place =
             || Place { slot: AtomicUsize::new(0), entries: [0, 0].map(AtomicU64::new), sequence: AtomicU64::new(0) };
         Arc::new(World {
+            product: PendingFilter::new(),
             marks: AtomicU64::new(0),
-            letters: [(); LANES].map(|()| UnsafeCell::new((0, 0))),
+            letters: [(); pending_filter::LANES].map(|()| UnsafeCell::new((0, 0))),
             index: [place(), place()],
             state: Mutex::new(Vec::new()),
             returned: [0, 0].map(AtomicU64::new),
@@ -128,14 +137,25 @@ impl World {
         if self.fault == fault { Ordering::Relaxed } else { ordering }
     }
 
-    /// `Marks::has`.
+    /// `PendingFilter::has`.
     fn has(&self, key: usize) -> bool {
+        if self.fault == Fault::None {
+            return self.product.has(hash(key));
+        }
         let marks = self.marks.load(self.or_relaxed(Ordering::Acquire, Fault::RelaxedLook));
         (0..LANES).any(|lane| lane_of(marks, lane) == mark(key))
     }
 
-    /// `Marks::take`.
+    /// `PendingFilter::is_empty`.
+    fn is_empty(&self) -> bool {
+        if self.fault == Fault::None { self.product.is_empty() } else { self.marks.load(Ordering::Relaxed) == 0 }
+    }
+
+    /// `PendingFilter::take`.
     fn take(&self, key: usize) -> Option<usize> {
+        if self.fault == Fault::None {
+            return self.product.take(hash(key));
+        }
         let acquire = self.or_relaxed(Ordering::Acquire, Fault::RelaxedTake);
         let mut marks = self.marks.load(acquire);
         loop {
@@ -155,8 +175,11 @@ impl World {
         }
     }
 
-    /// `Marks::put`.
+    /// `PendingFilter::put`.
     fn put(&self, lane: usize, key: usize) {
+        if self.fault == Fault::None {
+            return self.product.put(lane, hash(key));
+        }
         let change = (mark(key) ^ TAKEN) << (lane * LANE_BITS);
         let release = self.or_relaxed(Ordering::Release, Fault::RelaxedPut);
         if self.fault == Fault::PutStores {
@@ -166,8 +189,11 @@ impl World {
         }
     }
 
-    /// `Marks::free`.
+    /// `PendingFilter::free`.
     fn free(&self, lanes: usize) {
+        if self.fault == Fault::None {
+            return self.product.free(lanes as u32);
+        }
         let mut marks =
             (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |m, lane| m | LANE << (lane * LANE_BITS));
         if self.fault == Fault::FreesAll {
@@ -181,8 +207,11 @@ impl World {
         }
     }
 
-    /// `Marks::lanes`.
+    /// `PendingFilter::lanes`.
     fn lanes(&self) -> Vec<usize> {
+        if self.fault == Fault::None {
+            return self.product.lanes().collect();
+        }
         let marks = self.marks.load(self.or_relaxed(Ordering::Acquire, Fault::RelaxedLanes));
         let least = if self.fault == Fault::TakenIsMarked { 3 } else { 1 };
         (0..LANES).filter(|lane| lane_of(marks, *lane) & least != 0).collect()
@@ -204,7 +233,7 @@ impl World {
 
     /// `Writer::complete_all` and `Writer::collect`.
     fn complete_all(&self, applied: &mut Vec<u64>) {
-        if self.marks.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return;
         }
         let mut done = 0;
@@ -362,7 +391,7 @@ impl World {
     fn at_rest(&self, mut expected: Vec<u64>, none: bool) {
         let mut applied = self.state.lock().unwrap();
         self.complete_all(&mut applied);
-        assert_eq!(self.marks.load(Ordering::Relaxed), 0, "lost");
+        assert!(self.is_empty(), "lost");
         applied.sort_unstable();
         expected.sort_unstable();
         assert_eq!(*applied, expected, "lost");
@@ -494,32 +523,17 @@ fn clears(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "pending.rs",
-        &[
-            "let marks = self.0.load(Ordering::Acquire); marks != 0 && {",
-            "self.0.load(Ordering::Relaxed) == 0",
-            "let mut marks = self.0.load(Ordering::Acquire); loop {",
-            "let lane = (0..LANES).find(|lane| lane_of(marks, *lane) == 0)?;",
-            "if (0..LANES).any(|lane| lane_of(marks, lane) == mark(hash)) { return None; }",
-            "let taken = marks | TAKEN << (lane * LANE_BITS);",
-            "match self.0.compare_exchange_weak(marks, taken, Ordering::Acquire, Ordering::Acquire) {",
-            "self.0.fetch_xor((mark(hash) ^ TAKEN) << (lane % LANES * LANE_BITS), Ordering::Release);",
-            "self.0.fetch_and(!marks, Ordering::Release);",
-            "let marks = self.0.load(Ordering::Acquire); (0..LANES).filter(move |lane| lane_of(marks, *lane) & 1 == 1)",
-        ],
-    );
-    larder_loom::mirrors(
-        "mailbox.rs",
+        "stripe/deferred/combining.rs",
         &[
             "let Some(lane) = marks.take(store.hash) else { return false };",
             "unsafe { (*self.0[lane % LANES].0.get()).fill(store) }; marks.put(lane, store.hash); true",
         ],
     );
     larder_loom::mirrors(
-        "waiting.rs",
+        "stripe/complete.rs",
         &[
-            "self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)",
-            "let lanes = self.stripe.marks.lanes();",
+            "self.stripe.filter.is_empty() || self.complete(policy, usize::MAX)",
+            "let lanes = self.stripe.filter.lanes();",
             "for lane in lanes { // SAFETY: it is marked, and the stripe's lock is held.
              let store = unsafe { mailbox.letter(lane) };",
             "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; }
@@ -528,29 +542,29 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "set.rs",
-        &["} else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) { return false; }"],
+        "stripe/set.rs",
+        &["} else if self.stripe.filter.has(store.hash) && !self.apply_all(policy) { return false; }"],
     );
     larder_loom::mirrors(
-        "stripe.rs",
+        "stripe/mod.rs",
         &[
-            "let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
+            "let lanes = self.stripe.filter.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
             "self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
              // Only now: who finds no mark any more must not find what a set that has waited was to replace.
              if let Some(pending) = &mut self.pending {",
         ],
     );
     larder_loom::mirrors(
-        "read.rs",
+        "cache/read.rs",
         &[
-            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
+            "if filter.has(hash) { return Err(Moving); } let found = index.find(",
             "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
             "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); if !writer.finish_key(policy, hash, drops) { return None; }",
         ],
     );
-    larder_loom::mirrors("many.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors("cache/batch.rs", &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"]);
     larder_loom::mirrors(
-        "overwrite.rs",
+        "cache/in_place.rs",
         &["let number = sequence.number();", "self.lookup_any(guard, hash, key)", "if !sequence.begin_at(number)"],
     );
 }

@@ -1,4 +1,4 @@
-//! `src/maintenance.rs`: whoever stores a deadline either sees that the background thread sleeps and wakes it, or the
+//! `src/sync/waker.rs`, `src/cache/background.rs`: whoever stores a deadline either sees that the background thread sleeps and wakes it, or the
 //! thread sees the deadline before it sleeps; and whoever has memory faulted ahead is heard. loom reports a deadlock
 //! when the thread sleeps for ever.
 //!
@@ -151,19 +151,27 @@ fn is_heard(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "maintenance.rs",
+        "sync/waker.rs",
         &[
-            "fence(Ordering::SeqCst); if !WORK.load(Ordering::Relaxed) { start(); }",
-            "HURRY.store(true, Ordering::SeqCst); start();",
-            "WORK.store(true, Ordering::SeqCst); STARTED.call_once(",
-            "let hurry = HURRY.swap(false, Ordering::SeqCst);",
+            "fence(Ordering::SeqCst); if !WORK.load(Ordering::Relaxed) { rouse(); }",
+            "HURRY.store(true, Ordering::SeqCst); rouse();",
+            "WORK.store(true, Ordering::SeqCst); if let Some(worker) = WORKER.get() && !(worker.start)() {",
+            "HURRY.swap(false, Ordering::SeqCst)",
             "WORK.store(false, Ordering::SeqCst); fence(Ordering::SeqCst);",
-            "pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;",
-            "if HURRY.load(Ordering::SeqCst) { continue; }",
-            "if WORK.load(Ordering::SeqCst) { TICK } else { IDLE }",
+            "HURRY.load(Ordering::SeqCst)",
+            "if WORK.load(Ordering::SeqCst) { tick } else { idle }",
         ],
     );
-    larder_loom::mirrors("stripe.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
+    larder_loom::mirrors(
+        "cache/background.rs",
+        &[
+            "let hurry = waker::take_hurry();",
+            "waker::begin_look();",
+            "pending |= stripe.next_deadline.load(Ordering::Relaxed) != u64::MAX;",
+            "if waker::hurries() { continue; }",
+        ],
+    );
+    larder_loom::mirrors("stripe/mod.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `src/overwrite.rs`: sets that overwrite in place without the stripe's lock (`Shared::overwrite`), against those who have
+//! `src/cache/in_place.rs`: sets that overwrite in place without the stripe's lock (`Shared::overwrite`), against those who have
 //! it: a move of the entry (`Writer::keep`), a change that depends on what is there (`Cache::increment`), a deadline that is brought
 //! forward (`Writer::redate`), a set that replaces the entry (`Writer::try_replace`), the beginning of a load (`Cache::load_begin`), a
 //! reader who keeps writers out (`Shared::patiently`). No set that was acknowledged is lost, no copy is torn or older than one before,
@@ -8,6 +8,7 @@
 //! the deadline too: an overwriter only raises it. The stripe's lock is left out, as one thread stands for whoever has it; so is
 //! the epoch, as entries aren't used again. Who has to wait for an overwriter gives up after a few looks.
 
+use larder_loom::seqlock::Seqlocks;
 use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -49,6 +50,8 @@ struct Entry {
 }
 
 struct World {
+    /// The product's; its twin is used where there is a fault.
+    product: Seqlocks,
     sequence: AtomicU64,
     slot: AtomicU64,
     entries: [Entry; 2],
@@ -60,6 +63,7 @@ impl World {
     fn new(fault: Fault) -> Arc<World> {
         let entry = || Entry { header: AtomicU64::new(0), value: [0, 0].map(AtomicU64::new) };
         Arc::new(World {
+            product: Seqlocks::of_words(1).unwrap(),
             sequence: AtomicU64::new(0),
             slot: AtomicU64::new(0),
             entries: [entry(), entry()],
@@ -82,6 +86,20 @@ impl World {
         entry.value[1].store(value, Ordering::Relaxed);
     }
 
+    /// `Sequence::number`.
+    fn number(&self) -> u64 {
+        if self.fault == Fault::None { self.product.of(0).number() } else { self.sequence.load(Ordering::Acquire) }
+    }
+
+    /// `Sequence::is_still`.
+    fn is_still(&self, number: u64) -> bool {
+        if self.fault == Fault::None {
+            return self.product.of(0).is_still(number);
+        }
+        fence(Ordering::Acquire);
+        number.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == number
+    }
+
     fn fence_after_swap(&self) {
         if self.fault != Fault::NoFence {
             fence(Ordering::SeqCst);
@@ -90,6 +108,9 @@ impl World {
 
     /// `Sequence::begin_at`.
     fn begin_at(&self, number: u64) -> bool {
+        if self.fault == Fault::None {
+            return self.product.of(0).begin_at(number);
+        }
         let number = match self.fault {
             Fault::AnyNumber => self.sequence.load(Ordering::Acquire),
             Fault::IgnoresClosed => number & !CLOSED | self.sequence.load(Ordering::Acquire) & CLOSED,
@@ -110,6 +131,9 @@ impl World {
 
     /// `Sequence::try_begin`, once. False: somebody has it.
     fn try_begin(&self) -> bool {
+        if self.fault == Fault::None {
+            return self.product.of(0).try_begin();
+        }
         let number = self.sequence.load(Ordering::Relaxed);
         let done = number.is_multiple_of(2)
             && self.sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok();
@@ -121,12 +145,17 @@ impl World {
 
     /// `Sequence::end`.
     fn end(&self) {
+        if self.fault == Fault::None {
+            return self.product.of(0).end();
+        }
         self.sequence.store(self.sequence.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     /// `Sequence::end_alone`.
     fn end_alone(&self) {
-        if self.fault == Fault::EndStores {
+        if self.fault == Fault::None {
+            self.product.of(0).end_alone();
+        } else if self.fault == Fault::EndStores {
             self.end();
         } else {
             self.sequence.fetch_add(1, Ordering::Release);
@@ -135,6 +164,11 @@ impl World {
 
     /// `Sequence::close`, what is done while it is closed, and `Closed::drop`. False: it has looked often enough.
     fn closed(&self, act: impl FnOnce()) -> bool {
+        if self.fault == Fault::None {
+            let _closed = self.product.of(0).close();
+            act();
+            return true;
+        }
         self.sequence.fetch_or(CLOSED, Ordering::Relaxed);
         let mut looks = 0;
         while self.sequence.load(Ordering::Acquire) % 2 == 1 && self.fault != Fault::ClosesAtOnce {
@@ -159,7 +193,7 @@ impl World {
     /// `Shared::overwrite`. False: it takes the lock instead.
     fn overwrite(&self, value: u64) -> bool {
         let early = self.loading.load(Ordering::Relaxed);
-        let number = self.sequence.load(Ordering::Acquire);
+        let number = self.number();
         let loading = if self.fault == Fault::LooksEarly { early } else { self.loading.load(Ordering::Relaxed) };
         if loading {
             return false;
@@ -185,10 +219,9 @@ impl World {
 
     /// `Shared::try_find`, once. None: overtaken.
     fn read(&self) -> Option<u64> {
-        let number = self.sequence.load(Ordering::Acquire);
+        let number = self.number();
         let [first, second] = World::copy(self.find());
-        fence(Ordering::Acquire);
-        (number.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == number).then(|| {
+        self.is_still(number).then(|| {
             assert_eq!(first, second, "torn");
             first
         })
@@ -349,20 +382,7 @@ fn reads(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "sequence.rs",
-        &[
-            "if number & (CLOSED | 1) != 0 || self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_err()",
-            "if number.is_multiple_of(2) && self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()",
-            "self.0.store(number + 1, Ordering::Release);",
-            "let number = self.0.fetch_add(1, Ordering::Release);",
-            "let before = self.0.fetch_or(CLOSED, Ordering::Relaxed);",
-            "while self.0.load(Ordering::Acquire) % 2 == 1",
-            "self.0.store((number & !CLOSED) + 2, Ordering::Release);",
-            "fence(Ordering::SeqCst);",
-        ],
-    );
-    larder_loom::mirrors(
-        "overwrite.rs",
+        "cache/in_place.rs",
         &[
             "let number = sequence.number();",
             "self.stripe(hash).loading.load(Ordering::Relaxed)",
@@ -374,11 +394,11 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "entry.rs",
+        "entry/mod.rs",
         &["self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed)"],
     );
     larder_loom::mirrors(
-        "drain.rs",
+        "stripe/evict.rs",
         &[
             "let Some(sequence) = self.hold(hash)",
             "let new = self.append_copy(clock, to, entry, entry.header());",
@@ -386,11 +406,11 @@ fn the_model_is_a_copy() {
         ],
     );
     larder_loom::mirrors(
-        "loads.rs",
+        "cache/loads.rs",
         &["stripe.loading.store(true, Ordering::Relaxed);", "drop(shared.sequences.of(hash).close());"],
     );
-    larder_loom::mirrors("conditional.rs", &["let _closed = shared.sequences.of(hash).close();"]);
-    larder_loom::mirrors("read.rs", &["(self.sequences.of(hash).close(), state)"]);
+    larder_loom::mirrors("cache/conditional.rs", &["let _closed = shared.env.seqlocks.of(hash).close();"]);
+    larder_loom::mirrors("cache/read.rs", &["(self.env.seqlocks.of(hash).close(), state)"]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! `src/sequence.rs`: a writer that overwrites a small value in place (`Writer::overwrite`, `Entry::overwrite`), readers that
+//! `src/sync/seqlock.rs`: a writer that overwrites a small value in place (`Writer::overwrite`, `Entry::overwrite`), readers that
 //! copy it (`Shared::try_find`), and a view of it (`Cache::view`). No copy that is believed is torn or older than a set
 //! that had returned before, and a value doesn't change under a view.
 //!
+//! The sequence is the product's own, compiled under loom; a twin of it stands in where it has a fault.
 //! Two words stand for the value's bytes; the header and the deadline are two more of their kind.
 
+use larder_loom::seqlock::Seqlocks;
 use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -35,6 +37,8 @@ enum Fault {
 }
 
 struct World {
+    /// The product's; its twin is used where there is a fault.
+    product: Seqlocks,
     sequence: AtomicU64,
     value: [AtomicU64; 2],
     pins: AtomicU32,
@@ -46,6 +50,7 @@ struct World {
 impl World {
     fn new(fault: Fault) -> Arc<World> {
         Arc::new(World {
+            product: Seqlocks::of_words(1).unwrap(),
             sequence: AtomicU64::new(0),
             value: [0, 0].map(AtomicU64::new),
             pins: AtomicU32::new(0),
@@ -56,6 +61,9 @@ impl World {
 
     /// `Sequence::number`.
     fn number(&self) -> u64 {
+        if self.fault == Fault::None {
+            return self.product.of(0).number();
+        }
         let ordering = if self.fault == Fault::RelaxedNumber { Ordering::Relaxed } else { Ordering::Acquire };
         self.sequence.load(ordering)
     }
@@ -66,6 +74,9 @@ impl World {
 
     /// `Sequence::is_still`.
     fn is_still(&self, number: u64) -> bool {
+        if self.fault == Fault::None {
+            return self.product.of(0).is_still(number);
+        }
         if self.fault != Fault::ReaderFence {
             fence(Ordering::Acquire);
         }
@@ -74,6 +85,9 @@ impl World {
 
     /// `Sequence::is_still_pinned`.
     fn is_still_pinned(&self, number: u64) -> bool {
+        if self.fault == Fault::None {
+            return self.product.of(0).is_still_pinned(number);
+        }
         if self.fault != Fault::ViewFence {
             fence(Ordering::SeqCst);
         }
@@ -98,6 +112,19 @@ impl World {
 
     /// `Writer::overwrite`. False: the segment is pinned, so the value is appended instead.
     fn overwrite(&self, value: u64) -> bool {
+        if self.fault == Fault::None {
+            let sequence = self.product.of(0);
+            sequence.begin();
+            let pins = self.pins.load(Ordering::SeqCst);
+            if pins == 0 {
+                self.value.iter().for_each(|word| word.store(value, Ordering::Relaxed));
+            }
+            sequence.end();
+            if pins == 0 {
+                self.returned.store(value, Ordering::Release);
+            }
+            return pins == 0;
+        }
         let early = self.pins.load(Ordering::SeqCst);
         let number = self.sequence.load(Ordering::Relaxed);
         if self.fault != Fault::NeverOdd {
@@ -195,20 +222,10 @@ fn release(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
+    larder_loom::mirrors("stripe/set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
+    larder_loom::mirrors("cache/in_place.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
     larder_loom::mirrors(
-        "sequence.rs",
-        &[
-            "self.0.load(Ordering::Acquire)",
-            "fence(Ordering::Acquire); number.is_multiple_of(2) && self.0.load(Ordering::Relaxed) == number",
-            "fence(Ordering::SeqCst); number.is_multiple_of(2) && self.0.load(Ordering::Relaxed) == number",
-            "self.0.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()",
-            "self.0.store(number + 1, Ordering::Release);",
-        ],
-    );
-    larder_loom::mirrors("set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
-    larder_loom::mirrors("overwrite.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
-    larder_loom::mirrors(
-        "view.rs",
+        "cache/view.rs",
         &[
             "pins.fetch_add(1, Ordering::SeqCst);",
             "!sequence.is_still_pinned(number)",

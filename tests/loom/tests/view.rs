@@ -1,4 +1,4 @@
-//! `src/view.rs` against `Space::reclaim_locked` and `release`: memory that a view holds is not used again until the
+//! `src/cache/view.rs` against `Space::reclaim_locked` and `release`: memory that a view holds is not used again until the
 //! last view of it is released, wherever that happens.
 
 use larder_loom::epoch::{Epoch, Fault as EpochFault};
@@ -141,8 +141,11 @@ fn two_views(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
-    larder_loom::mirrors("view.rs", &["pins.fetch_add(1, Ordering::SeqCst);", "pins.fetch_sub(1, Ordering::Release);"]);
-    larder_loom::mirrors("space/limbo.rs", &["self.segment(id).pins.load(Ordering::Acquire) == 0"]);
+    larder_loom::mirrors(
+        "cache/view.rs",
+        &["pins.fetch_add(1, Ordering::SeqCst);", "pins.fetch_sub(1, Ordering::Release);"],
+    );
+    larder_loom::mirrors("memory/limbo.rs", &["self.segment(id).pins.load(Ordering::Acquire) == 0"]);
 }
 
 #[test]

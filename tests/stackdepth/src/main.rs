@@ -54,8 +54,8 @@ fn check(o: &Options) -> Result<bool, String> {
     if roots.is_empty() {
         return Err(format!("{} has no function {}*", o.lib.display(), o.prefix));
     }
-    let limit = o.frame / door::MARGIN;
-    println!("{}: frame {} bytes, limit {limit} ({} times the depth must fit)", o.lib.display(), o.frame, door::MARGIN);
+    let limit = door::limit(o.frame);
+    println!("{}: room for {} bytes, limit {limit} (a fifth must stay free)", o.lib.display(), o.frame);
     println!("{:<28} {:>6} {:>6}  deepest chain (bytes)", "function", "depth", "limit");
     let mut graph = Graph::new(&image);
     let mut good = true;

@@ -172,7 +172,7 @@ fn the_command_compares_with_the_frame() {
             .output()
             .unwrap()
     };
-    let over = check("8192");
+    let over = check("2560");
     let text = String::from_utf8_lossy(&over.stdout);
     assert_eq!(over.status.code(), Some(1), "{text}");
     assert!(text.contains("exceed the limit of 2048") && text.contains("deep::bottom"), "{text}");

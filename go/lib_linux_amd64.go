@@ -1,5 +1,0 @@
-//go:build cgo
-
-package larder
-
-import _ "github.com/larder-cache/larder/go/lib/linux_amd64" // the library to link

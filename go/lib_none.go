@@ -1,5 +1,0 @@
-//go:build !cgo || !linux || !(amd64 || arm64)
-
-package larder
-
-import _ "github.com/larder-cache/larder/go/lib/none" // doesn't compile, and says why
