@@ -21,7 +21,7 @@ ARCHIVE := go/lib/$(GOOS_GOARCH)/liblarder.a
 NATIVE_LIBS := -lpthread -ldl -lm
 
 # The Go modules of this repository: the package, its satellites, the gateway, the benchmarks.
-GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod bench/go.mod))
+GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod tests/docs/go.mod bench/go.mod))
 # The one Rust project that isn't in the workspace (Cargo.toml says why).
 RUST_APART := --manifest-path bench/rust/Cargo.toml
 # go caches by source, and does not see that the archive under a package has changed.
