@@ -98,6 +98,7 @@ lint: ## Formatting, clippy, go vet, staticcheck: no warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check $(RUST_APART)
 	$(CARGO) clippy --quiet --release --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --release --no-deps --lib
 	$(CARGO) clippy --quiet --all-targets $(RUST_APART) --target-dir $(TARGET)/bench-rust -- -D warnings
 	@unformatted=$$(gofmt -l $(GO_MODULES)); if [ -n "$$unformatted" ]; then echo "gofmt -l: $$unformatted"; exit 1; fi
 	@$(MAKE) --no-print-directory lib

@@ -9,7 +9,11 @@
 //! What the cache does besides, and this imitates: stamps in the steps of the policy's clock, counted from the opening of a
 //! segment; hits told only now and then. What it doesn't: several stripes, and the limits of the fast door.
 
-#![allow(dead_code, reason = "the policy's sources are the product's, and not all of them is used here")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the policy's sources are the product's, and not all of them is used here"
+)]
 
 #[path = "../../../src/sys"]
 mod sys {

@@ -17,6 +17,8 @@
 //!
 //! [loom]: https://docs.rs/loom
 
+#![allow(clippy::new_without_default, reason = "as in the product, some of whose files these are")]
+
 pub mod epoch;
 #[path = "../../../src/stripe/deferred/pending_filter.rs"]
 pub mod pending_filter;
