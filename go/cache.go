@@ -88,7 +88,8 @@ func New(o Options) (*Cache, error) {
 	switch st {
 	case capi.StatusOK:
 	case capi.StatusInvalidArgument:
-		return nil, fmt.Errorf("%w: %s (MaxBytes is %d, Stripes %d, EventBytes %d)", ErrInvalidOptions, why, o.MaxBytes, o.Stripes, o.EventBytes)
+		return nil, fmt.Errorf("%w: %s (MaxBytes is %d, Stripes %d, EventBytes %d)",
+			ErrInvalidOptions, why, o.MaxBytes, o.Stripes, o.EventBytes)
 	default:
 		return nil, errOf(st)
 	}
@@ -343,7 +344,8 @@ func (c *Cache) Resize(maxBytes int64) error {
 	runtime.KeepAlive(c)
 	if st == capi.StatusInvalidArgument {
 		return fmt.Errorf("%w: %s: %d is not from the larger of 256 KiB and a 64th of the first budget "+
-			"(more with many stripes or events) to the larger of 16 GiB and four times the first", ErrInvalidOptions, why, maxBytes)
+			"(more with many stripes or events) to the larger of 16 GiB and four times the first",
+			ErrInvalidOptions, why, maxBytes)
 	}
 	return errOf(st)
 }

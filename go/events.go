@@ -96,7 +96,9 @@ func (u *undelivered) leave(blocks []eventsTaken) {
 	}
 	for _, b := range blocks {
 		if len(b.bytes) > 0 {
-			at, _ := slices.BinarySearchFunc(u.blocks, b.number, func(b eventsTaken, n uint64) int { return cmp.Compare(b.number, n) })
+			at, _ := slices.BinarySearchFunc(u.blocks, b.number, func(b eventsTaken, n uint64) int {
+				return cmp.Compare(b.number, n)
+			})
 			u.blocks = slices.Insert(u.blocks, at, b)
 		}
 	}

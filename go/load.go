@@ -109,7 +109,9 @@ func (c *Cache) load(ctx context.Context, dst, key []byte, at found, loader Load
 				c.loads.counters.stale.Add(1)
 			}
 			if why == refreshing {
-				c.refresh(ctx, [][]byte{key}, func(ctx context.Context, _ []int) ([]Loaded, error) { return one(ctx) })
+				c.refresh(ctx, [][]byte{key}, func(ctx context.Context, _ []int) ([]Loaded, error) {
+					return one(ctx)
+				})
 			}
 			return at.value, nil
 		}
@@ -230,7 +232,9 @@ func (c *Cache) lookAgain(dst, key []byte, why reason) found {
 // refresh loads the keys in the background, those that nobody loads already, unless too
 // much is going on there. The caller has the leases of their entries: those that nothing
 // comes of are given back. load is told which of the keys it is to load.
-func (c *Cache) refresh(ctx context.Context, keys [][]byte, load func(context.Context, []int) ([]Loaded, error)) {
+func (c *Cache) refresh(
+	ctx context.Context, keys [][]byte, load func(context.Context, []int) ([]Loaded, error),
+) {
 	l := c.loads
 	launched := false
 	if l.refreshes.Add(1) <= l.maxRefreshes {
@@ -251,7 +255,9 @@ func (c *Cache) refresh(ctx context.Context, keys [][]byte, load func(context.Co
 		}
 		if len(flights) > 0 {
 			launched = true
-			c.launch(ctx, t, flights, func(ctx context.Context) ([]Loaded, error) { return load(ctx, leads) })
+			c.launch(ctx, t, flights, func(ctx context.Context) ([]Loaded, error) {
+				return load(ctx, leads)
+			})
 		}
 		return
 	}

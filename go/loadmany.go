@@ -122,7 +122,9 @@ func (c *Cache) loadMany(ctx context.Context, b *Batch, load indexedLoader) erro
 	}
 	launched = true
 	if len(flights) > 0 {
-		c.launch(ctx, t, flights, func(ctx context.Context) ([]Loaded, error) { return load(ctx, leads.at, leads.keys) })
+		c.launch(ctx, t, flights, func(ctx context.Context) ([]Loaded, error) {
+			return load(ctx, leads.at, leads.keys)
+		})
 	}
 	end32(len(b.values)) // not before all flights are launched: others may wait for them
 	if len(waits) > 0 {

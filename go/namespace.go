@@ -65,7 +65,13 @@ func (c *Cache) Namespace(name string, o NamespaceOptions) (*Cache, error) {
 	if o.MaxBytes < 0 {
 		return nil, fmt.Errorf("%w: MaxBytes is %d, and must not be negative", ErrInvalidOptions, o.MaxBytes)
 	}
-	others := Options{MaxBytes: minBudget, MaxEntries: o.MaxEntries, DefaultTTL: o.DefaultTTL, Policy: o.Policy, Stripes: o.Stripes}
+	others := Options{
+		MaxBytes:   minBudget,
+		MaxEntries: o.MaxEntries,
+		DefaultTTL: o.DefaultTTL,
+		Policy:     o.Policy,
+		Stripes:    o.Stripes,
+	}
 	if err := others.check(); err != nil {
 		return nil, err
 	}
@@ -118,7 +124,8 @@ func (c *Cache) openNamespace(name string, o *NamespaceOptions) (h handle, there
 	runtime.KeepAlive(c)
 	switch {
 	case st == capi.StatusInvalidArgument:
-		return h, nil, fmt.Errorf("%w: namespace %q: %s (MaxBytes is %d, MaxEntries %d, DefaultTTL %v, Policy %v, Stripes %d)",
+		return h, nil, fmt.Errorf("%w: namespace %q: %s "+
+			"(MaxBytes is %d, MaxEntries %d, DefaultTTL %v, Policy %v, Stripes %d)",
 			ErrInvalidOptions, name, why, o.MaxBytes, o.MaxEntries, o.DefaultTTL, o.Policy, o.Stripes)
 	case st != capi.StatusOK:
 		return h, nil, errOf(st)
@@ -127,7 +134,8 @@ func (c *Cache) openNamespace(name string, o *NamespaceOptions) (h handle, there
 	case there.core.handle == h:
 		h.Free() // it has a count of its own
 		if o.DefaultTTL == NoExpiry && there.defaultTTL != 0 {
-			return h, nil, fmt.Errorf("%w: namespace %q: it exists, with a DefaultTTL of %v", ErrInvalidOptions, name, there.defaultTTL)
+			return h, nil, fmt.Errorf("%w: namespace %q: it exists, with a DefaultTTL of %v",
+				ErrInvalidOptions, name, there.defaultTTL)
 		}
 		return h, there, nil
 	}

@@ -146,7 +146,11 @@ func (o *Options) check() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"DefaultTTL", o.DefaultTTL}, {"DefaultStaleAfter", o.DefaultStaleAfter}, {"AbsentTTL", o.AbsentTTL}} {
+	}{
+		{"DefaultTTL", o.DefaultTTL},
+		{"DefaultStaleAfter", o.DefaultStaleAfter},
+		{"AbsentTTL", o.AbsentTTL},
+	} {
 		if d.value < NoExpiry {
 			return invalid("%s is %v, and must be positive, 0 or NoExpiry", d.name, d.value)
 		}
@@ -161,7 +165,8 @@ func (o *Options) check() error {
 	}
 	switch {
 	case o.MaxBytes < minBudget || o.MaxBytes > maxBudget:
-		return invalid("MaxBytes is %d, and must be from 256 KiB (%d) to 256 GiB (%d)", o.MaxBytes, int64(minBudget), int64(maxBudget))
+		return invalid("MaxBytes is %d, and must be from 256 KiB (%d) to 256 GiB (%d)",
+			o.MaxBytes, int64(minBudget), int64(maxBudget))
 	case o.MaxEntries < 0:
 		return invalid("MaxEntries is %d, and must not be negative", o.MaxEntries)
 	case o.DefaultTTL > 0 && o.DefaultStaleAfter > o.DefaultTTL:
@@ -175,7 +180,8 @@ func (o *Options) check() error {
 	case o.Policy > Cellar:
 		return invalid("there is no %v", o.Policy)
 	case o.EventBytes < 0 || o.EventBytes > o.MaxBytes/8:
-		return invalid("EventBytes is %d, and must be from 0 to an eighth of MaxBytes, %d", o.EventBytes, o.MaxBytes/8)
+		return invalid("EventBytes is %d, and must be from 0 to an eighth of MaxBytes, %d",
+			o.EventBytes, o.MaxBytes/8)
 	case o.Events&^allEvents != 0:
 		return invalid("there is no %v", o.Events&^allEvents)
 	case o.Events != 0 && o.EventBytes == 0:

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -107,6 +108,54 @@ func TestFastDoorStackUse(t *testing.T) {
 		if taken[name][capi.StatusOK] == 0 {
 			t.Errorf("larder_fast_%s never succeeded: nothing was measured", name)
 		}
+	}
+}
+
+// A goroutine that calls once keeps the small stack it began with.
+func TestStacksStaySmall(t *testing.T) {
+	if !FastDoor() {
+		t.Skip("the fast door is shut")
+	}
+	c, err := New(Options{MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetString("key", make([]byte, 64)); err != nil {
+		t.Fatal(err)
+	}
+	const goroutines = 20_000
+	inUse := func(f func()) uint64 {
+		var ready, ended sync.WaitGroup
+		stop := make(chan struct{})
+		for range goroutines {
+			ready.Add(1)
+			ended.Add(1)
+			go func() {
+				defer ended.Done()
+				f()
+				ready.Done()
+				<-stop
+			}()
+		}
+		ready.Wait()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		close(stop)
+		ended.Wait()
+		runtime.GC()
+		return m.StackInuse
+	}
+	without := inUse(func() {})
+	with := inUse(func() {
+		var key = [3]byte{'k', 'e', 'y'}
+		var room [64]byte
+		if _, ok := c.Get(room[:0], key[:]); !ok {
+			t.Error("a miss")
+		}
+	})
+	if with > without*13/10 {
+		t.Errorf("stacks of %d goroutines: %d KiB with a Get each, %d without", goroutines, with>>10, without>>10)
 	}
 }
 

@@ -187,7 +187,9 @@ func (t *task) release() {
 }
 
 // launch calls the loader on a goroutine of its own, for flights that this caller leads.
-func (c *Cache) launch(ctx context.Context, t *task, flights []*flight, load func(context.Context) ([]Loaded, error)) {
+func (c *Cache) launch(
+	ctx context.Context, t *task, flights []*flight, load func(context.Context) ([]Loaded, error),
+) {
 	l := c.loads
 	now := time.Now()
 	t.mu.Lock()
@@ -290,14 +292,16 @@ func (c *Cache) report(flights []*flight, unheard bool) {
 		}
 	}
 	if p := flights[0].panicked; p != nil && hook == nil && unheard && !p.abortsHandler() {
-		slog.Error("larder: a loader panicked, and nobody waited for it", "panic", p.Value, "stack", string(p.Stack))
+		slog.Error("larder: a loader panicked, and nobody waited for it",
+			"panic", p.Value, "stack", string(p.Stack))
 	}
 }
 
 func (c *Cache) tell(hook func([]byte, error), key []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			slog.Error("larder: OnRefreshError panicked", "panic", v, "of", err, "stack", string(debug.Stack()))
+			slog.Error("larder: OnRefreshError panicked",
+				"panic", v, "of", err, "stack", string(debug.Stack()))
 		}
 	}()
 	hook(key, err)

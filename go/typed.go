@@ -166,15 +166,18 @@ func (t *Typed[K, V]) Load(ctx context.Context, key K, loader TypedLoader[K, V])
 
 // load is Load for all but fresh values. The loader's goroutine may outlive this call, so
 // it has no part in s. It notes whether the value is the loader's, of this call.
-func (t *Typed[K, V]) load(ctx context.Context, s *scratch, key K, at found, loader TypedLoader[K, V], loaded *bool) ([]byte, error) {
+func (t *Typed[K, V]) load(
+	ctx context.Context, s *scratch, key K, at found, loader TypedLoader[K, V], loaded *bool,
+) ([]byte, error) {
 	*loaded = *loaded || !at.ok
-	return t.cache.load(ctx, s.value[:0], bytes.Clone(s.key), at, func(ctx context.Context, _ []byte) (Loaded, error) {
+	encoded := func(ctx context.Context, _ []byte) (Loaded, error) {
 		loaded, err := loader(ctx, key)
 		if err != nil {
 			return Loaded{}, err
 		}
 		return t.encode(&loaded)
-	})
+	}
+	return t.cache.load(ctx, s.value[:0], bytes.Clone(s.key), at, encoded)
 }
 
 // encode is what a loader returned, in bytes.
@@ -203,7 +206,9 @@ func (t *Typed[K, V]) GetMany(keys []K) (values []V, found []bool, err error) {
 // LoadMany is [Cache.LoadMany]. The values are in the order of the keys; found says
 // which there are. The error is that of the first key that could not be loaded, and the
 // others are returned all the same. Values that can't be decoded are loaded anew.
-func (t *Typed[K, V]) LoadMany(ctx context.Context, keys []K, loader TypedBulkLoader[K, V]) (values []V, found []bool, err error) {
+func (t *Typed[K, V]) LoadMany(
+	ctx context.Context, keys []K, loader TypedBulkLoader[K, V],
+) (values []V, found []bool, err error) {
 	b := t.batch(keys)
 	err = t.loadMany(ctx, b, keys, loader)
 	values, found, bad, _ := t.decode(b)
@@ -237,7 +242,9 @@ func (t *Typed[K, V]) batch(keys []K) *Batch {
 }
 
 // loadMany is LoadMany for keys that the batch has as bytes.
-func (t *Typed[K, V]) loadMany(ctx context.Context, b *Batch, keys []K, loader TypedBulkLoader[K, V]) error {
+func (t *Typed[K, V]) loadMany(
+	ctx context.Context, b *Batch, keys []K, loader TypedBulkLoader[K, V],
+) error {
 	keys = slices.Clone(keys) // a loader may outlive this call
 	return t.cache.loadMany(ctx, b, func(ctx context.Context, at []int, _ [][]byte) ([]Loaded, error) {
 		some := make([]K, len(at))

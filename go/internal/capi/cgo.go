@@ -608,6 +608,14 @@ func NewHandle(o *Options) (Handle, string, Status) {
 	return Handle{unsafe.Pointer(out)}, optionNames.Replace(C.GoString(&why[0])), Status(st)
 }
 
+// An archive of another version would take the structs for others than they are: go build
+// links whatever lies under lib/.
+func init() {
+	if got := C.GoString(C.larder_version()); got != C.LARDER_VERSION || C.larder_abi_version() != C.LARDER_ABI_VERSION {
+		panic("larder: liblarder.a is of version " + got + ", the Go package of " + C.LARDER_VERSION + ": run make lib")
+	}
+}
+
 // optionNames are what the core calls the options, and Go.
 var optionNames = strings.NewReplacer("max_bytes", "MaxBytes", "event_bytes", "EventBytes",
 	"ttl_jitter", "TTLJitter", "default_ttl", "DefaultTTL", "stripes", "Stripes")
