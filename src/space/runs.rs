@@ -18,12 +18,15 @@ impl Space {
     pub fn take_run(&self, len: u64) -> Option<u32> {
         debug_assert!(len.is_multiple_of(8));
         let mut pool = self.pool.lock();
-        let id = pool.run_ids.pop().or_else(|| {
-            (pool.fresh_run < self.run_slots).then(|| {
-                pool.fresh_run += 1;
-                self.segments + pool.fresh_run - 1
-            })
-        })?;
+        let id = self.run_id(&mut pool).or_else(|| {
+            self.reclaim_locked(&mut pool);
+            self.run_id(&mut pool)
+        });
+        let Some(id) = id else {
+            // There is memory, but no line of the table for a run more: some are to go, as if there were none.
+            self.signals.pressure.store(true, Ordering::Relaxed);
+            return None;
+        };
         let start = self.place_run(&mut pool, len).or_else(|| {
             self.reclaim_locked(&mut pool);
             self.place_run(&mut pool, len)
@@ -39,6 +42,16 @@ impl Space {
         segment.capacity.store(len, Ordering::Relaxed);
         self.reset(segment);
         Some(id)
+    }
+
+    /// The number of a run that isn't in use.
+    fn run_id(&self, pool: &mut Pool) -> Option<u32> {
+        pool.run_ids.pop().or_else(|| {
+            (pool.fresh_run < self.run_slots).then(|| {
+                pool.fresh_run += 1;
+                self.segments + pool.fresh_run - 1
+            })
+        })
     }
 
     /// Finds a place for a run, and takes what it costs from the budget: the pages that no other run lies in.
@@ -109,6 +122,27 @@ impl AddressSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_finds_no_number_for_a_run_has_stripes_drain() {
+        let mut space = Space::new(1 << 20, 1).unwrap();
+        space.run_slots = 3;
+        let taken: Vec<_> = (0..3).map(|_| space.take_run(4_000).unwrap()).collect();
+        assert!(!space.under_pressure());
+        assert_eq!(space.take_run(4_000), None);
+        assert!(space.under_pressure());
+        // It is free after its grace period, which nobody holds back for ever.
+        space.retire(taken[1]);
+        let begun = std::time::Instant::now();
+        let again = loop {
+            if let Some(id) = space.take_run(4_000) {
+                break id;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+            std::thread::yield_now();
+        };
+        assert_eq!(again, taken[1]);
+    }
 
     #[test]
     fn runs_and_segments_share_the_budget() {
