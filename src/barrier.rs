@@ -181,7 +181,7 @@ static FORBIDDEN: AtomicBool = AtomicBool::new(false);
 /// Makes every running thread pass a barrier.
 fn membarrier() {
     // A child after fork may have lost the registration.
-    if !os::membarrier() && !(os::membarrier_register() && os::membarrier()) {
+    if !(os::membarrier() || os::membarrier_register() && os::membarrier()) {
         FORBIDDEN.store(true, Ordering::Relaxed);
         os::interrupt_all();
     }
