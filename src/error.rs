@@ -16,7 +16,9 @@ pub enum Error {
     Closed,
     /// The system refused memory or address space.
     OutOfMemory,
-    /// Everything that could be evicted is held by views or readers.
+    /// Everything that could be evicted is held by views or readers. All caches of a process wait for the same readers: a thread that
+    /// is stopped for seconds in the middle of a get (by a debugger, or a page of its buffer that doesn't come) holds back what any
+    /// of them gives up.
     Full,
     /// More than 64 tags.
     TooManyTags,

@@ -122,19 +122,22 @@ pub fn candidate(slots: &Bucket, hash: u64) -> Option<Slot> {
     (word != 0).then_some(Slot(word))
 }
 
-/// Reads a bucket and compares all its tags, without a branch: 25 instructions, where eight loads and compares take 120.
+/// A bucket's words, two to a vector, each read whole.
+///
+/// The loads are written in assembly because other threads store to the slots meanwhile: each stands for two relaxed atomic loads of 8
+/// bytes (aligned 8-byte halves of a vector load are read whole on x86-64), and x86 orders no later load before them, which
+/// makes them acquire loads. (Under the stripe's lock nobody stores another word; but the background thread touches pages ahead by
+/// a compare-and-swap of 0 for 0, beside which a plain load would be a race by the letter.)
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
+fn load(slots: &Bucket) -> [std::arch::x86_64::__m128; 4] {
     use std::arch::asm;
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::__m128;
     let start = slots.as_ptr().cast::<u8>();
-    // SAFETY: SSE2 is part of x86-64. The bucket is 64 bytes, aligned to 64. The loads are written in assembly because other
-    // threads store to the slots meanwhile: each stands for two relaxed atomic loads of 8 bytes (aligned 8-byte halves of a
-    // vector load are read whole on x86-64), and x86 orders no later load before them, which makes them acquire loads.
-    // Nothing is concluded from a word seen here but that its slot is worth a look or that the bucket had no empty slot.
+    let (a, b, c, d): (__m128, __m128, __m128, __m128);
+    // SAFETY: SSE2 is part of x86-64. The bucket is 64 bytes, aligned to 64. Nothing is concluded from a word seen here but that
+    // its slot is worth a look or that the bucket had no empty slot, unless the stripe's lock is held.
     unsafe {
-        let (a, b, c, d): (__m128, __m128, __m128, __m128);
         asm!(
             "movaps {a}, [{p}]",
             "movaps {b}, [{p} + 16]",
@@ -147,6 +150,18 @@ pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
             d = out(xmm_reg) d,
             options(nostack, preserves_flags, readonly),
         );
+    }
+    [a, b, c, d]
+}
+
+/// Reads a bucket and compares all its tags, without a branch: 25 instructions, where eight loads and compares take 120.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
+    use std::arch::x86_64::*;
+    let [a, b, c, d] = load(slots);
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe {
         // The high halves hold tag << 4 and the top of the location, the low halves the rest of it.
         let high = [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)].map(|x| _mm_castps_si128(x));
         let low = [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)].map(|x| _mm_castps_si128(x));
@@ -187,11 +202,9 @@ impl Words {
     #[inline(always)]
     pub(super) fn of(slots: &Bucket) -> Words {
         use std::arch::x86_64::*;
-        let start = slots.as_ptr().cast::<f32>();
-        // SAFETY: SSE2 is part of x86-64; the bucket is 64 bytes, aligned to 64. The stripe's lock is held, so nobody stores to the
-        // slots meanwhile: these are loads of what doesn't change.
+        let [a, b, c, d] = load(slots);
+        // SAFETY: SSE2 is part of x86-64.
         unsafe {
-            let [a, b, c, d] = [0, 4, 8, 12].map(|at| _mm_load_ps(start.add(at)));
             Words {
                 high: [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)].map(|x| _mm_castps_si128(x)),
                 low: [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)].map(|x| _mm_castps_si128(x)),

@@ -68,6 +68,27 @@ mod tests {
     use crate::sync::epoch;
 
     #[test]
+    fn who_finds_no_number_for_a_run_has_stripes_drain() {
+        let mut space = Space::new(1 << 20, 1).unwrap();
+        space.run_slots = 3;
+        let taken: Vec<_> = (0..3).map(|_| space.take_run(4_000).unwrap()).collect();
+        assert!(!space.pressure().drains());
+        assert_eq!(space.take_run(4_000), None);
+        assert!(space.pressure().drains());
+        // It is free after its grace period, which nobody holds back for ever.
+        space.retire(taken[1]);
+        let begun = std::time::Instant::now();
+        let again = loop {
+            if let Some(id) = space.take_run(4_000) {
+                break id;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+            std::thread::yield_now();
+        };
+        assert_eq!(again, taken[1]);
+    }
+
+    #[test]
     fn runs_and_segments_share_the_budget() {
         let space = Space::new(1 << 20, 1).unwrap();
         let run = space.take_run(200_000).unwrap();

@@ -13,12 +13,15 @@ impl Space {
     pub fn take_run(&self, len: u64) -> Option<u32> {
         debug_assert!(len.is_multiple_of(8));
         let mut pool = self.pool.lock();
-        let id = pool.run_ids.pop().or_else(|| {
-            (pool.fresh_run < self.run_slots).then(|| {
-                pool.fresh_run += 1;
-                self.segments + pool.fresh_run - 1
-            })
-        })?;
+        let id = self.run_id(&mut pool).or_else(|| {
+            self.reclaim_locked(&mut pool);
+            self.run_id(&mut pool)
+        });
+        let Some(id) = id else {
+            // There is memory, but no line of the table for a run more: some are to go, as if there were none.
+            self.press();
+            return None;
+        };
         let start = self.place_run(&mut pool, len).or_else(|| {
             self.reclaim_locked(&mut pool);
             self.place_run(&mut pool, len)
@@ -34,6 +37,16 @@ impl Space {
         segment.capacity.store(len, Ordering::Relaxed);
         self.reset(segment);
         Some(id)
+    }
+
+    /// The number of a run that isn't in use.
+    fn run_id(&self, pool: &mut Pool) -> Option<u32> {
+        pool.run_ids.pop().or_else(|| {
+            (pool.fresh_run < self.run_slots).then(|| {
+                pool.fresh_run += 1;
+                self.segments + pool.fresh_run - 1
+            })
+        })
     }
 
     /// Finds a place for a run, and takes what it costs from the budget: the pages that no other run lies in.

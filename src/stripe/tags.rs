@@ -10,6 +10,11 @@
 //! forgets all invalidations up to the count at which it began: whatever is still there is younger, or valid.
 //! A value obtained before that (`as_of` in the options of a set) can't be judged any more, and counts as invalidated.
 //!
+//! A pass is invisible but for two things. A get that has found an entry, while a drain moves it, a pass gives the copy its new
+//! stamp, and the floor is raised, judges the old stamp twice and is told of a miss: of an entry that is there, once. And a set
+//! whose stamp was taken before a pass began, and that waits for room until it is over, may store what counts as
+//! invalidated. Both are misses; a value that was invalidated is never served.
+//!
 //! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance of 1 in 40 million.
 
 use crate::entry::extension::Tags;

@@ -24,7 +24,9 @@ use std::ptr;
 use std::sync::Once;
 
 const CHUNK: usize = 64;
-const CHUNKS: usize = 1024;
+/// Of slots: as many as Linux ever lets threads live. A slot is a thread's from its first call until it ends, whether it calls again or
+/// not; so with fewer, threads that only wait could keep a new one from ever coming in.
+const CHUNKS: usize = (4 << 20) / CHUNK;
 
 /// A thread's place in the epoch. Two cache lines, because adjacent lines are fetched in pairs.
 #[repr(align(128))]
@@ -89,7 +91,7 @@ impl Guard {
         Guard { slot, leave, _not_send: std::marker::PhantomData }
     }
 
-    /// The number of the thread's slot: below 65,536, and no two living threads share one.
+    /// The number of the thread's slot: below 4,194,304, and no two living threads share one.
     #[inline]
     pub fn thread(&self) -> usize {
         self.slot.id
@@ -206,7 +208,7 @@ fn claim() -> &'static ThreadSlot {
                 }
             }
         }
-        // 65,536 threads are inside at once. One of them will leave.
+        // More threads than there can be: one of them is about to end.
         std::thread::yield_now();
     }
 }

@@ -166,6 +166,9 @@ pub fn mirrored() {
     );
     crate::mirrors(
         "sync/asymmetric_fence.rs",
-        &["if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst);", "return fence(Ordering::SeqCst);"],
+        &[
+            "if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst);",
+            "return fence(Ordering::SeqCst);",
+        ],
     );
 }

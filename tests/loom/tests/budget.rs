@@ -82,7 +82,7 @@ fn reserve_twice(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "memory/mod.rs",
+        "memory/budget.rs",
         &[
             "let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);",
             "self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err()",

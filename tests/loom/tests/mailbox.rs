@@ -534,38 +534,45 @@ fn the_model_is_a_copy() {
         &[
             "self.stripe.filter.is_empty() || self.complete(policy, usize::MAX)",
             "let lanes = self.stripe.filter.lanes();",
-            "for lane in lanes { // SAFETY: it is marked, and the stripe's lock is held.
-             let store = unsafe { mailbox.letter(lane) };",
-            "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; }
-             if done != 0 { self.stripe.marks.free(done); }",
-            "self.evict_instead(&store); self.stripe.marks.free(1 << lane);",
+            "for lane in lanes { // SAFETY: it is marked, and the stripe's lock is held. let store = unsafe { mailbox.published(lane) };",
+            "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; } if done != 0 { self.stripe.filter.free(done); }",
+            "self.evict_instead(&store); self.stripe.filter.free(1 << lane);",
         ],
     );
     larder_loom::mirrors(
-        "stripe/set.rs",
-        &["} else if self.stripe.filter.has(store.hash) && !self.apply_all(policy) { return false; }"],
+        "stripe/complete.rs",
+        &[
+            "} else if self.stripe.filter.has(store.hash) && !self.apply_all(policy) { return false; }",
+        ],
     );
     larder_loom::mirrors(
-        "stripe/mod.rs",
+        "stripe/tune.rs",
         &[
             "let lanes = self.stripe.filter.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
-            "self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
-             // Only now: who finds no mark any more must not find what a set that has waited was to replace.
-             if let Some(pending) = &mut self.pending {",
+            "self.stripe.index.clear(&mut self.core.index, &self.env.space, &self.env.index_space); // Only now: who finds no mark any more must not find what a set that has waited was to replace. if let Some(pending) = &mut self.pending {",
         ],
     );
     larder_loom::mirrors(
         "cache/read.rs",
         &[
             "if filter.has(hash) { return Err(Moving); } let found = index.find(",
-            "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
-            "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); if !writer.finish_key(policy, hash, drops) { return None; }",
+            "if filter.has(hash) { return Probe::Unclear; } let slot = match index.glance(hash)",
+            "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(&self.env, stripe); if !writer.apply_key(policy, hash, drops) { return None; }",
         ],
     );
-    larder_loom::mirrors("cache/batch.rs", &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors(
+        "cache/batch.rs",
+        &[
+            "(!filter.has(*hash)).then(|| index.prefetch(*hash))",
+        ],
+    );
     larder_loom::mirrors(
         "cache/in_place.rs",
-        &["let number = sequence.number();", "self.lookup_any(guard, hash, key)", "if !sequence.begin_at(number)"],
+        &[
+            "let number = sequence.number();",
+            "self.lookup_any(guard, hash, key)",
+            "if !sequence.begin_at(number)",
+        ],
     );
 }
 

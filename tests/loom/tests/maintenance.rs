@@ -171,7 +171,12 @@ fn the_model_is_a_copy() {
             "if waker::hurries() { continue; }",
         ],
     );
-    larder_loom::mirrors("stripe/mod.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
+    larder_loom::mirrors(
+        "stripe/mod.rs",
+        &[
+            "self.next_deadline.store(deadline, Ordering::Release);",
+        ],
+    );
 }
 
 #[test]

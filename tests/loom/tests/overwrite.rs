@@ -389,13 +389,15 @@ fn the_model_is_a_copy() {
             "self.lookup_any(guard, hash, key)",
             "deadline < entry.deadline(header)",
             "if !sequence.begin_at(number)",
-            "entry.overwrite(header, &shape, value, self.hit_max)",
+            "entry.overwrite(header, &shape, value, self.env.hit_max)",
             "sequence.end_alone();",
         ],
     );
     larder_loom::mirrors(
         "entry/mod.rs",
-        &["self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed)"],
+        &[
+            "self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed)",
+        ],
     );
     larder_loom::mirrors(
         "stripe/evict.rs",
@@ -407,10 +409,23 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "cache/loads.rs",
-        &["stripe.loading.store(true, Ordering::Relaxed);", "drop(shared.sequences.of(hash).close());"],
+        &[
+            "stripe.loading.store(true, Ordering::Relaxed);",
+            "drop(shared.env.seqlocks.of(hash).close());",
+        ],
     );
-    larder_loom::mirrors("cache/conditional.rs", &["let _closed = shared.env.seqlocks.of(hash).close();"]);
-    larder_loom::mirrors("cache/read.rs", &["(self.env.seqlocks.of(hash).close(), state)"]);
+    larder_loom::mirrors(
+        "cache/conditional.rs",
+        &[
+            "let _closed = shared.env.seqlocks.of(hash).close();",
+        ],
+    );
+    larder_loom::mirrors(
+        "cache/read.rs",
+        &[
+            "(self.env.seqlocks.of(hash).close(), state)",
+        ],
+    );
 }
 
 #[test]

@@ -188,24 +188,31 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe/complete.rs",
         &[
-            "pending.push(store); self.stripe.marks.set(pending.marks());",
-            "pending.pop(); self.stripe.marks.set(pending.marks());",
+            "pending.push(store); self.stripe.filter.set(pending.marks());",
+            "pending.pop(); self.stripe.filter.set(pending.marks());",
         ],
     );
     larder_loom::mirrors(
-        "stripe/mod.rs",
-        &["// Only now: who finds no mark any more must not find what a set that has waited was to replace.
+        "stripe/tune.rs",
+        &[
+            "// Only now: who finds no mark any more must not find what a set that has waited was to replace.
              if let Some(pending) = &mut self.pending {
-             self.core.tally.sets += pending.forget() as u64; self.stripe.filter.set(0); }"],
+             self.core.tally.sets += pending.forget() as u64; self.stripe.filter.set(0); }",
+        ],
     );
     larder_loom::mirrors(
         "cache/read.rs",
         &[
             "if filter.has(hash) { return Err(Moving); } let found = index.find(",
-            "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
+            "if filter.has(hash) { return Probe::Unclear; } let slot = match index.glance(hash)",
         ],
     );
-    larder_loom::mirrors("cache/batch.rs", &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors(
+        "cache/batch.rs",
+        &[
+            "(!filter.has(*hash)).then(|| index.prefetch(*hash))",
+        ],
+    );
 }
 
 #[test]

@@ -222,8 +222,18 @@ fn release(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
-    larder_loom::mirrors("stripe/set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
-    larder_loom::mirrors("cache/in_place.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
+    larder_loom::mirrors(
+        "stripe/set.rs",
+        &[
+            "if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();",
+        ],
+    );
+    larder_loom::mirrors(
+        "cache/in_place.rs",
+        &[
+            "if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();",
+        ],
+    );
     larder_loom::mirrors(
         "cache/view.rs",
         &[
