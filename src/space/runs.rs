@@ -122,6 +122,7 @@ impl AddressSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoch;
 
     #[test]
     fn who_finds_no_number_for_a_run_has_stripes_drain() {
@@ -158,11 +159,14 @@ mod tests {
         for &id in &taken[..13] {
             space.retire(id);
         }
+        // Other tests' readers may be inside.
+        epoch::synchronize();
         let second = space.take_run(200_000).unwrap();
         assert_ne!(space.segment(second).start(), space.segment(run).start());
         assert!(space.committed() <= space.max());
         space.retire(run);
         space.retire(second);
+        epoch::synchronize();
         assert_eq!(space.reclaim(), 0);
         assert!(space.committed() + 400_000 <= space.max());
     }
@@ -178,6 +182,7 @@ mod tests {
         assert_eq!(pages(), 3);
         let free = |id| {
             space.retire(id);
+            epoch::synchronize();
             space.reclaim();
             pages()
         };
@@ -199,6 +204,7 @@ mod tests {
         assert_eq!(space.take_run(2 << 20), None);
         assert_eq!(space.committed(), before);
         space.retire(run);
+        epoch::synchronize();
         space.reclaim();
         assert_eq!(space.committed(), 0);
     }
