@@ -1,4 +1,5 @@
-//! Small sets of large caches wait to be completed (`src/pending.rs`): whoever asks, by whatever way, finds them done.
+//! Small sets of large caches wait to be completed (`src/pending.rs`): whoever asks, by whatever
+//! way, finds them done.
 
 mod support;
 
@@ -43,7 +44,8 @@ fn gets_find_them() {
         assert_eq!(fast_get_many(&cache, &[b"none", key]), [None, Some(expected.to_vec())]);
         let cache = waiting();
         let mut out = Vec::new();
-        let info = cache.get_with(key, &mut out, Ask { lease: false, version: true }).unwrap().unwrap();
+        let info =
+            cache.get_with(key, &mut out, Ask { lease: false, version: true }).unwrap().unwrap();
         assert!(info.version > 0 && out == expected);
     }
     assert_eq!(get(&waiting(), b"none"), None);
@@ -116,7 +118,8 @@ fn the_last_of_several_sets_stays() {
             set(&cache, b"key", &[i as u8; 300]);
         }
         if i.is_multiple_of(7) {
-            let expected = if i.is_multiple_of(3) { vec![i as u8; 300] } else { i.to_le_bytes().to_vec() };
+            let expected =
+                if i.is_multiple_of(3) { vec![i as u8; 300] } else { i.to_le_bytes().to_vec() };
             assert_eq!(get(&cache, b"key").unwrap(), expected);
         }
     }
@@ -127,8 +130,12 @@ fn the_last_of_several_sets_stays() {
 #[test]
 fn they_expire() {
     let clock = MockClock::default();
-    let cache =
-        Cache::new(Options { stripes: 1, clock: Clock::Mock(clock.clone()), ..Options::new(64 << 20) }).unwrap();
+    let cache = Cache::new(Options {
+        stripes: 1,
+        clock: Clock::Mock(clock.clone()),
+        ..Options::new(64 << 20)
+    })
+    .unwrap();
     cache.set_ttl(b"awake", b"", Duration::from_secs(3600)).unwrap();
     if fast_set(&cache, b"key", b"value", Some(50)).is_err() {
         cache.set_ttl(b"key", b"value", Duration::from_millis(50)).unwrap();
@@ -163,7 +170,12 @@ fn a_full_cache_keeps_to_its_budget_and_its_order() {
 /// Whoever listens hears of a set when it has returned.
 #[test]
 fn none_waits_where_there_are_events() {
-    let options = Options { stripes: 1, event_bytes: 1 << 16, events: Reasons::ALL, ..Options::new(64 << 20) };
+    let options = Options {
+        stripes: 1,
+        event_bytes: 1 << 16,
+        events: Reasons::ALL,
+        ..Options::new(64 << 20)
+    };
     let cache = Cache::new(options).unwrap();
     cache.set(b"key", b"1").unwrap();
     set(&cache, b"key", b"2");

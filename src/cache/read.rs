@@ -1,14 +1,16 @@
 //! How a get finds its entry, and what it does while writers move or overwrite it.
 //!
-//! A read pins the epoch, so that nothing it can still see is reused; looks the key up; and takes the value, all without a
-//! lock. Where a writer was at work it may have to begin anew: because slots of the index moved, or because the value was
-//! overwritten while it was copied (`sequence`). The slow door waits for the writers after a while, the fast door gives up.
+//! A read pins the epoch, so that nothing it can still see is reused; looks the key up; and takes
+//! the value, all without a lock. Where a writer was at work it may have to begin anew: because
+//! slots of the index moved, or because the value was overwritten while it was copied
+//! (`sync::seqlock`). The slow path waits for the writers after a while, the fast path gives up.
 //!
-//! Most gets need none of that: the first slot with the key's tag is the right one, its entry has no extension, and nobody
-//! writes; or there is none with that tag. That much is a *glance*: no second try, no closure, no call, so that it is compiled to one line
-//! of few instructions. What it can't answer is looked up anew, out of line. Instructions count in large caches as
-//! well: while a get waits for its entry's line, the CPU runs ahead, and reaches the key of the next get only if no more than some 300
-//! instructions lie between (docs/performance.md).
+//! Most gets need none of that: the first slot with the key's tag is the right one, its entry has
+//! no extension, and nobody writes; or there is none with that tag. That much is a *glance*: no
+//! second try, no closure, no call, so that it is compiled to one line of few instructions. What it
+//! can't answer is looked up anew, out of line. Instructions count in large caches as well: while a
+//! get waits for its entry's line, the CPU runs ahead, and reaches the key of the next get only if
+//! no more than some 300 instructions lie between (docs/performance.md).
 
 use crate::cache::handle::Cache;
 use crate::cache::info::{Told, inform};
@@ -27,18 +29,19 @@ use std::convert::Infallible;
 
 /// How often a reader begins anew before it waits for the writers.
 const PATIENCE: usize = 64;
-/// As [`PATIENCE`], on the fast door: then it gives up.
+/// As [`PATIENCE`], on the fast path: then it gives up.
 const FAST_PATIENCE: usize = 16;
 
 /// Who takes a value that was found.
 pub(crate) trait Take {
     /// Told of a value's length: whether there is room.
     fn fits(&mut self, len: usize) -> bool;
-    /// Copies a value that fits. May be called again, when it was overwritten meanwhile: the last one counts.
+    /// Copies a value that fits. May be called again, when it was overwritten meanwhile: the last
+    /// one counts.
     fn take(&mut self, value: Value<'_>);
 }
 
-/// What came of a get by the fast door.
+/// What came of a get by the fast path.
 pub(crate) enum Tried {
     /// The value was taken, and is this fresh.
     Hit(State),
@@ -62,7 +65,8 @@ pub(crate) enum Probe<'g> {
     Unclear,
 }
 
-/// An entry that may be returned, has no extension and no pages of its own, and whose value may be about to change.
+/// An entry that may be returned, has no extension and no pages of its own, and whose value may be
+/// about to change.
 #[derive(Clone, Copy)]
 pub(crate) struct Candidate<'g> {
     pub(crate) entry: Entry<'g>,
@@ -78,7 +82,8 @@ impl<'g> Candidate<'g> {
         self.entry.value(self.header)
     }
 
-    /// Whether the copy is whole. Else it is worth nothing. (Of a value that can't change it may be said in vain that it isn't.)
+    /// Whether the copy is whole. Else it is worth nothing. (Of a value that can't change it may be
+    /// said in vain that it isn't.)
     #[inline(always)]
     pub(crate) fn is_whole(&self) -> bool {
         self.sequence.is_still(self.number)
@@ -117,7 +122,8 @@ impl Shared {
     #[inline(always)]
     fn may_return(&self, guard: &Guard, entry: Entry<'_>, header: Header) -> bool {
         !header.has_extra()
-            || header.extra() & extension::ABSENT == 0 && self.env.judge(guard, entry, header) != Judged::Invalid
+            || header.extra() & extension::ABSENT == 0
+                && self.env.judge(guard, entry, header) != Judged::Invalid
     }
 
     /// Whether an entry hasn't expired.
@@ -132,8 +138,9 @@ impl Shared {
     /// The slot was read from this cache's index since the guard was pinned.
     #[inline(always)]
     pub(crate) unsafe fn entry_at<'g>(&'g self, _guard: &'g Guard, slot: Slot) -> Entry<'g> {
-        // SAFETY: a slot that is in the index points at an entry that was published with release ordering and read with
-        // acquire. The guard was pinned before the index was read, so the segment isn't reused while 'g lasts.
+        // SAFETY: a slot that is in the index points at an entry that was published with release
+        // ordering and read with acquire. The guard was pinned before the index was read, so the
+        // segment isn't reused while 'g lasts.
         unsafe { Entry::at(self.env.space.base().add(slot.offset() as usize)) }
     }
 
@@ -158,7 +165,8 @@ impl Shared {
         Ok(found.filter(|&(entry, header)| self.is_alive(entry, header)))
     }
 
-    /// If a set of this hash waits, completes it, provided that nobody has the stripe's lock and that the fast door can.
+    /// If a set of this hash waits, completes it, provided that nobody has the stripe's lock and
+    /// that the fast path can.
     #[cold]
     #[inline(never)]
     fn complete_pending(&self, hash: u64) {
@@ -172,8 +180,9 @@ impl Shared {
         }
     }
 
-    /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries too. Moving: the slot was being
-    /// moved, or the value overwritten, so what `f` took is worth nothing.
+    /// Looks a key up and has `f` take its value, once. `ANY`: negative and invalidated entries
+    /// too. Moving: the slot was being moved, or the value overwritten, so what `f` took is worth
+    /// nothing.
     #[inline(always)]
     pub(crate) fn try_find<'g, const ANY: bool, T>(
         &'g self,
@@ -184,7 +193,8 @@ impl Shared {
     ) -> Result<Option<(T, Entry<'g>, Header)>, Moving> {
         let sequence = self.env.seqlocks.of(hash);
         let number = sequence.number();
-        let found = if ANY { self.lookup_any(guard, hash, key) } else { self.lookup(guard, hash, key) };
+        let found =
+            if ANY { self.lookup_any(guard, hash, key) } else { self.lookup(guard, hash, key) };
         let Some((entry, header)) = found? else { return Ok(None) };
         let taken = f(entry, header);
         if header.may_change() && !sequence.is_still(number) {
@@ -212,23 +222,35 @@ impl Shared {
         self.candidate(sequence, number, key, entry).map_or(Probe::Unclear, Probe::Hit)
     }
 
-    /// An entry that the index had under this hash since the guard was pinned, if it is the key's. None says nothing about
-    /// the key. (If the entry was replaced since, its value was the key's just before that, so during the call.)
+    /// An entry that the index had under this hash since the guard was pinned, if it is the key's.
+    /// None says nothing about the key. (If the entry was replaced since, its value was the key's
+    /// just before that, so during the call.)
     #[inline(always)]
-    pub(crate) fn verify<'g>(&'g self, hash: u64, key: &[u8], entry: Entry<'g>) -> Option<Candidate<'g>> {
+    pub(crate) fn verify<'g>(
+        &'g self,
+        hash: u64,
+        key: &[u8],
+        entry: Entry<'g>,
+    ) -> Option<Candidate<'g>> {
         let sequence = self.env.seqlocks.of(hash);
         self.candidate(sequence, sequence.number(), key, entry)
     }
 
     #[inline(always)]
-    fn candidate<'g>(&self, sequence: Seqlock<'g>, number: u64, key: &[u8], entry: Entry<'g>) -> Option<Candidate<'g>> {
+    fn candidate<'g>(
+        &self,
+        sequence: Seqlock<'g>,
+        number: u64,
+        key: &[u8],
+        entry: Entry<'g>,
+    ) -> Option<Candidate<'g>> {
         let header = entry.plain_header()?;
         let is_it = bytes::equal(entry.key(header), key) && self.is_alive(entry, header);
         is_it.then_some(Candidate { entry, header, sequence, number })
     }
 
-    /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and keeps them out: by the lock
-    /// those who need it, by the sequence those who don't.
+    /// Tries until nobody has interfered. Who has been overtaken often waits for the writers, and
+    /// keeps them out: by the lock those who need it, by the sequence those who don't.
     ///
     /// None if a set that waits wants room, unless `drops` says that it is to be dropped.
     #[inline(always)]
@@ -260,9 +282,11 @@ impl Shared {
     }
 }
 
-/// Tries a few times, as the fast door does.
+/// Tries a few times, as the fast path does.
 #[inline(always)]
-pub(crate) fn retry_bounded<T>(mut attempt: impl FnMut() -> Result<T, Moving>) -> Result<T, Moving> {
+pub(crate) fn retry_bounded<T>(
+    mut attempt: impl FnMut() -> Result<T, Moving>,
+) -> Result<T, Moving> {
     for _ in 0..FAST_PATIENCE {
         if let Ok(done) = attempt() {
             return Ok(done);
@@ -273,10 +297,11 @@ pub(crate) fn retry_bounded<T>(mut attempt: impl FnMut() -> Result<T, Moving>) -
 }
 
 impl Cache {
-    /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not call the cache. It counts
-    /// as a hit unless `f` fails to take the value.
+    /// Calls `f` with the value of a key. `f` runs inside the cache: it must be short and must not
+    /// call the cache. It counts as a hit unless `f` fails to take the value.
     ///
-    /// `f` is called again if the value was overwritten while it ran: what the last call did is what counts.
+    /// `f` is called again if the value was overwritten while it ran: what the last call did is
+    /// what counts.
     #[inline]
     pub(crate) fn read<T, E>(
         &self,
@@ -333,8 +358,9 @@ impl Cache {
         })
     }
 
-    /// As [`Cache::read`], for negative entries too, and tells of the entry; takes its lease if `lease` says so and it is free.
-    /// Unless it `counts`, it is no read: neither statistics nor policy hear of it, and no deadline slides.
+    /// As [`Cache::read`], for negative entries too, and tells of the entry; takes its lease if
+    /// `lease` says so and it is free. Unless it `counts`, it is no read: neither statistics nor
+    /// policy hear of it, and no deadline slides.
     pub(crate) fn read_any<T, E>(
         &self,
         key: &[u8],
@@ -357,7 +383,8 @@ impl Cache {
                 return Some(None);
             };
             let lease = lease && taken.is_ok();
-            let info = inform(entry, header, shared.env.clock.now(), lease, judged == Judged::Stale);
+            let info =
+                inform(entry, header, shared.env.clock.now(), lease, judged == Judged::Stale);
             if counts && taken.is_ok() {
                 shared.mark(entry, header);
                 line.hit(1);
@@ -366,11 +393,18 @@ impl Cache {
         })
     }
 
-    /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system, or copy more than
-    /// `most` bytes, in all its tries together. This is what the fast door runs. `stateful`: negative entries too, and it tells
-    /// how fresh the entry is, and takes a free lease.
+    /// As [`Cache::read`], but gives up where that would have to wait, allocate or call the system,
+    /// or copy more than `most` bytes, in all its tries together. This is what the fast path runs.
+    /// `stateful`: negative entries too, and it tells how fresh the entry is, and takes a free
+    /// lease.
     #[inline(always)]
-    pub(crate) fn try_read(&self, key: &[u8], mut most: usize, stateful: bool, taker: &mut impl Take) -> Tried {
+    pub(crate) fn try_read(
+        &self,
+        key: &[u8],
+        mut most: usize,
+        stateful: bool,
+        taker: &mut impl Take,
+    ) -> Tried {
         let Some(guard) = epoch::try_enter() else { return Tried::Busy };
         let Ok(shared) = self.shared(&guard) else { return Tried::Closed };
         let hash = shared.env.hasher.hash(key);
@@ -422,7 +456,11 @@ impl Cache {
         let mut copied = 0;
         let found = retry_bounded(|| {
             shared.try_find::<true, _>(&guard, hash, key, |entry, header| {
-                let judged = if header.has_extra() { shared.env.judge(&guard, entry, header) } else { Judged::Valid };
+                let judged = if header.has_extra() {
+                    shared.env.judge(&guard, entry, header)
+                } else {
+                    Judged::Valid
+                };
                 let hidden = header.extra() & extension::ABSENT != 0 && !stateful;
                 if judged == Judged::Invalid || hidden {
                     return None;
@@ -442,7 +480,14 @@ impl Cache {
             Ok(Some((Some((judged, true)), entry, header))) => {
                 let mut state = State::Fresh;
                 if stateful && header.has_extra() {
-                    state = inform(entry, header, shared.env.clock.now(), true, judged == Judged::Stale).state;
+                    state = inform(
+                        entry,
+                        header,
+                        shared.env.clock.now(),
+                        true,
+                        judged == Judged::Stale,
+                    )
+                    .state;
                 }
                 shared.mark(entry, header);
                 line.hit(1);
@@ -482,7 +527,8 @@ mod tests {
     use crate::cache::options::Options;
     use crate::cache::shared::TryError;
 
-    /// A cache with one value, and a stand-in for a writer that overwrites it whenever it is called.
+    /// A cache with one value, and a stand-in for a writer that overwrites it whenever it is
+    /// called.
     fn overtaken(len: usize) -> (Cache, impl Fn()) {
         let cache = Cache::new(Options::new(64 << 20)).unwrap();
         cache.set(b"key", &vec![1; len]).unwrap();
@@ -510,7 +556,8 @@ mod tests {
         }
     }
 
-    /// How often the fast door tries to get a value of so many bytes that is overwritten under each of its tries.
+    /// How often the fast path tries to get a value of so many bytes that is overwritten under each
+    /// of its tries.
     fn tries(len: usize, most: usize) -> usize {
         let (cache, overtake) = overtaken(len);
         let [plain, stateful] = [false, true].map(|stateful| {
@@ -557,7 +604,10 @@ mod tests {
         // The first key is a miss, so the call has done something.
         assert!(matches!(cache.try_read_many(&keys, 0..2, 3500, &mut answers), Ok(1)));
         assert_eq!((answers.takes, answers.answers), (3, 1));
-        assert!(matches!(cache.try_read_many(&keys, 1..2, 3500, &mut answers), Err(TryError::Busy)));
+        assert!(matches!(
+            cache.try_read_many(&keys, 1..2, 3500, &mut answers),
+            Err(TryError::Busy)
+        ));
         assert_eq!((answers.takes, answers.answers), (6, 1));
     }
 }

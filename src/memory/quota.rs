@@ -1,18 +1,22 @@
-//! What one cache has of a space that it may share with others: a cache and its namespaces take segments from one pool
-//! and reserve bytes of one budget (`space`), and each counts here what it holds and keeps to its own bound.
+//! What one cache has of a space that it may share with others: a cache and its namespaces take
+//! segments from one pool and reserve bytes of one budget (`memory`), and each counts here what it
+//! holds and keeps to its own bound.
 //!
-//! Everything that a stripe takes or gives back goes through its cache's share, so the counts are right by construction, and
-//! what is left of them goes back when the share is dropped. They change a segment or a page of index at a time, never with a get.
+//! Everything that a stripe takes or gives back goes through its cache's share, so the counts are
+//! right by construction, and what is left of them goes back when the share is dropped. They change
+//! a segment or a page of index at a time, never with a get.
 //!
 //! # Who may take from whom
 //!
-//! A cache whose hashes are spread over its stripes evicts where it writes. Between namespaces that would not do: one that
-//! comes when the memory is full would have to live on its first segment for ever, and the oldest entry of all is not known (the
-//! policies keep no common time). So the rule is that of max-min fairness: the *part* of a cache is an equal part of what
-//! segments may have, among the caches that hold any. Whoever holds less than its part, and needs room, takes it from the one
-//! that holds most; whoever holds its part or more replaces what is its own. So a small namespace is not drained by a busy large one,
-//! which is never below its part; a new one comes to its part at the cost of the largest; and what nobody else asks
-//! for may be held by one alone. Without namespaces there is one cache, whose part is all.
+//! A cache whose hashes are spread over its stripes evicts where it writes. Between namespaces that
+//! would not do: one that comes when the memory is full would have to live on its first segment for
+//! ever, and the oldest entry of all is not known (the policies keep no common time). So the rule
+//! is that of max-min fairness: the *part* of a cache is an equal part of what segments may have,
+//! among the caches that hold any. Whoever holds less than its part, and needs room, takes it from
+//! the one that holds most; whoever holds its part or more replaces what is its own. So a small
+//! namespace is not drained by a busy large one, which is never below its part; a new one comes to
+//! its part at the cost of the largest; and what nobody else asks for may be held by one alone.
+//! Without namespaces there is one cache, whose part is all.
 
 use crate::memory::pressure::Pressure;
 use crate::memory::segment::{Geometry, Segment};
@@ -57,13 +61,15 @@ impl Deref for Quota {
 }
 
 impl Quota {
-    /// The share of the cache that a space was made for, with so many stripes, which will hold `fixed` bytes for good.
+    /// The share of the cache that a space was made for, with so many stripes, which will hold
+    /// `fixed` bytes for good.
     pub fn whole(space: Space, stripes: usize, fixed: u64) -> Quota {
         space.keep_for_good(fixed);
         Quota::new(Arc::new(space), stripes, fixed, UNBOUNDED)
     }
 
-    /// The share of one more cache, which may hold `max` bytes. None if the budget is too small for one more.
+    /// The share of one more cache, which may hold `max` bytes. None if the budget is too small for
+    /// one more.
     pub fn beside(&self, stripes: usize, fixed: u64, max: u64) -> Option<Quota> {
         if !self.space.admit(stripes as u64, fixed) {
             return None;
@@ -95,7 +101,10 @@ impl Quota {
     pub fn set_bound(&self, max: u64) {
         let margin = (self.space.spare() + slack(self.stripes)) * self.geometry.segment_size();
         self.max.store(max, Ordering::SeqCst);
-        self.press_at.store(if max == UNBOUNDED { max } else { max.saturating_sub(margin) }, Ordering::Relaxed);
+        self.press_at.store(
+            if max == UNBOUNDED { max } else { max.saturating_sub(margin) },
+            Ordering::Relaxed,
+        );
     }
 
     /// The bound, or [`UNBOUNDED`].
@@ -116,19 +125,24 @@ impl Quota {
 
     /// Of them, bytes of the index, and of tables, counters and policies.
     pub fn held_beside(&self) -> (u64, u64) {
-        (self.account.index.load(Ordering::Relaxed), self.account.bookkeeping.load(Ordering::Relaxed))
+        (
+            self.account.index.load(Ordering::Relaxed),
+            self.account.bookkeeping.load(Ordering::Relaxed),
+        )
     }
 
-    /// Whether the bound leaves no room for so many bytes more, or for a segment and a step of the index.
+    /// Whether the bound leaves no room for so many bytes more, or for a segment and a step of the
+    /// index.
     pub fn is_full(&self, bytes: u64) -> bool {
         let max = self.bound();
         let segment = self.geometry.segment_size();
         let step = (self.account.index.load(Ordering::Relaxed) / 4).max(8 << 10);
-        max != UNBOUNDED && self.held() + bytes.max(segment) + self.space.spare() * segment + step > max
+        max != UNBOUNDED
+            && self.held() + bytes.max(segment) + self.space.spare() * segment + step > max
     }
 
-    /// What the segments may hold, of `budget` bytes that those of all caches may: what the others leave, or an equal
-    /// part if that is more; and no more than the bound.
+    /// What the segments may hold, of `budget` bytes that those of all caches may: what the others
+    /// leave, or an equal part if that is more; and no more than the bound.
     #[inline]
     pub fn allowance(&self, budget: u64) -> u64 {
         if !self.space.is_shared() && self.bound() == UNBOUNDED {
@@ -136,7 +150,11 @@ impl Quota {
         }
         let own = self.account.segments.load(Ordering::Relaxed);
         let others = self.space.in_use.load(Ordering::Relaxed).saturating_sub(own);
-        let room = if others == 0 { budget } else { budget.saturating_sub(others).max(self.equal_part(budget)) };
+        let room = if others == 0 {
+            budget
+        } else {
+            budget.saturating_sub(others).max(self.equal_part(budget))
+        };
         let max = self.bound();
         if max == UNBOUNDED {
             return room;
@@ -146,11 +164,13 @@ impl Quota {
     }
 
     fn equal_part(&self, budget: u64) -> u64 {
-        let others = self.space.sharers.load(Ordering::Relaxed) - i64::from(self.held_segments() > 0);
+        let others =
+            self.space.sharers.load(Ordering::Relaxed) - i64::from(self.held_segments() > 0);
         budget / (others.max(0) as u64 + 1)
     }
 
-    /// Whether it holds less than its equal part, and so may take from who holds most. Never without namespaces.
+    /// Whether it holds less than its equal part, and so may take from who holds most. Never
+    /// without namespaces.
     #[inline]
     pub fn may_take(&self, budget: impl FnOnce() -> u64) -> bool {
         if !self.space.is_shared() {
@@ -172,7 +192,10 @@ impl Quota {
     fn pressure_beside_others(&self, pressure: Pressure) -> Pressure {
         let at = self.press_at.load(Ordering::Relaxed);
         let near_bound = at != UNBOUNDED && self.held() >= at;
-        pressure.of_member(near_bound, !pressure.is_none() && self.may_take(|| self.space.segment_budget()))
+        pressure.of_member(
+            near_bound,
+            !pressure.is_none() && self.may_take(|| self.space.segment_budget()),
+        )
     }
 
     fn hold(&self, bytes: u64, max: u64) -> bool {
@@ -234,7 +257,8 @@ impl Quota {
         id
     }
 
-    /// As [`Space::retire`]. From here on it counts against the budget only, not as held by this cache.
+    /// As [`Space::retire`]. From here on it counts against the budget only, not as held by this
+    /// cache.
     pub fn retire(&self, id: u32) {
         let bytes = self.segment(id).capacity();
         self.space.retire(id);

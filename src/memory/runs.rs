@@ -1,8 +1,9 @@
-//! Runs: pieces of any size, one for each entry too big for a segment, and the free ranges of address space between them.
+//! Runs: pieces of any size, one for each entry too big for a segment, and the free ranges of
+//! address space between them.
 //!
-//! They lie side by side, and a page is counted when the first run reaches it and given back to the system as soon as none
-//! does. So a run costs the pages that no other lies in, which may be none. Where there
-//! is room is in `address_space`.
+//! They lie side by side, and a page is counted when the first run reaches it and given back to the
+//! system as soon as none does. So a run costs the pages that no other lies in, which may be none.
+//! Where there is room is in `address_space`.
 
 use crate::memory::address_space::RUN_BOOKKEEPING;
 use crate::memory::space::{Pool, Space};
@@ -18,7 +19,8 @@ impl Space {
             self.run_id(&mut pool)
         });
         let Some(id) = id else {
-            // There is memory, but no line of the table for a run more: some are to go, as if there were none.
+            // There is memory, but no line of the table for a run more: some are to go, as if there
+            // were none.
             self.press();
             return None;
         };
@@ -49,7 +51,8 @@ impl Space {
         })
     }
 
-    /// Finds a place for a run, and takes what it costs from the budget: the pages that no other run lies in.
+    /// Finds a place for a run, and takes what it costs from the budget: the pages that no other
+    /// run lies in.
     fn place_run(&self, pool: &mut Pool, len: u64) -> Option<u64> {
         let (start, pages) = pool.runs.take(len)?;
         let bytes = pages.end - pages.start;

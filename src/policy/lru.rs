@@ -1,7 +1,8 @@
-//! Least recently used, by second chance: an entry that was read since it was written goes around once more.
+//! Least recently used, by second chance: an entry that was read since it was written goes around
+//! once more.
 //!
-//! The clock algorithm (Corbató 1968). On the traces of docs/hit-ratio.md it is within a point of exact LRU at every size,
-//! and a hit costs one bit instead of a list operation.
+//! The clock algorithm (Corbató 1968). On the traces of docs/hit-ratio.md it is within a point of
+//! exact LRU at every size, and a hit costs one bit instead of a list operation.
 
 use super::contract::{Placement, Policy, Seen, Sizes, Tails, Verdict};
 

@@ -1,4 +1,5 @@
-//! Completing: what is done with the sets that wait in a stripe, be it in its queue (`pending`) or in its mailbox (`mailbox`).
+//! Completing: what is done with the sets that wait in a stripe, be it in its queue
+//! (`write_buffer`) or in its mailbox (`combining`).
 
 use crate::index::candidate;
 use crate::policy::AnyPolicy;
@@ -16,8 +17,8 @@ impl Writer<'_, false> {
         }
     }
 
-    /// As [`Writer::finish`], for someone who wants to know of one key. False if there is no room for what waits, and it isn't to be
-    /// dropped.
+    /// Applies the stripe's deferred sets if one may be for this key. Returns false, with nothing
+    /// lost, if there is no memory and `drops` is false.
     #[inline]
     pub fn apply_key(&mut self, policy: &mut AnyPolicy, hash: u64, drops: bool) -> bool {
         if !self.stripe.filter.has(hash) || self.apply_all(policy) {
@@ -37,8 +38,8 @@ impl Writer<'_, false> {
         }
     }
 
-    /// Drops a set that has waited, the one that has waited longest where that is known, as there is no room for it, and the value that it
-    /// was to replace.
+    /// Drops a set that has waited, the one that has waited longest where that is known, as there
+    /// is no room for it, and the value that it was to replace.
     #[cold]
     fn evict_first(&mut self) {
         if let Some(mailbox) = &self.stripe.publications {
@@ -75,7 +76,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
     #[inline]
     pub fn defer(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         if self.core.loads.has(store.hash)
-            || self.pending.as_ref().is_some_and(|pending| pending.is_full()) && !self.complete(policy, 1)
+            || self.pending.as_ref().is_some_and(|pending| pending.is_full())
+                && !self.complete(policy, 1)
         {
             return false;
         }
@@ -95,8 +97,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
         true
     }
 
-    /// Completes the sets that have waited longest. False if there is one left of them, for which only the slow door can do
-    /// something, or which has no room.
+    /// Completes the sets that have waited longest. False if there is one left of them, for which
+    /// only the slow path can do something, or which has no room.
     #[inline(never)]
     fn complete(&mut self, policy: &mut AnyPolicy, most: usize) -> bool {
         if let Some(mailbox) = &self.stripe.publications {
@@ -162,7 +164,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.stripe.filter.is_empty() || self.complete(policy, usize::MAX)
     }
 
-    /// As [`Writer::set`], without a condition, on the fast door. False if it must be repeated by the slow one.
+    /// As [`Writer::set`], without a condition, on the fast path. False if it must be repeated by
+    /// the slow one.
     #[inline]
     pub fn try_set(&mut self, policy: &mut AnyPolicy, store: &Store<'_>) -> bool {
         debug_assert_eq!(store.condition, Condition::Always);
@@ -184,7 +187,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         done
     }
 
-    /// As [`Writer::delete`], on the fast door. None if it must be repeated by the slow one.
+    /// As [`Writer::delete`], on the fast path. None if it must be repeated by the slow one.
     pub fn try_delete(&mut self, policy: &mut AnyPolicy, hash: u64, key: &[u8]) -> Option<bool> {
         if self.core.loads.has(hash) || self.stripe.filter.has(hash) && !self.apply_all(policy) {
             return None;

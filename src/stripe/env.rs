@@ -1,4 +1,5 @@
-//! What all stripes of a cache share: memory, the hash, the clock, and what readers look at beside a stripe.
+//! What all stripes of a cache share: memory, the hash, the clock, and what readers look at beside
+//! a stripe.
 
 use crate::entry::{Entry, Header};
 use crate::index::IndexSpace;
@@ -29,8 +30,8 @@ pub struct Env {
     pub entries: AtomicU64,
     /// Where the policy's counter of hits stops.
     pub hit_max: u8,
-    /// What a set touches is likely to be further away than the second-level cache: it is asked for ahead. Where all is near,
-    /// that costs more than it gains.
+    /// What a set touches is likely to be further away than the second-level cache: it is asked for
+    /// ahead. Where all is near, that costs more than it gains.
     pub far: bool,
     /// The stripes' number is two to this power.
     pub stripe_bits: u32,
@@ -52,9 +53,11 @@ impl Env {
         self.space.allowance(self.space.segment_budget())
     }
 
-    /// Whether an entry with an extension has a tag that was invalidated after it got it. Under the stripe's lock.
+    /// Whether an entry with an extension has a tag that was invalidated after it got it. Under the
+    /// stripe's lock.
     pub(crate) fn is_invalidated(&self, entry: Entry<'_>, header: Header) -> bool {
-        // Whoever holds a stripe's lock and asks is pinned already, so this never fails; on the fast door it must not register.
+        // Whoever holds a stripe's lock and asks is pinned already, so this never fails; on the
+        // fast path it must not register.
         epoch::try_pin().is_some_and(|guard| self.judge(&guard, entry, header) == Judged::Invalid)
     }
 

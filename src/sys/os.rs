@@ -1,8 +1,9 @@
 //! What larder asks of the operating system: address space, pages, a fence for the others.
 //!
-//! All of the cache's memory is one anonymous private mapping per purpose, reserved at once and touched as needed. Reserved
-//! pages cost nothing until they are written; a page given back with [`Region::decommit`] reads as zeros again, so a
-//! reader that races with it sees an empty bucket, never a fault.
+//! All of the cache's memory is one anonymous private mapping per purpose, reserved at once and
+//! touched as needed. Reserved pages cost nothing until they are written; a page given back with
+//! [`Region::decommit`] reads as zeros again, so a reader that races with it sees an empty bucket,
+//! never a fault.
 
 use std::ffi::CStr;
 use std::io;
@@ -57,9 +58,12 @@ pub mod refusals {
         static PLAN: RefCell<Option<(u64, Plan)>> = const { RefCell::new(None) };
     }
 
-    /// Runs `f`; of what it asks of the system on this thread that is refused of which `plan`, given its number, says so. Returns how
-    /// often it has asked too.
-    pub fn with<T>(plan: impl FnMut(Ask, u64) -> bool + 'static, f: impl FnOnce() -> T) -> (T, u64) {
+    /// Runs `f`; of what it asks of the system on this thread that is refused of which `plan`,
+    /// given its number, says so. Returns how often it has asked too.
+    pub fn with<T>(
+        plan: impl FnMut(Ask, u64) -> bool + 'static,
+        f: impl FnOnce() -> T,
+    ) -> (T, u64) {
         struct Off;
         impl Drop for Off {
             fn drop(&mut self) {
@@ -89,12 +93,14 @@ pub struct Region {
     len: usize,
 }
 
-// SAFETY: a Region is only an address range; every access through it is made by the modules that own parts of it.
+// SAFETY: a Region is only an address range; every access through it is made by the modules that
+// own parts of it.
 unsafe impl Send for Region {}
 // SAFETY: as above: `start` and `len` never change.
 unsafe impl Sync for Region {}
 
-/// Names a mapping, for whoever wonders what takes the program's memory. (Linux 5.17; before, nothing comes of it.)
+/// Names a mapping, for whoever wonders what takes the program's memory. (Linux 5.17; before,
+/// nothing comes of it.)
 fn say_what_it_is(start: *mut libc::c_void, len: usize, name: &CStr) {
     const PR_SET_VMA: libc::c_int = 0x5356_4d41;
     const PR_SET_VMA_ANON_NAME: libc::c_ulong = 0;
@@ -103,7 +109,8 @@ fn say_what_it_is(start: *mut libc::c_void, len: usize, name: &CStr) {
 }
 
 impl Region {
-    /// Reserves `len` bytes (rounded up to whole huge pages), aligned to a huge page. `name` is what /proc/PID/maps shows.
+    /// Reserves `len` bytes (rounded up to whole huge pages), aligned to a huge page. `name` is
+    /// what /proc/PID/maps shows.
     ///
     /// # Errors
     /// What the system says when it refuses, for example under a limit on address space.
@@ -111,7 +118,8 @@ impl Region {
         asked()?;
         let len = len.next_multiple_of(HUGE);
         let padded = len + HUGE;
-        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory of ours.
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory
+        // of ours.
         let raw = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -126,7 +134,8 @@ impl Region {
             return Err(io::Error::last_os_error());
         }
         let skip = raw.cast::<u8>().align_offset(HUGE);
-        // SAFETY: `skip <= HUGE`, so head and tail lie inside the mapping made above, and nobody uses them yet.
+        // SAFETY: `skip <= HUGE`, so head and tail lie inside the mapping made above, and nobody
+        // uses them yet.
         let start = unsafe {
             if skip > 0 {
                 libc::munmap(raw, skip);
@@ -138,7 +147,8 @@ impl Region {
             start
         };
         let region = Region { start: NonNull::new(start).expect("mmap returned a null page"), len };
-        // Without this a system set to `always` would give huge pages where the budget counted small ones.
+        // Without this a system set to `always` would give huge pages where the budget counted
+        // small ones.
         region.advise(0, len, libc::MADV_NOHUGEPAGE);
         say_what_it_is(region.start().cast(), len, name);
         Ok(region)
@@ -172,18 +182,21 @@ impl Region {
         self.advise(offset, len, libc::MADV_DONTNEED);
     }
 
-    /// Faults the pages of a range in now, so that no later write has to. Nothing in it changes, whoever uses it meanwhile, as
-    /// long as its first words in each page are used as atomics.
+    /// Faults the pages of a range in now, so that no later write has to. Nothing in it changes,
+    /// whoever uses it meanwhile, as long as its first words in each page are used as atomics.
     ///
-    /// By writing, not by `MADV_POPULATE_WRITE`: that holds the lock on the process's address space until a huge page is zeroed,
-    /// and who calls mmap or munmap meanwhile, for a ghost or anything of the host program's, waits for 0.2 to 9 ms. A page
-    /// fault locks its own mapping alone (Linux 6.4).
+    /// By writing, not by `MADV_POPULATE_WRITE`: that holds the lock on the process's address space
+    /// until a huge page is zeroed, and who calls mmap or munmap meanwhile, for a ghost or anything
+    /// of the host program's, waits for 0.2 to 9 ms. A page fault locks its own mapping alone
+    /// (Linux 6.4).
     pub fn touch(&self, offset: usize, len: usize) {
         assert!(offset.is_multiple_of(PAGE) && offset + len <= self.len);
         for at in (offset..offset + len).step_by(PAGE) {
-            // SAFETY: the word lies inside this mapping, aligned, and is accessed as an atomic by all.
+            // SAFETY: the word lies inside this mapping, aligned, and is accessed as an atomic by
+            // all.
             let word = unsafe { AtomicU64::from_ptr(self.start().add(at).cast()) };
-            // Not an addition of 0: of that the compiler would make a read, which gives no page of our own.
+            // Not an addition of 0: of that the compiler would make a read, which gives no page of
+            // our own.
             let _ = word.compare_exchange(0, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -193,9 +206,11 @@ impl Region {
             return true;
         }
         assert!(offset.is_multiple_of(PAGE) && offset + len <= self.len);
-        // SAFETY: the range lies inside this mapping. The advice used here changes page sizes or drops contents, which
-        // is what the callers, who own the range, ask for.
-        unsafe { libc::madvise(self.start().add(offset).cast(), len.next_multiple_of(PAGE), advice) == 0 }
+        // SAFETY: the range lies inside this mapping. The advice used here changes page sizes or
+        // drops contents, which is what the callers, who own the range, ask for.
+        unsafe {
+            libc::madvise(self.start().add(offset).cast(), len.next_multiple_of(PAGE), advice) == 0
+        }
     }
 }
 
@@ -206,8 +221,9 @@ impl Drop for Region {
     }
 }
 
-/// An array of plain numbers, zero at first, that goes back to the system when it is dropped. (malloc keeps what was freed,
-/// and a cache whose ghosts grow and shrink would see twice their size in its resident memory.)
+/// An array of plain numbers, zero at first, that goes back to the system when it is dropped.
+/// (malloc keeps what was freed, and a cache whose ghosts grow and shrink would see twice their
+/// size in its resident memory.)
 pub struct Zeroed<T> {
     start: NonNull<T>,
     len: usize,
@@ -265,10 +281,15 @@ impl<T: Plain> Zeroed<T> {
 impl<T: Plain> Zeroed<T> {
     /// Makes all of them zero, and gives their pages back to the system.
     pub fn clear(&mut self) {
-        // SAFETY: the mapping is ours, and nobody else looks at it. Its pages read as zeros afterwards.
+        // SAFETY: the mapping is ours, and nobody else looks at it. Its pages read as zeros
+        // afterwards.
         let done = self.len == 0
             || unsafe {
-                libc::madvise(self.start.as_ptr().cast(), self.len * size_of::<T>(), libc::MADV_DONTNEED) == 0
+                libc::madvise(
+                    self.start.as_ptr().cast(),
+                    self.len * size_of::<T>(),
+                    libc::MADV_DONTNEED,
+                ) == 0
             };
         if !done {
             // SAFETY: zero bytes are a value of `T`.
@@ -292,7 +313,8 @@ impl<T: Plain> std::ops::Deref for Zeroed<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `len` plain values, zero or written through `deref_mut`; pages are aligned to anything.
+        // SAFETY: `len` plain values, zero or written through `deref_mut`; pages are aligned to
+        // anything.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -330,29 +352,40 @@ pub fn coarse_millis() -> u64 {
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
-/// Registers the process for [`membarrier`]. False where the kernel lacks it or a filter forbids it.
+/// Registers the process for [`membarrier`]. False where the kernel lacks it or a filter forbids
+/// it.
 pub fn membarrier_register() -> bool {
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
     // SAFETY: this command touches no memory.
     unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
-/// Makes every running thread of the process pass a full memory barrier. Costs one to three microseconds.
+/// Makes every running thread of the process pass a full memory barrier. Costs one to three
+/// microseconds.
 pub fn membarrier() -> bool {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     // SAFETY: this command touches no memory.
     unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
-/// Makes every running thread of the process pass a barrier where [`membarrier`] may not be called: by taking a right away from a
-/// page that was just written to. Whichever processor runs a thread of the process is interrupted, to forget what it knew of the
-/// page, and an interrupt is a barrier. (As liburcu and folly do it.) Processors that are told so without an interrupt pass none; for
-/// them, and where that is forbidden too, it then sleeps for a thousand times as long as a store waits to become visible.
+/// Makes every running thread of the process pass a barrier where [`membarrier`] may not be called:
+/// by taking a right away from a page that was just written to. Whichever processor runs a thread
+/// of the process is interrupted, to forget what it knew of the page, and an interrupt is a
+/// barrier. (As liburcu and folly do it.) Processors that are told so without an interrupt pass
+/// none; for them, and where that is forbidden too, it then sleeps for a thousand times as long as
+/// a store waits to become visible.
 pub fn interrupt_all() {
     // SAFETY: a fresh mapping, used by nobody else, and gone again at the end.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let page = libc::mmap(std::ptr::null_mut(), PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        let page = libc::mmap(
+            std::ptr::null_mut(),
+            PAGE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            flags,
+            -1,
+            0,
+        );
         if page != libc::MAP_FAILED {
             libc::mlock(page, PAGE);
             AtomicU64::from_ptr(page.cast()).store(1, Ordering::SeqCst);
@@ -396,7 +429,8 @@ mod tests {
     fn resident(region: &Region, page: usize) -> bool {
         let mut state = 0u8;
         // SAFETY: one page inside the mapping, and a byte for its state.
-        let done = unsafe { libc::mincore(region.start().add(page * PAGE).cast(), PAGE, &raw mut state) };
+        let done =
+            unsafe { libc::mincore(region.start().add(page * PAGE).cast(), PAGE, &raw mut state) };
         assert_eq!(done, 0);
         state & 1 == 1
     }
@@ -405,7 +439,8 @@ mod tests {
     fn touching_faults_pages_in_and_changes_nothing() {
         let region = Region::reserve(HUGE, c"larder: test").unwrap();
         // SAFETY: inside the mapping, aligned.
-        let word = |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
+        let word =
+            |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
         word(1).store(7, Ordering::Relaxed);
         assert!(resident(&region, 1) && !resident(&region, 0) && !resident(&region, 2));
         region.touch(0, 3 * PAGE);
@@ -417,7 +452,10 @@ mod tests {
     fn a_mapping_says_what_it_is_where_the_system_can() {
         let region = Region::reserve(HUGE, c"larder: a test's").unwrap();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let line = maps.lines().find(|line| line.starts_with(&format!("{:x}-", region.start() as usize))).unwrap();
+        let line = maps
+            .lines()
+            .find(|line| line.starts_with(&format!("{:x}-", region.start() as usize)))
+            .unwrap();
         // Older kernels give no names.
         assert!(!line.contains("[anon:") || line.ends_with("[anon:larder: a test's]"), "{line}");
     }

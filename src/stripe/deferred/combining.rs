@@ -1,18 +1,21 @@
-//! Sets that found their stripe locked, and left it to whoever has it to do them too.
+//! Flat combining for small sets: a set that finds the stripe's lock held publishes key and value
+//! in one of four lanes; the lock holder applies it before unlocking.
 //!
-//! A cache of 1 MiB has two stripes, and more would cost it memory that it doesn't have. When two threads set without
-//! pause, the lock changes hands all the time, and with it go a dozen cache lines, all that a set touches of the stripe. So a small
-//! set by the fast door that finds the lock taken puts its key and value into the stripe's mailbox, and returns. Whoever has the lock
-//! does what has been left there, before letting go (docs/performance.md has the numbers). That is flat combining (Hendler, Incze, Shavit and
-//! Tzafrir 2010) for an operation that nobody waits for.
+//! A cache of 1 MiB has two stripes, and more would cost it memory that it doesn't have. When two
+//! threads set without pause, the lock changes hands all the time, and with it go a dozen cache
+//! lines, all that a set touches of the stripe. So a small set by the fast path that finds the lock
+//! taken puts its key and value into the stripe's mailbox, and returns. Whoever has the lock does
+//! what has been left there, before letting go (docs/performance.md has the numbers). That is flat
+//! combining (Hendler, Incze, Shavit and Tzafrir 2010) for an operation that nobody waits for.
 //!
-//! To everybody else the set is done, by the rules of `pending`, whose [`PendingFilter`] say what waits: a letter is in the mailbox
-//! when it is marked. Who looks for a key that is marked completes what there is, and whoever takes the lock to know of a key, or
-//! of all, does so too.
+//! To everybody else the set is done, by the rules of `write_buffer`, whose [`PendingFilter`] say
+//! what waits: a letter is in the mailbox when it is marked. Who looks for a key that is marked
+//! completes what there is, and whoever takes the lock to know of a key, or of all, does so too.
 //!
-//! 1. Who leaves a letter first takes a lane ([`PendingFilter::take`]), writes, and then marks it. Who does what it says has the lock,
-//!    applies it, and then frees the lane.
-//! 2. Of one key there is one letter at most, but for those that are left at the same time: so their order doesn't matter.
+//! 1. Who leaves a letter first takes a lane ([`PendingFilter::take`]), writes, and then marks it.
+//!    Who does what it says has the lock, applies it, and then frees the lane.
+//! 2. Of one key there is one letter at most, but for those that are left at the same time: so
+//!    their order doesn't matter.
 //!
 //! tests/loom/tests/mailbox.rs tries every order.
 
@@ -21,7 +24,7 @@ use crate::stripe::deferred::record::Record;
 use crate::stripe::request::Store;
 use std::cell::UnsafeCell;
 
-/// The longest key and value, together, that are left in a mailbox (1 KiB: 250 ns a set by two threads became 220) ...
+/// The longest key and value, together, that are left in a mailbox ...
 const ROOM: usize = 1280;
 /// ... and in caches of less than so many bytes, to which larger mailboxes would be one per cent.
 const SMALL_ROOM: usize = 256;
@@ -42,8 +45,8 @@ pub struct Lanes<const N: usize>([Lane<N>; LANES]);
 #[repr(align(64))]
 struct Lane<const N: usize>(UnsafeCell<Record<[u8; N]>>);
 
-// SAFETY: a letter is written by the one thread that has taken its lane, and read by the holder of the stripe's lock after it was marked
-// and before its lane is freed; all three order the accesses.
+// SAFETY: a letter is written by the one thread that has taken its lane, and read by the holder of
+// the stripe's lock after it was marked and before its lane is freed; all three order the accesses.
 unsafe impl<const N: usize> Sync for Lanes<N> {}
 
 impl<const N: usize> Lanes<N> {
@@ -75,16 +78,22 @@ impl<const N: usize> Lanes<N> {
 impl Publications {
     /// An empty one, for a stripe of a cache with such a budget.
     pub fn new(budget: u64) -> Publications {
-        if budget < SMALL { Publications::Small(Lanes::new()) } else { Publications::Large(Lanes::new()) }
+        if budget < SMALL {
+            Publications::Small(Lanes::new())
+        } else {
+            Publications::Large(Lanes::new())
+        }
     }
 
     /// Bytes that it takes.
     pub fn bytes(budget: u64) -> u64 {
-        let bytes = if budget < SMALL { size_of::<Lanes<SMALL_ROOM>>() } else { size_of::<Lanes<ROOM>>() };
+        let bytes =
+            if budget < SMALL { size_of::<Lanes<SMALL_ROOM>>() } else { size_of::<Lanes<ROOM>>() };
         bytes as u64
     }
 
-    /// Leaves a set. False if it is too long, no lane is free, or there is a letter of the same key (or of what looks like it).
+    /// Leaves a set. False if it is too long, no lane is free, or there is a letter of the same key
+    /// (or of what looks like it).
     pub fn publish(&self, marks: &PendingFilter, store: &Store<'_>) -> bool {
         match self {
             Publications::Small(letters) => letters.publish(marks, store),
@@ -95,7 +104,8 @@ impl Publications {
     /// The set of a lane.
     ///
     /// # Safety
-    /// The lane was seen marked since the stripe was locked, it is still locked, and the lane isn't freed while the answer is in use.
+    /// The lane was seen marked since the stripe was locked, it is still locked, and the lane isn't
+    /// freed while the answer is in use.
     pub unsafe fn published(&self, lane: usize) -> Store<'_> {
         // SAFETY: passed on to the caller.
         unsafe {
@@ -148,7 +158,10 @@ mod tests {
             for (&lane, &hash) in lanes.iter().zip(&hashes) {
                 // SAFETY: there is one thread.
                 let letter = unsafe { mailbox.published(lane) };
-                assert_eq!((letter.hash, letter.key, letter.value), (hash, &key[..], &b"its value"[..]));
+                assert_eq!(
+                    (letter.hash, letter.key, letter.value),
+                    (hash, &key[..], &b"its value"[..])
+                );
                 assert_eq!(letter.deadline, Some(hash));
             }
             marks.free(1);

@@ -1,5 +1,6 @@
-//! What has been said and is yet to be done: sets that have returned and aren't in the index, and verdicts of the policy that
-//! the fast door could not carry out. Data only; `complete` and `evict` act on it.
+//! What has been said and is yet to be done: sets that have returned and aren't in the index, and
+//! verdicts of the policy that the fast path could not carry out. Data only; `complete` and `evict`
+//! act on it.
 
 pub mod combining;
 pub mod keep;

@@ -1,8 +1,10 @@
-//! What readers see of the sets that wait in a stripe: 16 bits of each hash, in four lanes of one word. A filter: it never says that
-//! none waits when one does, and once in some 8,000 times it says that one may.
+//! What readers see of the sets that wait in a stripe: 16 bits of each hash, in four lanes of one
+//! word. A filter: it never says that none waits when one does, and once in some 8,000 times it
+//! says that one may.
 //!
-//! Where sets wait in a [write buffer](super::write_buffer) the word is written under the stripe's lock. Where others leave them
-//! ([combining](super::combining)) a lane is taken without it, then marked, and freed by the lock's holder.
+//! Where sets wait in a [write buffer](super::write_buffer) the word is written under the stripe's
+//! lock. Where others leave them ([combining](super::combining)) a lane is taken without it, then
+//! marked, and freed by the lock's holder.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
 
@@ -14,8 +16,8 @@ const LANE: u64 = 0xffff;
 /// What a lane holds that is taken, and not marked yet. No mark: those are odd.
 const TAKEN: u64 = 2;
 
-/// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only one that who leaves a set in a
-/// mailbox writes to beside that.
+/// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only
+/// one that who leaves a set in a mailbox writes to beside that.
 #[repr(align(64))]
 pub struct PendingFilter(AtomicU64);
 
@@ -86,8 +88,9 @@ impl PendingFilter {
 
     /// Frees lanes (a bit for each): their sets are done.
     pub fn free(&self, lanes: u32) {
-        let marks =
-            (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |marks, lane| marks | LANE << (lane * LANE_BITS));
+        let marks = (0..LANES)
+            .filter(|lane| lanes >> lane & 1 == 1)
+            .fold(0, |marks, lane| marks | LANE << (lane * LANE_BITS));
         self.0.fetch_and(!marks, Ordering::Release);
     }
 

@@ -1,22 +1,26 @@
 //! Sets that wait for their cache misses, while their callers don't.
 //!
-//! A set of a cache that is larger than the CPU's caches waits for memory twice, one after the other: for the bucket of the
-//! index, and for the entry that it overwrites. Nobody waits for what it does, though: a set returns nothing but that it was
-//! done. So a small set by the fast door leaves its key and value in its stripe's queue, has its bucket fetched, and returns.
-//! The next set of the stripe has the entry fetched that the bucket names, and the one after that finds both in the cache and
-//! completes the first. (A CPU does the same with its stores. `many` overlaps the misses of one call; this, those of
-//! several.) With two million entries an overwriting set takes 300 ns instead of 600 (docs/performance.md).
+//! A set of a cache that is larger than the CPU's caches waits for memory twice, one after the
+//! other: for the bucket of the index, and for the entry that it overwrites. Nobody waits for what
+//! it does, though: a set returns nothing but that it was done. So a small set by the fast path
+//! leaves its key and value in its stripe's queue, has its bucket fetched, and returns. The next
+//! set of the stripe has the entry fetched that the bucket names, and the one after that finds both
+//! in the cache and completes the first. (A CPU does the same with its stores. `batch` overlaps the
+//! misses of one call; this, those of several.) (docs/performance.md has the numbers.)
 //!
-//! To everybody else the set is done. Who looks for a key asks the stripe's [`PendingFilter`] first, 16 bits of each waiting hash in
-//! the cache line that holds the index's shape, which he needs anyhow; and if it is among them completes what waits.
-//! Whoever has the stripe's lock and wants to know of a key, or of all, does the same. Others don't care: a set that waits
-//! has simply not come yet, for a drain or a sweep.
+//! To everybody else the set is done. Who looks for a key asks the stripe's [`PendingFilter`]
+//! first, 16 bits of each waiting hash in the cache line that holds the index's shape, which he
+//! needs anyhow; and if it is among them completes what waits. Whoever has the stripe's lock and
+//! wants to know of a key, or of all, does the same. Others don't care: a set that waits has simply
+//! not come yet, for a drain or a sweep.
 //!
-//! The order is that of the queue, which is that in which the sets came. PendingFilter go only after the index has changed: who doesn't
-//! find a mark of a set that has returned finds what the set did. tests/loom/tests/pending.rs tries every order.
+//! The order is that of the queue, which is that in which the sets came. PendingFilter go only
+//! after the index has changed: who doesn't find a mark of a set that has returned finds what the
+//! set did. tests/loom/tests/pending.rs tries every order.
 //!
-//! The fast door completes what it can; what it can't waits for the slow door, which makes room if there is none (`Cache::with_applied`). An
-//! iteration can't wait for that: there the value goes as if it had been evicted at once.
+//! The fast path completes what it can; what it can't waits for the slow path, which makes room if
+//! there is none (`Cache::with_applied`). An iteration can't wait for that: there the value goes as
+//! if it had been evicted at once.
 
 use crate::stripe::deferred::pending_filter::{LANE_BITS, mark};
 use crate::stripe::deferred::record::Record;
@@ -24,7 +28,8 @@ use crate::stripe::request::Store;
 
 /// Sets that may wait in a stripe: one for its bucket, one for its entry.
 const QUEUE: usize = 2;
-/// The longest key and value, together, that wait in a queue: what is longer isn't worth copying twice.
+/// The longest key and value, together, that wait in a queue: what is longer isn't worth copying
+/// twice.
 const ROOM: usize = 256;
 
 /// The sets of a stripe that wait, in the order in which they came.
@@ -37,7 +42,11 @@ pub struct WriteBuffer {
 impl WriteBuffer {
     /// An empty queue.
     pub fn new() -> Box<WriteBuffer> {
-        Box::new(WriteBuffer { records: std::array::from_fn(|_| Record::of([0; ROOM])), first: 0, len: 0 })
+        Box::new(WriteBuffer {
+            records: std::array::from_fn(|_| Record::of([0; ROOM])),
+            first: 0,
+            len: 0,
+        })
     }
 
     /// Whether a set is small enough to wait.
@@ -127,7 +136,10 @@ mod tests {
         for (i, &hash) in hashes.iter().enumerate() {
             if pending.is_full() {
                 let first = pending.first().unwrap();
-                assert_eq!((first.hash, first.key, first.value), (hashes[i - 2], &b"a key"[..], &values[i - 2][..]));
+                assert_eq!(
+                    (first.hash, first.key, first.value),
+                    (hashes[i - 2], &b"a key"[..], &values[i - 2][..])
+                );
                 assert_eq!(first.deadline, Some(hashes[i - 2]));
                 pending.pop();
             }

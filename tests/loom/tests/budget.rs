@@ -1,6 +1,6 @@
-//! `Space::reserve` of `src/memory/mod.rs` against `Cache::resize`: when a resize has said that all fits, nobody commits
-//! beyond the new budget any more. (Segments and runs are taken under the pool's lock; pages of the index and
-//! bookkeeping are not.)
+//! `Space::reserve` of `src/memory/mod.rs` against `Cache::resize`: when a resize has said that all
+//! fits, nobody commits beyond the new budget any more. (Segments and runs are taken under the
+//! pool's lock; pages of the index and bookkeeping are not.)
 
 use larder_loom::explore;
 use loom::sync::Arc;
@@ -75,7 +75,10 @@ fn reserve_twice(fault: Fault) {
         let mine = space.reserve(4);
         let others = other.join().unwrap();
         assert!(!(mine && others), "beyond the budget");
-        assert_eq!(space.committed.load(Ordering::Relaxed), 5 + 4 * (u64::from(mine) + u64::from(others)));
+        assert_eq!(
+            space.committed.load(Ordering::Relaxed),
+            5 + 4 * (u64::from(mine) + u64::from(others))
+        );
     });
 }
 

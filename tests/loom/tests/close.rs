@@ -1,5 +1,5 @@
-//! `Cache::shared` and `Cache::close` of `src/cache/mod.rs`: what a call found open stays until the call has left, closing
-//! twice frees once, and a view keeps what it needs beyond that.
+//! `Cache::shared` and `Cache::close` of `src/cache/mod.rs`: what a call found open stays until the
+//! call has left, closing twice frees once, and a view keeps what it needs beyond that.
 
 use larder_loom::epoch::{Epoch, Fault as EpochFault};
 use larder_loom::explore;

@@ -1,13 +1,17 @@
-//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter (`PendingFilter::take`, `Letters::leave`), whoever has the lock and
-//! does what it says (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the index
-//! (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock (`Shared::overwrite`), and a clear (`Writer::clear`). Who
-//! looks for a key finds what was set before he began, or something newer; a letter is read whole; each is applied once.
+//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter
+//! (`PendingFilter::take`, `Letters::leave`), whoever has the lock and does what it says
+//! (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the
+//! index (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock
+//! (`Shared::overwrite`), and a clear (`Writer::clear`). Who looks for a key finds what was set
+//! before he began, or something newer; a letter is read whole; each is applied once.
 //!
-//! Two keys, one stripe, two lanes; an entry is one word. A writer sets its key to one number after the other, so what is older is less: of
-//! sets of one key by two writers, who overlap, either may come last, but neither writer's may go back. A reader doesn't look at
-//! the sequence, as a word isn't torn (tests/sequence.rs does). Whether a set finds the lock taken is not left to loom, which doesn't
-//! try a `try_lock` at each moment of another's hold, but said: it may have been taken just then by somebody who does nothing else. Whoever
-//! waits for the lock waits; the fast door's giving up is left out.
+//! Two keys, one stripe, two lanes; an entry is one word. A writer sets its key to one number after
+//! the other, so what is older is less: of sets of one key by two writers, who overlap, either may
+//! come last, but neither writer's may go back. A reader doesn't look at the sequence, as a word
+//! isn't torn (tests/sequence.rs does). Whether a set finds the lock taken is not left to loom,
+//! which doesn't try a `try_lock` at each moment of another's hold, but said: it may have been
+//! taken just then by somebody who does nothing else. Whoever waits for the lock waits; the fast
+//! door's giving up is left out.
 
 use larder_loom::pending_filter::{self, PendingFilter};
 use larder_loom::{explore, fails};
@@ -118,8 +122,11 @@ fn lane_of(marks: u64, lane: usize) -> u64 {
 
 impl World {
     fn new(fault: Fault, alone: bool, replaces: bool) -> Arc<World> {
-        let place =
-            || Place { slot: AtomicUsize::new(0), entries: [0, 0].map(AtomicU64::new), sequence: AtomicU64::new(0) };
+        let place = || Place {
+            slot: AtomicUsize::new(0),
+            entries: [0, 0].map(AtomicU64::new),
+            sequence: AtomicU64::new(0),
+        };
         Arc::new(World {
             product: PendingFilter::new(),
             marks: AtomicU64::new(0),
@@ -148,7 +155,11 @@ impl World {
 
     /// `PendingFilter::is_empty`.
     fn is_empty(&self) -> bool {
-        if self.fault == Fault::None { self.product.is_empty() } else { self.marks.load(Ordering::Relaxed) == 0 }
+        if self.fault == Fault::None {
+            self.product.is_empty()
+        } else {
+            self.marks.load(Ordering::Relaxed) == 0
+        }
     }
 
     /// `PendingFilter::take`.
@@ -160,7 +171,9 @@ impl World {
         let mut marks = self.marks.load(acquire);
         loop {
             let lane = (0..LANES).find(|lane| lane_of(marks, *lane) == 0)?;
-            if self.fault != Fault::Second && (0..LANES).any(|lane| lane_of(marks, lane) == mark(key)) {
+            if self.fault != Fault::Second
+                && (0..LANES).any(|lane| lane_of(marks, lane) == mark(key))
+            {
                 return None;
             }
             let taken = marks | TAKEN << (lane * LANE_BITS);
@@ -194,8 +207,9 @@ impl World {
         if self.fault == Fault::None {
             return self.product.free(lanes as u32);
         }
-        let mut marks =
-            (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |m, lane| m | LANE << (lane * LANE_BITS));
+        let mut marks = (0..LANES)
+            .filter(|lane| lanes >> lane & 1 == 1)
+            .fold(0, |m, lane| m | LANE << (lane * LANE_BITS));
         if self.fault == Fault::FreesAll {
             marks = u64::MAX;
         }
@@ -256,7 +270,9 @@ impl World {
         loop {
             let number = sequence.load(Ordering::Relaxed);
             if number.is_multiple_of(2)
-                && sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+                && sequence
+                    .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+                    .is_ok()
             {
                 return;
             }
@@ -295,8 +311,8 @@ impl World {
         self.complete_all(applied);
     }
 
-    /// `Shared::overwrite`. (It may look at the marks at any time during the call: a letter that comes later is left by a set that
-    /// overlaps it.)
+    /// `Shared::overwrite`. (It may look at the marks at any time during the call: a letter that
+    /// comes later is left by a set that overlaps it.)
     fn overwrite(&self, key: usize, value: u64) -> bool {
         let Place { slot, entries, sequence } = &self.index[key];
         let number = sequence.load(Ordering::Acquire);
@@ -305,7 +321,9 @@ impl World {
         }
         let entry = &entries[slot.load(Ordering::Acquire)];
         if !number.is_multiple_of(2)
-            || sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_err()
+            || sequence
+                .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_err()
         {
             return false;
         }
@@ -314,7 +332,8 @@ impl World {
         true
     }
 
-    /// `Cache::try_store`, and the slow door where that gives up. Returns whether it was by the lock, or by a letter.
+    /// `Cache::try_store`, and the slow door where that gives up. Returns whether it was by the
+    /// lock, or by a letter.
     fn set(&self, key: usize, writer: usize, number: u64, way: Way) -> bool {
         let value = writer as u64 * 16 + number;
         let alone = self.alone && self.overwrite(key, value);
@@ -406,7 +425,10 @@ fn sets(world: &World, writer: usize, way: Way) -> Vec<u64> {
     (1..=2).filter(|&number| world.set(KEY, writer, number, way)).map(value).collect()
 }
 
-fn spawn<T: 'static>(world: &Arc<World>, f: impl FnOnce(&World) -> T + 'static) -> thread::JoinHandle<T> {
+fn spawn<T: 'static>(
+    world: &Arc<World>,
+    f: impl FnOnce(&World) -> T + 'static,
+) -> thread::JoinHandle<T> {
     let world = world.clone();
     thread::spawn(move || f(&world))
 }
@@ -428,7 +450,8 @@ fn one_writer(fault: Fault) {
 fn two_writers(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault, false, false);
-        let threads = [0, 1].map(|writer| spawn(&world, move |world| sets(world, writer, Way::Taken)));
+        let threads =
+            [0, 1].map(|writer| spawn(&world, move |world| sets(world, writer, Way::Taken)));
         world.hold();
         world.get(false);
         let expected = threads.map(|thread| thread.join().unwrap()).concat();
@@ -441,7 +464,8 @@ fn two_ways(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault, false, false);
         let ways = [(0, Way::Taken), (1, Way::Free)];
-        let threads = ways.map(|(writer, way)| spawn(&world, move |world| sets(world, writer, way)));
+        let threads =
+            ways.map(|(writer, way)| spawn(&world, move |world| sets(world, writer, way)));
         world.get(false);
         let expected = threads.map(|thread| thread.join().unwrap()).concat();
         world.at_rest(expected, false);
@@ -463,7 +487,8 @@ fn beside_another(fault: Fault) {
     });
 }
 
-/// A writer who overwrites without the lock if he can, another who leaves a letter and then has the lock, and a reader.
+/// A writer who overwrites without the lock if he can, another who leaves a letter and then has the
+/// lock, and a reader.
 fn alone(fault: Fault, replaces: bool) {
     explore(2, move || {
         let world = World::new(fault, true, replaces);
@@ -482,7 +507,8 @@ fn alone(fault: Fault, replaces: bool) {
     });
 }
 
-/// One writer who leaves a letter, and then overwrites without the lock if he can; and somebody who has the lock.
+/// One writer who leaves a letter, and then overwrites without the lock if he can; and somebody who
+/// has the lock.
 fn alone_after_a_letter(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault, true, false);
@@ -562,9 +588,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "cache/batch.rs",
-        &[
-            "(!filter.has(*hash)).then(|| index.prefetch(*hash))",
-        ],
+        &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"],
     );
     larder_loom::mirrors(
         "cache/in_place.rs",

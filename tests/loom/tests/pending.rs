@@ -1,6 +1,7 @@
-//! `src/stripe/deferred/write_buffer.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete`), and readers, who look
-//! at the marks first and then at the index (`Shared::lookup_any`). Who looks for a key finds what a set stored that had
-//! returned before he began, or something newer.
+//! `src/stripe/deferred/write_buffer.rs`: sets that wait (`Writer::put_off`), whoever completes
+//! them (`Writer::complete`), and readers, who look at the marks first and then at the index
+//! (`Shared::lookup_any`). Who looks for a key finds what a set stored that had returned before he
+//! began, or something newer.
 //!
 //! One key, one stripe; the index is one word, the queue a list under the lock.
 
@@ -63,7 +64,8 @@ impl World {
             let lane = |i: usize| mark(HASH) << (i * LANE_BITS);
             return self.product.set((0..queue.len()).fold(0, |marks, i| marks | lane(i)));
         }
-        let ordering = if self.fault == Fault::RelaxedUnmark { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedUnmark { Ordering::Relaxed } else { Ordering::Release };
         self.marks.store(queue.len() as u32, ordering);
     }
 
@@ -71,7 +73,8 @@ impl World {
         if queue.is_empty() {
             return;
         }
-        let value = if self.fault == Fault::Backwards { queue.pop().unwrap() } else { queue.remove(0) };
+        let value =
+            if self.fault == Fault::Backwards { queue.pop().unwrap() } else { queue.remove(0) };
         if self.fault == Fault::EarlyUnmark {
             self.mark(queue);
         }
@@ -118,7 +121,8 @@ impl World {
     fn get(&self) {
         let least = self.returned.load(Ordering::Acquire);
         let early = self.index.load(Ordering::Acquire);
-        let ordering = if self.fault == Fault::RelaxedLook { Ordering::Relaxed } else { Ordering::Acquire };
+        let ordering =
+            if self.fault == Fault::RelaxedLook { Ordering::Relaxed } else { Ordering::Acquire };
         let twin = self.fault != Fault::None;
         let marked = if twin { self.marks.load(ordering) != 0 } else { self.product.has(HASH) };
         if marked {
@@ -195,9 +199,7 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe/tune.rs",
         &[
-            "// Only now: who finds no mark any more must not find what a set that has waited was to replace.
-             if let Some(pending) = &mut self.pending {
-             self.core.tally.sets += pending.forget() as u64; self.stripe.filter.set(0); }",
+            "if let Some(pending) = &mut self.pending { self.core.tally.sets += pending.forget() as u64; self.stripe.filter.set(0); }",
         ],
     );
     larder_loom::mirrors(
@@ -209,9 +211,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "cache/batch.rs",
-        &[
-            "(!filter.has(*hash)).then(|| index.prefetch(*hash))",
-        ],
+        &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"],
     );
 }
 
