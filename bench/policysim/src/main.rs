@@ -69,7 +69,7 @@ impl Store {
         Seen { hash: self.hash(key), bits: slot.bits, size: 1, stamp: slot.stamp }
     }
 
-    fn append(&mut self, key: u32, to: Placement, clock: policy::Clock) {
+    fn append(&mut self, key: u32, to: Placement, clock: policy::Ticks) {
         let open = &mut self.open[to.log];
         if open.used == 0
             || open.used == SEGMENT
@@ -87,7 +87,7 @@ impl Store {
 
 /// The store while the policy looks at it. The policy's clock stands still for the cache during a
 /// call.
-struct View<'a>(&'a mut Store, policy::Clock);
+struct View<'a>(&'a mut Store, policy::Ticks);
 
 impl Tails for View<'_> {
     fn peek(&mut self, log: usize) -> Option<Seen> {
