@@ -431,9 +431,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "memory/limbo.rs",
-        &[
-            "let safe = epoch::safe_before(); epoch::relieve(); let mut pool = self.pool.lock();",
-        ],
+        &["let safe = epoch::safe_before(); epoch::relieve(); let mut pool = self.pool.lock();"],
     );
 }
 

@@ -152,13 +152,7 @@ fn two_readers(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     mirrored();
-    larder_loom::mirrors(
-        "memory/limbo.rs",
-        &[
-            "let stamp = epoch::retire();",
-            "stamp < safe",
-        ],
-    );
+    larder_loom::mirrors("memory/limbo.rs", &["let stamp = epoch::retire();", "stamp < safe"]);
 }
 
 #[test]

@@ -444,9 +444,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "index/bucket.rs",
-        &[
-            "let word = slots[slot].load(Ordering::Acquire); // It may",
-        ],
+        &["let word = slots[slot].load(Ordering::Acquire); // It may"],
     );
     larder_loom::mirrors(
         "index/resize.rs",

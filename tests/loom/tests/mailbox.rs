@@ -588,9 +588,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "cache/batch.rs",
-        &[
-            "(!filter.has(*hash)).then(|| index.prefetch(*hash))",
-        ],
+        &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"],
     );
     larder_loom::mirrors(
         "cache/in_place.rs",

@@ -174,9 +174,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "stripe/mod.rs",
-        &[
-            "self.next_deadline.store(deadline, Ordering::Release);",
-        ],
+        &["self.next_deadline.store(deadline, Ordering::Release);"],
     );
 }
 

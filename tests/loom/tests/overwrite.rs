@@ -425,9 +425,7 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "entry/mod.rs",
-        &[
-            "self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed)",
-        ],
+        &["self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed)"],
     );
     larder_loom::mirrors(
         "stripe/evict.rs",
@@ -446,16 +444,9 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "cache/conditional.rs",
-        &[
-            "let _closed = shared.env.seqlocks.of(hash).close();",
-        ],
+        &["let _closed = shared.env.seqlocks.of(hash).close();"],
     );
-    larder_loom::mirrors(
-        "cache/read.rs",
-        &[
-            "(self.env.seqlocks.of(hash).close(), state)",
-        ],
-    );
+    larder_loom::mirrors("cache/read.rs", &["(self.env.seqlocks.of(hash).close(), state)"]);
 }
 
 #[test]

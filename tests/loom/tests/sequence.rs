@@ -237,15 +237,11 @@ fn release(fault: Fault) {
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe/set.rs",
-        &[
-            "if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();",
-        ],
+        &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"],
     );
     larder_loom::mirrors(
         "cache/in_place.rs",
-        &[
-            "if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();",
-        ],
+        &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"],
     );
     larder_loom::mirrors(
         "cache/view.rs",

@@ -150,16 +150,11 @@ fn two_views(fault: Fault) {
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "cache/view.rs",
-        &[
-            "pins.fetch_add(1, Ordering::SeqCst);",
-            "pins.fetch_sub(1, Ordering::Release);",
-        ],
+        &["pins.fetch_add(1, Ordering::SeqCst);", "pins.fetch_sub(1, Ordering::Release);"],
     );
     larder_loom::mirrors(
         "memory/limbo.rs",
-        &[
-            "self.segment(id).pins.load(Ordering::Acquire) == 0",
-        ],
+        &["self.segment(id).pins.load(Ordering::Acquire) == 0"],
     );
 }
 
