@@ -1,6 +1,6 @@
-//! Small sets of small caches that find their stripe locked leave a letter (`src/mailbox.rs`):
-//! whoever asks, by whatever way, finds them done. `LARDER_STRESS_SECONDS` says for how long the
-//! threads run.
+//! Small sets of small caches that find their stripe locked leave a letter
+//! (`src/stripe/deferred/combining.rs`): whoever asks, by whatever way, finds them done.
+//! `LARDER_STRESS_SECONDS` says for how long the threads run.
 
 mod support;
 

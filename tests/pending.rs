@@ -1,5 +1,5 @@
-//! Small sets of large caches wait to be completed (`src/pending.rs`): whoever asks, by whatever
-//! way, finds them done.
+//! Small sets of large caches wait to be completed (`src/stripe/deferred/write_buffer.rs`): whoever
+//! asks, by whatever way, finds them done.
 
 mod support;
 

@@ -52,9 +52,11 @@ pub(super) unsafe fn with_options<T>(
     if options.flags & !KNOWN != 0 || n > MAX_TAGS || n > 0 && options.tag_ends.is_null() {
         return Err(Status::LARDER_INVALID_ARGUMENT);
     }
-    // SAFETY: not null where `n` isn't 0, so valid for `n` elements.
-    let ends =
-        if n == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(options.tag_ends, n) } };
+    let ends = match n {
+        0 => &[][..],
+        // SAFETY: not null where `n` isn't 0, so valid for `n` elements.
+        _ => unsafe { std::slice::from_raw_parts(options.tag_ends, n) },
+    };
     let bytes = match ends.last() {
         Some(_) if !ends.is_sorted() => return Err(Status::LARDER_INVALID_ARGUMENT),
         Some(&len) if len > 0 && options.tags.is_null() => {

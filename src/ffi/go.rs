@@ -65,8 +65,8 @@ unsafe fn fast_key<'a>(call: &LarderCall) -> Result<(&'a LarderCache, &'a [u8]),
     match call.key_len {
         // Its pointer may be NULL, which no slice may have: not worth a test for each get.
         0 => Err(Status::LARDER_BUSY),
-        // SAFETY: as the caller promises.
         1..=MAX_KEY => {
+            // SAFETY: as the caller promises.
             Ok(unsafe { (&*call.cache, std::slice::from_raw_parts(call.key, call.key_len)) })
         }
         _ => Err(Status::LARDER_KEY_TOO_LARGE),

@@ -108,6 +108,7 @@ pub fn reserve_index(limit: u64, max: u64) -> io::Result<Region> {
 mod tests {
     use super::*;
     use crate::{Cache, NamespaceOptions, Options};
+    use std::time::Duration;
 
     #[test]
     fn half_as_much_is_tried_until_it_is_too_little() {
@@ -125,6 +126,12 @@ mod tests {
         });
         assert!(done.is_err());
         assert_eq!(tried, [64, 32, 16, 8, 6]);
+    }
+
+    /// Bytes of address space that the process has.
+    fn mapped() -> u64 {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').next().unwrap().parse::<u64>().unwrap() * PAGE as u64
     }
 
     fn limit_address_space(bytes: u64) {
@@ -153,17 +160,16 @@ mod tests {
         }
         for budget in [1 << 20, 64 << 20] {
             let mut limit = 100 << 30u64;
-            while limit > 1 << 30 {
-                limit_address_space(limit);
-                let mut cache = Cache::new(Options { stripes: 1, ..Options::new(budget) });
-                // The background thread may hold what the last one had for a moment.
-                for _ in 0..1000 {
-                    if cache.is_ok() {
-                        break;
-                    }
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                    cache = Cache::new(Options { stripes: 1, ..Options::new(budget) });
+            while limit > 3 << 30 {
+                // The background thread may hold the last one a little longer.
+                let begun = std::time::Instant::now();
+                while mapped() > 1 << 30 {
+                    let waited = begun.elapsed();
+                    assert!(waited < Duration::from_secs(60), "{} MiB are mapped", mapped() >> 20);
+                    std::thread::sleep(Duration::from_millis(1));
                 }
+                limit_address_space(limit);
+                let cache = Cache::new(Options { stripes: 1, ..Options::new(budget) });
                 let namespace =
                     cache.as_ref().map(|it| it.namespace("n", NamespaceOptions::default()).is_ok());
                 let room = Vec::<u8>::new().try_reserve_exact(32 << 20);
