@@ -148,11 +148,8 @@ impl World {
         if self.link.load(Ordering::Acquire) == 1 {
             self.point();
             // SAFETY: what the model is about. loom fails the model if it isn't so.
-            assert_eq!(
-                self.memory.with(|memory| unsafe { *memory }),
-                7,
-                "the memory was used again under a reader"
-            );
+            let there = self.memory.with(|memory| unsafe { *memory });
+            assert_eq!(there, 7, "the memory was used again under a reader");
         }
         self.point();
         self.slot.store(0, Ordering::Release);

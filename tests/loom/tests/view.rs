@@ -60,11 +60,8 @@ impl World {
     /// `View::deref`.
     fn look(&self) {
         // SAFETY: what the model is about. loom fails the model if it isn't so.
-        assert_eq!(
-            self.memory.with(|memory| unsafe { *memory }),
-            7,
-            "the memory was used again under a view"
-        );
+        let there = self.memory.with(|memory| unsafe { *memory });
+        assert_eq!(there, 7, "the memory was used again under a view");
     }
 
     /// `View::drop`.
