@@ -160,6 +160,15 @@ func withoutPartition(key []byte) (bare []byte, had bool) {
 	return append(key[:at:at], key[end:]...), true
 }
 
+// withoutRawPath returns the primary key of a URI with its path encoded as Go would.
+func withoutRawPath(key []byte) []byte {
+	n, size := binary.Uvarint(key[2:])
+	at := 2 + size + int(n)
+	at += pathEnd(key[at:])
+	rest := key[at+pathEnd(key[at:]):]
+	return append(append(key[:at:at], 0, 0), rest...)
+}
+
 // withPartition returns a primary key that has no partition with one.
 func withPartition(bare []byte, name string) []byte {
 	at, _ := partitionIn(bare)

@@ -95,14 +95,25 @@ func sourcesKey(primary []byte) []byte {
 	return append([]byte{'s'}, bare...)
 }
 
-// sourcesOf returns the sources that responses of the URI have named.
+// sourcesOf returns the sources that responses of the URI have named, in the spelling of the
+// key or in the usual one.
 func (c *Cache) sourcesOf(primary []byte) []uint64 {
 	tags := c.sourcesAt(primary)
 	bare, _ := withoutPartition(primary)
+	tags = c.appendSourcesOf(tags, bare)
+	if usual := withoutRawPath(bare); len(usual) != len(bare) {
+		tags = c.appendSourcesOf(tags, usual)
+	}
+	return tags
+}
+
+// appendSourcesOf appends those that lie under a primary key, in any partition.
+func (c *Cache) appendSourcesOf(tags []uint64, bare []byte) []uint64 {
+	tags = append(tags, c.sourcesAt(bare)...)
 	for _, name := range c.shared.partitions.all() {
 		tags = append(tags, c.sourcesAt(withPartition(bare, name))...)
 	}
-	raw, _ := c.store.Get(nil, sourcesKey(primary))
+	raw, _ := c.store.Get(nil, sourcesKey(bare))
 	return appendHashes(tags, raw)
 }
 
