@@ -47,6 +47,9 @@ type shared struct {
 
 	// partitioned: some Cache has Options.Partition.
 	partitioned atomic.Bool
+	partitions  partitions
+	// made: some response names the sources that it was made from.
+	made atomic.Bool
 
 	stripes [stripes]stripe
 

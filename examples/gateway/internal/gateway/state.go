@@ -82,8 +82,9 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 	s.http = g.http.WithOptions(cacheOptions(c))
 	door := newNormaliser(c, g.name, g.tracer != nil)
 	refused := g.meter.Wrap(g.meter.Route(unmatchedRoute), http.HandlerFunc(answerRefused))
-	s.handler = g.withAdmin(c, guard(door, newRoutes(g, s), refused))
-	s.admin = g.adminHandler(c)
+	idle := c.Server.BodyTimeout
+	s.handler = layers.Unread(idle, g.withAdmin(c, guard(door, newRoutes(g, s), refused)))
+	s.admin = layers.Unread(idle, g.adminHandler(c))
 	return s, nil
 }
 

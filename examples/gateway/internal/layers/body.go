@@ -34,6 +34,24 @@ func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
 	})
 }
 
+// Unread gives clients the time idle to send content that nobody reads: net/http reads the
+// rest of it itself before it answers, so that whoever announces some to a handler that has
+// no use for it, or refuses the request, would hold the connection for as long as it likes.
+// 0 means no bound. It belongs outside of everything; what is read has Body's deadlines.
+func Unread(idle time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if idle <= 0 || r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		connection := http.NewResponseController(w)
+		// Twice: an answer of some length is begun before the handler returns.
+		_ = connection.SetReadDeadline(time.Now().Add(idle))
+		next.ServeHTTP(w, r)
+		_ = connection.SetReadDeadline(time.Now().Add(idle))
+	})
+}
+
 // idleBody gives the client a time for each part of its content, at most until the
 // request's context ends.
 type idleBody struct {
