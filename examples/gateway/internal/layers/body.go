@@ -29,7 +29,7 @@ func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
 		if max > 0 {
 			bounded.Body = http.MaxBytesReader(w, r.Body, max)
 		}
-		bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(w), idle}
+		bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(innermost(w)), idle}
 		next.ServeHTTP(w, &bounded)
 	})
 }
@@ -50,6 +50,19 @@ func Unread(idle time.Duration, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 		_ = connection.SetReadDeadline(time.Now().Add(idle))
 	})
+}
+
+// innermost is the writer at the bottom of those that wrap each other: the connection's own.
+// A transport may still be reading content when the handler has returned, and then those in
+// between may be somebody else's already.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
+	}
 }
 
 // idleBody gives the client a time for each part of its content, at most until the
