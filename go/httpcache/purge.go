@@ -92,7 +92,7 @@ func (c *Cache) purgePrefix(u *url.URL, mode PurgeMode) {
 	c.shared.purges.purgePrefix(secure, mode)
 	// Afterwards: what is stored from now on was asked for since, or has been purged.
 	if tags := c.sourcesBelow(plain, secure); len(tags) > 0 {
-		c.shared.purges.purgeTags(tags, mode, 0)
+		c.shared.purges.purgeTags(tags, mode)
 	}
 }
 
