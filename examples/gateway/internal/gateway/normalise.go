@@ -109,10 +109,15 @@ func (n *normaliser) apply(r *http.Request) error {
 			return &refusal{http.StatusLoopDetected, "the request came through this gateway before"}
 		}
 	}
-	from := sender{client: r.RemoteAddr, chain: hostOf(r.RemoteAddr), host: r.Host}
-	trusted := n.trusted.Contain(from.chain)
-	if trusted {
-		n.believe(&from, r.Header)
+	from := sender{client: r.RemoteAddr, host: r.Host}
+	trusted := false
+	told := len(via) > 0 || n.traced // at once: see complete
+	if told || len(n.trusted) > 0 {
+		from.chain = hostOf(r.RemoteAddr)
+		if trusted = n.trusted.Contain(from.chain); trusted {
+			n.believe(&from, r.Header)
+			told = true
+		}
 	}
 	if connection := r.Header["Connection"]; connection != nil {
 		hop(r.Header, connection)
@@ -133,7 +138,7 @@ func (n *normaliser) apply(r *http.Request) error {
 	if from.https {
 		r.URL.Scheme = "https"
 	}
-	if trusted || len(via) > 0 || n.traced {
+	if told {
 		n.tell(r, &from, via)
 	}
 	normalPath(r.URL)
@@ -247,8 +252,8 @@ var (
 	protoHTTPS = []string{"https"}
 )
 
-// told are the fields that tell sets.
-var told = [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"}
+// toldFields are the fields that tell sets.
+var toldFields = [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"}
 
 // complete tells the upstream of the client, unless apply has done so, of a request that is
 // in its one form. The cache has it done before it compares one of the fields and before it
@@ -269,7 +274,7 @@ func (n *normaliser) completed(next http.Handler) http.Handler {
 
 // late are the fields that complete sets, for a cache.
 func (n *normaliser) late() httpcache.LateFields {
-	return httpcache.LateFields{Names: told[:], Add: n.complete}
+	return httpcache.LateFields{Names: toldFields[:], Add: n.complete}
 }
 
 // tell sets the fields that the upstream is told of the client.

@@ -439,7 +439,7 @@ func TestUpstreamIsToldOnEveryWay(t *testing.T) {
 // Hits are spared the cost of what only an upstream is told.
 func TestHitsAreNotCompleted(t *testing.T) {
 	g := newHitGateway(t)
-	for _, want := range []int{len(told), 0} {
+	for _, want := range []int{len(toldFields), 0} {
 		r := httptest.NewRequest("GET", "/x", nil)
 		g.ServeHTTP(httptest.NewRecorder(), r)
 		if len(r.Header) != want {
