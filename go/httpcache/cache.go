@@ -23,6 +23,7 @@ type store interface {
 type Cache struct {
 	opt    Options
 	route  HandlerOptions // of HandlerWith
+	late   late           // of HandlerWith
 	store  store
 	shared *shared
 	lends  viewer // store, if it is one

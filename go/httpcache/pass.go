@@ -13,6 +13,7 @@ import (
 // to invalidate what an unsafe method changed, to freshen what a HEAD tells
 // about, and to add Cache-Status.
 func (h *handler) pass(w http.ResponseWriter, r *http.Request, t *txn, reason string) {
+	t.complete(r)
 	p := passWriter{ResponseWriter: w, h: h, t: t, r: r, reason: reason}
 	if r.Method == http.MethodHead && t.found || r.Method == http.MethodPost {
 		p.since = h.c.shared.present(t.key)

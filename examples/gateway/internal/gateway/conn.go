@@ -112,6 +112,9 @@ func (t *taken) wait(ended <-chan struct{}) int {
 	return len(left)
 }
 
+// started is what deadlines of connections are counted from.
+var started = time.Now()
+
 // watchedConn is a client's connection. A client that takes nothing for a while, though
 // there is something for it, is cut off: it would hold on to what answers it, up to the
 // upstream's connection.
@@ -124,8 +127,8 @@ type watchedConn struct {
 	isTaken atomic.Bool
 
 	mu      sync.Mutex
-	hard    time.Time // the deadline that somebody has set; zero: none
-	renewed time.Time // when the present deadline was set
+	hard    time.Time     // the deadline that somebody has set; zero: none
+	renewed time.Duration // when the present deadline was set, since started; 0: not yet
 }
 
 // ReadFrom is not passed on: what copies in the kernel would not renew deadlines.
@@ -143,7 +146,7 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		c.mu.Lock()
-		c.renewed = time.Time{}
+		c.renewed = 0
 		c.mu.Unlock()
 	}
 }
@@ -151,16 +154,15 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 // renew sets the deadline anew if half of its time has gone, which spares most writes
 // the cost. It reports whether a deadline of somebody else's comes first.
 func (c *watchedConn) renew() (hard bool) {
-	now := time.Now()
+	now := time.Since(started) // half of what time.Now costs
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next := now.Add(c.timeout)
-	if !c.hard.IsZero() && c.hard.Before(next) {
+	if !c.hard.IsZero() && time.Until(c.hard) < c.timeout {
 		return true
 	}
-	if now.Sub(c.renewed) > c.timeout/2 {
+	if c.renewed == 0 || now-c.renewed > c.timeout/2 {
 		c.renewed = now
-		_ = c.Conn.SetWriteDeadline(next)
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.timeout))
 	}
 	return false
 }
@@ -170,7 +172,7 @@ func (c *watchedConn) renew() (hard bool) {
 func (c *watchedConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hard, c.renewed = t, time.Time{}
+	c.hard, c.renewed = t, 0
 	return c.Conn.SetWriteDeadline(t)
 }
 
