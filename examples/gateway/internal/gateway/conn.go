@@ -19,15 +19,47 @@ type watchedListener struct {
 
 	closing sync.Once
 	closed  chan struct{}
+
+	// ticked is the time since started, as of the last eighth of sendTimeout; negative once
+	// nobody keeps it any more.
+	ticked atomic.Int64
 }
 
 // watch puts a watchedListener around l.
 func watch(l net.Listener, sendTimeout time.Duration, maxConnections int) *watchedListener {
 	w := &watchedListener{Listener: l, sendTimeout: sendTimeout, closed: make(chan struct{})}
+	if w.ticked.Store(-1); sendTimeout > 0 {
+		w.ticked.Store(int64(time.Since(started)))
+		go w.tick(max(sendTimeout/8, time.Millisecond))
+	}
 	if maxConnections > 0 {
 		w.slots = make(chan struct{}, maxConnections)
 	}
 	return w
+}
+
+// tick keeps the time until the listener is closed: an answer in a microsecond should not ask
+// the system for it at each write.
+func (l *watchedListener) tick(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			l.ticked.Store(int64(time.Since(started)))
+		case <-l.closed:
+			l.ticked.Store(-1)
+			return
+		}
+	}
+}
+
+// now is the time since started, exact once the listener is closed.
+func (l *watchedListener) now() time.Duration {
+	if ticked := l.ticked.Load(); ticked >= 0 {
+		return time.Duration(ticked)
+	}
+	return time.Since(started)
 }
 
 // Accept implements net.Listener. Beyond the bound, connections wait to be accepted.
@@ -151,17 +183,17 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// renew sets the deadline anew if half of its time has gone, which spares most writes
-// the cost. It reports whether a deadline of somebody else's comes first.
+// renew sets the deadline anew if half of its time has gone, or nearly, which spares most
+// writes the cost. It reports whether a deadline of somebody else's comes first.
 func (c *watchedConn) renew() (hard bool) {
-	now := time.Since(started) // half of what time.Now costs
+	now := c.listener.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.hard.IsZero() && time.Until(c.hard) < c.timeout {
 		return true
 	}
 	if c.renewed == 0 || now-c.renewed > c.timeout/2 {
-		c.renewed = now
+		c.renewed = max(now, 1)
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.timeout))
 	}
 	return false
