@@ -161,7 +161,7 @@ stack-depth: lib ## Prove that the fast-door functions fit the frame of the asse
 test-go: lib ## Go tests of every module
 	@for module in $(GO_MODULES); do echo "go test: $$module"; (cd $$module && $(GO_TEST) ./...) || exit 1; done
 
-test-go-slow: lib ## Go tests with the fast door switched off, by environment and by build tag
+test-go-slow: lib ## Go tests with the fast path switched off, by environment and by build tag
 	cd go && LARDER_FASTDOOR=off $(GO_TEST) ./...
 	cd go && $(GO_TEST) -tags larder_nofast ./...
 

@@ -472,7 +472,7 @@ fn small_values_are_overwritten_in_place() {
     }
 }
 
-/// Sets that take no lock, by the fast door, against all who move, remove, rewrite or pin what they
+/// Sets that take no lock, by the fast path, against all who move, remove, rewrite or pin what they
 /// overwrite: evictions and compactions that keep it, touches, versions, views, iterations, loads,
 /// deletes. None that was acknowledged is lost.
 #[test]

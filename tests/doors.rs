@@ -1,4 +1,4 @@
-//! The fast door decides as the slow one does: what it can't carry out isn't lost.
+//! The fast path decides as the slow one does: what it can't carry out isn't lost.
 
 use larder::{Cache, Options, Policy};
 
@@ -70,7 +70,7 @@ fn a_ruling_is_void_when_its_entry_is_gone() {
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let key = ((random >> 33) % 200 + (random >> 50) % 300).to_le_bytes();
         if cache.get(&key).is_none() && !cache.set_by_the_fast_door(&key, &[7; 3000]) {
-            // Somebody else comes by the slow door first, and takes away what the ruling may be
+            // Somebody else comes by the slow path first, and takes away what the ruling may be
             // about.
             busy += 1;
             match busy % 3 {

@@ -452,7 +452,7 @@ proptest! {
             }
             counts.clone()
         };
-        // A set that the fast door does only in part would show as a value that never came.
+        // A set that the fast path does only in part would show as a value that never came.
         for (n, op) in ops.iter().enumerate() {
             match *op {
                 Op::Set { key, len, ttl } => {

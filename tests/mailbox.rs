@@ -19,7 +19,7 @@ fn options() -> Options {
     Options { stripes: 1, ..Options::new(1 << 20) }
 }
 
-/// Sets by the fast door while another has the lock. They must be left.
+/// Sets by the fast path while another has the lock. They must be left.
 fn leave(cache: &Cache, sets: &[(&[u8], &[u8])]) {
     let before = cache.sets_without_the_lock();
     cache.with_stripe_locked(sets[0].0, || {
@@ -30,12 +30,12 @@ fn leave(cache: &Cache, sets: &[(&[u8], &[u8])]) {
     assert_eq!(cache.sets_without_the_lock(), before, "it overwrites without the lock");
 }
 
-/// Sets by the fast door if it can.
+/// Sets by the fast path if it can.
 fn set(cache: &Cache, key: &[u8], value: &[u8]) {
     fast_set(cache, key, value, None).unwrap_or_else(|_| cache.set(key, value).unwrap());
 }
 
-/// Gets by the fast door if it can.
+/// Gets by the fast path if it can.
 fn get(cache: &Cache, key: &[u8]) -> Option<Vec<u8>> {
     let mut buffer = Vec::with_capacity(4096);
     match fast_get(cache, key, &mut buffer) {
@@ -67,7 +67,7 @@ fn gets_find_them() {
         assert_eq!(get(&left(), key).unwrap(), expected);
         assert_eq!(left().get(key).unwrap(), expected);
         assert_eq!(&*left().view(key).unwrap().unwrap(), expected);
-        // By the fast door many keys are got as far as none of them waits.
+        // By the fast path many keys are got as far as none of them waits.
         let cache = left();
         assert_eq!(fast_get_many(&cache, &[b"none", key]), [None]);
         assert_eq!(cache.len(), 3);
@@ -79,7 +79,7 @@ fn gets_find_them() {
                 cache.get_with(key, &mut out, Ask { lease: false, version }).unwrap().unwrap();
             assert!(out == expected && (info.version > 0) == version && info.state == State::Fresh);
         }
-        // While the lock is taken, who asks by the fast door is sent away.
+        // While the lock is taken, who asks by the fast path is sent away.
         let cache = left();
         cache.with_stripe_locked(key, || {
             assert_eq!(fast_get(&cache, key, &mut Vec::with_capacity(9)), Err(Fast::Busy));
@@ -94,8 +94,8 @@ fn gets_find_them() {
 fn sets_find_them() {
     for key in [&b"old"[..], b"new"] {
         let cache = left();
-        fast_set(&cache, key, b"by the fast door", None).unwrap();
-        assert_eq!(get(&cache, key).unwrap(), b"by the fast door");
+        fast_set(&cache, key, b"by the fast path", None).unwrap();
+        assert_eq!(get(&cache, key).unwrap(), b"by the fast path");
         let cache = left();
         // In the room of the letter's: it would be overwritten without the lock, if it weren't for
         // the letter.
@@ -227,7 +227,7 @@ fn left_to_expire() -> (MockClock, Cache) {
     let clock = MockClock::default();
     let cache = Cache::new(Options { clock: Clock::Mock(clock.clone()), ..options() }).unwrap();
     cache.set(b"third", b"1").unwrap();
-    // A set with a deadline goes by the slow door while the maintenance thread sleeps.
+    // A set with a deadline goes by the slow path while the maintenance thread sleeps.
     let awake = Cache::new(options()).unwrap();
     cache.with_stripe_locked(b"key", || {
         while fast_set(&cache, b"key", b"7", Some(50)).is_err() {

@@ -627,7 +627,7 @@ impl Model {
 
     fn set(&mut self, key: u16, len: usize, ttl: Option<u64>) {
         let value = self.next_value(key, len);
-        // By the fast door sets of large caches are left to be completed by whoever comes next
+        // By the fast path sets of large caches are left to be completed by whoever comes next
         // (`src/stripe/deferred/write_buffer.rs`).
         let fast = !self.version.is_multiple_of(3);
         if !fast || support::fast_set(&self.cache, &key_bytes(key), &value, ttl).is_err() {

@@ -37,7 +37,7 @@ fn gets_find_them() {
         assert_eq!(get(&waiting(), key).unwrap(), expected);
         assert_eq!(waiting().get(key).unwrap(), expected);
         assert_eq!(&*waiting().view(key).unwrap().unwrap(), expected);
-        // By the fast door many keys are got as far as none of them waits.
+        // By the fast path many keys are got as far as none of them waits.
         let cache = waiting();
         assert_eq!(fast_get_many(&cache, &[b"none", key]), [None]);
         assert_eq!(cache.len(), 2);
@@ -55,7 +55,7 @@ fn gets_find_them() {
 fn deletes_find_them() {
     for key in [&b"old"[..], b"new"] {
         let cache = waiting();
-        // The last entry of its segment can't be deleted by the fast door; here there is another.
+        // The last entry of its segment can't be deleted by the fast path; here there is another.
         assert!(fast_delete(&cache, key).unwrap());
         assert_eq!((get(&cache, key), cache.len()), (None, 1));
         let cache = waiting();
@@ -113,7 +113,7 @@ fn the_last_of_several_sets_stays() {
     for i in 0..100u32 {
         set(&cache, b"key", &i.to_le_bytes());
         if i.is_multiple_of(3) {
-            // By the slow door, and by the fast one but too large to wait.
+            // By the slow path, and by the fast one but too large to wait.
             cache.set(b"key", &[i as u8]).unwrap();
             set(&cache, b"key", &[i as u8; 300]);
         }

@@ -5,7 +5,7 @@
 // relocatable object that exports nothing but functions that begin with larder_.
 package linux_arm64
 
-// -z now: everything is bound when the program is loaded. The fast door runs on small
+// -z now: everything is bound when the program is loaded. The fast path runs on small
 // stacks, which the lazy binding of a first call could overflow.
 
 // #cgo LDFLAGS: ${SRCDIR}/liblarder.a -lpthread -ldl -lm -Wl,-z,now
