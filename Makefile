@@ -5,7 +5,6 @@ CARGO  ?= cargo
 GO     ?= go
 CC     ?= cc
 CXX    ?= c++
-AR     ?= ar
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -13,10 +12,21 @@ INCLUDEDIR ?= $(PREFIX)/include
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # Where cargo builds. The C programs and the helpers of this file live there too.
 TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
-GOOS_GOARCH := $(shell $(GO) env GOOS GOARCH 2>/dev/null | paste -s -d _)
-STATIC  := $(TARGET)/release/liblarder.a
-SHARED  := $(TARGET)/release/liblarder.so
-ARCHIVE := go/lib/$(GOOS_GOARCH)/liblarder.a
+
+# The platforms that have an archive, as Go names them, and their names in Rust. GOOS, GOARCH and LIBC=musl choose one.
+TRIPLE_linux_amd64      := x86_64-unknown-linux-gnu
+TRIPLE_linux_arm64      := aarch64-unknown-linux-gnu
+TRIPLE_linux_amd64_musl := x86_64-unknown-linux-musl
+TRIPLE_linux_arm64_musl := aarch64-unknown-linux-musl
+TRIPLE_darwin_amd64     := x86_64-apple-darwin
+TRIPLE_darwin_arm64     := aarch64-apple-darwin
+PLATFORMS := $(patsubst TRIPLE_%,%,$(sort $(filter TRIPLE_%,$(.VARIABLES))))
+LIBC      ?=
+PLATFORM  := $(shell $(GO) env GOOS GOARCH 2>/dev/null | paste -s -d _)$(LIBC:%=_%)
+TRIPLE    := $(TRIPLE_$(PLATFORM))
+STATIC  := $(TARGET)/$(TRIPLE)/release/liblarder.a
+SHARED  := $(TARGET)/$(TRIPLE)/release/liblarder.so
+ARCHIVE := go/lib/$(PLATFORM)/liblarder.a
 # What a static link needs beside the archive: `cargo rustc --release -- --print native-static-libs`.
 NATIVE_LIBS := -lpthread -ldl -lm
 
@@ -24,11 +34,12 @@ NATIVE_LIBS := -lpthread -ldl -lm
 GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod tests/docs/go.mod bench/go.mod))
 # The one Rust project that isn't in the workspace (Cargo.toml says why).
 RUST_APART := --manifest-path bench/rust/Cargo.toml
-# go caches by source, and does not see that the archive under a package has changed.
+# Each time anew: tests look for orders of threads, too.
 GO_TEST := $(GO) test -count=1 -timeout 5m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+comma := ,
 
 ## First steps
 .PHONY: help run test
@@ -46,8 +57,20 @@ test: ## Run every test, some parts side by side (JOBS=1: one after the other), 
 	@MAKE="$(MAKE)" scripts/parts.sh lib -- $(TEST_PARTS)
 
 ## Building
-.PHONY: build lib header
+SHELL := /bin/bash
+.PHONY: build lib header archives lib-check
 build: lib $(TARGET)/gateway ## Build the libraries, the Go archive and the gateway
+
+archives: ## Build the archives of all platforms, as they are committed, and their table
+	@for platform in $(PLATFORMS); do \
+	    IFS=_ read -r os arch libc <<< "$$platform"; \
+	    GOOS=$$os GOARCH=$$arch $(MAKE) --no-print-directory lib LIBC=$$libc || exit 1; done
+	@scripts/archives.sh table $(PLATFORMS)
+
+lib-check: ## Fail when a committed archive is not what the sources build (PLATFORM's is built anew and compared)
+	@scripts/archives.sh check $(PLATFORMS)
+	@before=$$(sha256sum < $(ARCHIVE)); $(MAKE) --no-print-directory lib && \
+	    [ "$$before" = "$$(sha256sum < $(ARCHIVE))" ] || { echo "$(ARCHIVE): built anew, it has other bytes"; exit 1; }
 
 # Where build.rs writes the headers, when it is to (the feature `header`).
 export LARDER_HEADER_DIR := $(abspath include)
@@ -63,19 +86,31 @@ $(STATIC) $(SHARED) $(ARCHIVE): ;
 lib: ;
 else
 
-# Cargo decides whether anything is to be done. Only these two crate types, and optimised at link time: cargo leaves that
-# out, or puts bitcode into the archive, where a Rust library is made at the same time.
-.PHONY: cargo-build
-cargo-build:
-	@CARGO_PROFILE_RELEASE_LTO=fat $(CARGO) rustc --release --lib --features header --crate-type staticlib,cdylib \
-	    -- -C link-arg=-Wl,-soname,liblarder.so.0
-	@$(COPY_HEADERS)
+# Cargo decides whether anything is to be done. Only these crate types, and optimised at link time: cargo leaves that out,
+# or puts bitcode into the archive, where a Rust library is made at the same time. A name for every folder that the
+# compiler might write down: the same sources give the same bytes in all of them.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+CRATE_TYPES := staticlib$(if $(filter $(HOST),$(TRIPLE)),$(if $(findstring linux,$(TRIPLE)),$(comma)cdylib))
+REGISTRY := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
+.PHONY: cargo-build platform triple
+cargo-build: platform header
+	@RUSTFLAGS="--remap-path-prefix=$(REGISTRY)=/registry --remap-path-prefix=$(CURDIR)=/larder" \
+	    CARGO_PROFILE_RELEASE_LTO=fat $(CARGO) rustc --release --lib --target $(TRIPLE) --crate-type $(CRATE_TYPES) \
+	    -- $(if $(findstring cdylib,$(CRATE_TYPES)),-C link-arg=-Wl$(comma)-soname$(comma)liblarder.so.0)
+
+triple:
+	@echo $(TRIPLE)
+platform:
+	@[ -n "$(TRIPLE)" ] || { \
+	    echo "there is no archive for $(PLATFORM); GOOS, GOARCH and LIBC choose one of: $(PLATFORMS)"; exit 1; }
+	@[ -d "$$(rustc --print target-libdir --target $(TRIPLE))" ] || { \
+	    echo "Rust's library for $(PLATFORM) isn't installed: rustup target add $(TRIPLE)"; exit 1; }
 
 $(STATIC) $(SHARED): cargo-build ;
 
-lib: $(ARCHIVE) ## Build the archive that the Go package links
-$(ARCHIVE): $(STATIC) scripts/relocatable.sh
-	@scripts/relocatable.sh $(STATIC) $@
+lib: $(ARCHIVE) ## Build the archive that the Go package links (GOOS=, GOARCH=, LIBC=musl)
+$(ARCHIVE): $(STATIC) scripts/archive.sh scripts/ar.rs
+	@scripts/archive.sh $(PLATFORM) $(TRIPLE) $(STATIC)
 endif
 
 # In release, where `make lib` needs the generator too. Cargo decides whether anything is to be done.
@@ -83,14 +118,12 @@ header: ## Write include/larder.h and larder_go.h anew from src/ffi
 	@$(CARGO) check --quiet --release --lib --features header
 	@$(COPY_HEADERS)
 
-# go does not relink a program when only the archive has changed.
 .PHONY: $(TARGET)/gateway
 $(TARGET)/gateway: lib
-	@rm -f $@
 	@cd examples/gateway && $(GO) build -o $@ .
 
 ## The parts of `make test`
-.PHONY: lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
+.PHONY: abi-check lint layers header-check test-rust test-loom test-c test-stackdepth stack-depth test-go test-go-slow test-go-race
 # Lines of src/ that are wider than 100 columns. Goes down only.
 WIDE_LINES := 14
 lint: ## Formatting, clippy, go vet, staticcheck: no warnings
@@ -141,6 +174,9 @@ header-check: header ## Fail when the committed headers are not what src/ffi say
 	@if git diff --quiet -- $(HEADER_SOURCES) && \
 	    ! git --no-pager diff --exit-code -- $(HEADERS:%=include/%) $(HEADERS:%=$(GO_HEADERS)/%); then \
 	    echo "the headers were stale: commit what 'make header' wrote"; exit 1; fi
+
+abi-check: $(SHARED) ## Fail when exported names or struct layouts are not those of tests/c/abi.txt
+	@CC="$(CC)" tests/c/abi.sh $(SHARED) $(C_BUILD)
 
 test-rust: ## Unit, property and model tests, examples, documentation examples
 	$(CARGO) test
@@ -197,20 +233,33 @@ include bench/bench.mk
 
 ## Installing
 .PHONY: install uninstall
-install: $(STATIC) $(SHARED) ## Install header, libraries and larder.pc (PREFIX=, LIBDIR=, DESTDIR=)
-	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig
+INSTALL_LIB := $(DESTDIR)$(LIBDIR)
+FILLED = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE_LIBS@|$(NATIVE_LIBS)|'
+install: $(ARCHIVE) $(SHARED) ## Install header, libraries, larder.pc and the CMake package (PREFIX=, LIBDIR=, DESTDIR=)
+	install -d $(DESTDIR)$(INCLUDEDIR) $(INSTALL_LIB)/pkgconfig $(INSTALL_LIB)/cmake/larder
 	install -m 644 include/larder.h $(DESTDIR)$(INCLUDEDIR)/larder.h
-	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/liblarder.a
-	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/liblarder.so.$(VERSION)
-	ln -sf liblarder.so.$(VERSION) $(DESTDIR)$(LIBDIR)/liblarder.so.0
-	ln -sf liblarder.so.0 $(DESTDIR)$(LIBDIR)/liblarder.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE_LIBS@|$(NATIVE_LIBS)|' \
-	    larder.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/larder.pc
+	install -m 644 $(ARCHIVE) $(INSTALL_LIB)/liblarder.a
+	install -m 755 $(SHARED) $(INSTALL_LIB)/liblarder.so.$(VERSION)
+	ln -sf liblarder.so.$(VERSION) $(INSTALL_LIB)/liblarder.so.0
+	ln -sf liblarder.so.0 $(INSTALL_LIB)/liblarder.so
+	$(FILLED) larder.pc.in > $(INSTALL_LIB)/pkgconfig/larder.pc
+	$(FILLED) cmake/larderConfig.cmake.in > $(INSTALL_LIB)/cmake/larder/larderConfig.cmake
+	$(FILLED) cmake/larderConfigVersion.cmake.in > $(INSTALL_LIB)/cmake/larder/larderConfigVersion.cmake
 
 uninstall: ## Remove what install put there
-	rm -f $(DESTDIR)$(INCLUDEDIR)/larder.h $(DESTDIR)$(LIBDIR)/liblarder.a $(DESTDIR)$(LIBDIR)/liblarder.so* \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/larder.pc
+	rm -f $(DESTDIR)$(INCLUDEDIR)/larder.h $(INSTALL_LIB)/liblarder.a $(INSTALL_LIB)/liblarder.so* \
+	    $(INSTALL_LIB)/pkgconfig/larder.pc
+	rm -rf $(INSTALL_LIB)/cmake/larder
+
+## Releasing
+.PHONY: release-check version
+release-check: ## Take the Go modules as a user would: zips from a folder, builds in every way, no Rust (TOOLCHAINS="go1.24.0 ...")
+	@scripts/release-check.sh
+
+version: ## Set the version everywhere (V=1.2.3)
+	@scripts/version.sh $(V)
+	@$(MAKE) --no-print-directory header
 
 ## Tidying
 .PHONY: fmt clean
@@ -221,4 +270,3 @@ fmt: ## Format all Rust and Go code
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
-	rm -f go/lib/*/liblarder.a

@@ -11,8 +11,10 @@ mod header;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // The background thread runs on after a dlclose: the code must stay.
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    // The background thread runs on after a dlclose: the code must stay. Only ELF has a word for that.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
     #[cfg(feature = "header")]
     header::write();
 }

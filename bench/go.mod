@@ -11,7 +11,7 @@ require (
 	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/jellydator/ttlcache/v3 v3.4.1
 	github.com/klauspost/compress v1.20.3
-	github.com/larder-cache/larder/go v0.0.0
+	github.com/larder-cache/larder/go v0.1.0
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/tsenart/vegeta/v12 v12.12.0
 	github.com/ulikunitz/xz v0.5.17

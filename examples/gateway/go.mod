@@ -8,8 +8,8 @@ require (
 	github.com/go-chi/httprate v0.16.1
 	github.com/goccy/go-yaml v1.19.2
 	github.com/klauspost/compress v1.20.3
-	github.com/larder-cache/larder/go v0.0.0-00010101000000-000000000000
-	github.com/larder-cache/larder/go/prometheus v0.0.0-00010101000000-000000000000
+	github.com/larder-cache/larder/go v0.1.0
+	github.com/larder-cache/larder/go/prometheus v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rs/cors v1.11.1
 	github.com/rs/xid v1.6.0

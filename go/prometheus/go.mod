@@ -5,7 +5,7 @@ go 1.24
 replace github.com/larder-cache/larder/go => ../
 
 require (
-	github.com/larder-cache/larder/go v0.0.0-00010101000000-000000000000
+	github.com/larder-cache/larder/go v0.1.0
 	github.com/prometheus/client_golang v1.22.0
 )
 

@@ -9,12 +9,28 @@ use std::ffi::CStr;
 use std::io;
 use std::ptr::NonNull;
 // Not by `crate::sync`: bench/policysim builds this file alone.
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The size of a huge page, and the unit in which large caches take memory.
 pub const HUGE: usize = 2 << 20;
-/// The size of a page.
+/// The size of a page, as larder counts them: the system's may be larger.
 pub const PAGE: usize = 4096;
+
+/// The size of the system's pages: [`PAGE`], or a multiple of it.
+fn system_page() -> usize {
+    static SIZE: AtomicUsize = AtomicUsize::new(0);
+    match SIZE.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: it asks for a number. What can't be found out is as small as it can be.
+            let size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
+                .unwrap_or(PAGE)
+                .max(PAGE);
+            SIZE.store(size, Ordering::Relaxed);
+            size
+        }
+        size => size,
+    }
+}
 
 /// What may be refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +117,9 @@ unsafe impl Sync for Region {}
 
 /// Names a mapping, for whoever wonders what takes the program's memory. (Linux 5.17; before,
 /// nothing comes of it.)
+#[cfg(not(target_os = "linux"))]
+fn say_what_it_is(_: *mut libc::c_void, _: usize, _: &CStr) {}
+#[cfg(target_os = "linux")]
 fn say_what_it_is(start: *mut libc::c_void, len: usize, name: &CStr) {
     const PR_SET_VMA: libc::c_int = 0x5356_4d41;
     const PR_SET_VMA_ANON_NAME: libc::c_ulong = 0;
@@ -149,7 +168,7 @@ impl Region {
         let region = Region { start: NonNull::new(start).expect("mmap returned a null page"), len };
         // Without this a system set to `always` would give huge pages where the budget counted
         // small ones.
-        region.advise(0, len, libc::MADV_NOHUGEPAGE);
+        region.advise_small(0, len);
         say_what_it_is(region.start().cast(), len, name);
         Ok(region)
     }
@@ -167,19 +186,76 @@ impl Region {
 
     /// Asks for huge pages in a range. Returns whether the system took the advice.
     pub fn advise_huge(&self, offset: usize, len: usize) -> bool {
-        self.advise(offset, len, libc::MADV_HUGEPAGE)
+        #[cfg(target_os = "linux")]
+        return self.advise(offset, len, libc::MADV_HUGEPAGE);
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = (offset, len);
+            false
+        }
     }
 
     /// Asks for small pages in a range, so that giving back a part of it gives back memory.
     pub fn advise_small(&self, offset: usize, len: usize) {
+        #[cfg(target_os = "linux")]
         self.advise(offset, len, libc::MADV_NOHUGEPAGE);
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, len);
     }
 
     /// Gives the pages of a range back to the system. They read as zeros afterwards.
     ///
     /// The caller owns the range: nobody but racing readers of atomics may look at it meanwhile.
+    /// Where the system's pages are larger than [`PAGE`] (16 KiB on Apple's processors, up to 64
+    /// KiB on arm64), what is a part of one only is made zero; and so is all where the system
+    /// refuses, as it does for locked memory.
     pub fn decommit(&self, offset: usize, len: usize) {
-        self.advise(offset, len, libc::MADV_DONTNEED);
+        let end = offset + len.next_multiple_of(PAGE);
+        assert!(offset.is_multiple_of(PAGE) && end <= self.len);
+        let page = system_page();
+        let (first, last) = (offset.next_multiple_of(page), end / page * page);
+        if first >= last {
+            return self.wipe(offset, end);
+        }
+        self.wipe(offset, first);
+        if !self.give_back(first, last - first) {
+            self.wipe(first, last);
+        }
+        self.wipe(last, end);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn give_back(&self, offset: usize, len: usize) -> bool {
+        self.advise(offset, len, libc::MADV_DONTNEED)
+    }
+
+    /// Elsewhere that advice keeps what was written. Fresh pages in place of the old ones are zero,
+    /// and no address is without a page between.
+    #[cfg(not(target_os = "linux"))]
+    fn give_back(&self, offset: usize, len: usize) -> bool {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        // SAFETY: the range lies inside this mapping, whose pages it replaces, as the caller, who
+        // owns it, asks for.
+        let fresh = unsafe {
+            libc::mmap(
+                self.start().add(offset).cast(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                flags,
+                -1,
+                0,
+            )
+        };
+        fresh != libc::MAP_FAILED
+    }
+
+    /// Makes a range zero, word by word.
+    fn wipe(&self, from: usize, to: usize) {
+        for at in (from..to).step_by(size_of::<u64>()) {
+            // SAFETY: the word lies inside this mapping, aligned; readers that race with it read
+            // atomics.
+            unsafe { AtomicU64::from_ptr(self.start().add(at).cast()) }.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Faults the pages of a range in now, so that no later write has to. Nothing in it changes,
@@ -201,6 +277,7 @@ impl Region {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn advise(&self, offset: usize, len: usize, advice: libc::c_int) -> bool {
         if len == 0 {
             return true;
@@ -282,15 +359,16 @@ impl<T: Plain> Zeroed<T> {
     /// Makes all of them zero, and gives their pages back to the system.
     pub fn clear(&mut self) {
         // SAFETY: the mapping is ours, and nobody else looks at it. Its pages read as zeros
-        // afterwards.
+        // afterwards, on Linux.
         let done = self.len == 0
-            || unsafe {
-                libc::madvise(
-                    self.start.as_ptr().cast(),
-                    self.len * size_of::<T>(),
-                    libc::MADV_DONTNEED,
-                ) == 0
-            };
+            || cfg!(target_os = "linux")
+                && unsafe {
+                    libc::madvise(
+                        self.start.as_ptr().cast(),
+                        self.len * size_of::<T>(),
+                        libc::MADV_DONTNEED,
+                    ) == 0
+                };
         if !done {
             // SAFETY: zero bytes are a value of `T`.
             self.iter_mut().for_each(|it| *it = unsafe { std::mem::zeroed() });
@@ -331,9 +409,13 @@ impl<T: Plain> std::ops::DerefMut for Zeroed<T> {
 pub fn random_words<const N: usize>() -> [u64; N] {
     let mut words = [0u64; N];
     let len = std::mem::size_of_val(&words);
+    #[cfg(target_os = "linux")]
     // SAFETY: the buffer is `len` bytes of plain integers.
-    let got = unsafe { libc::getrandom(words.as_mut_ptr().cast(), len, 0) };
-    if got != len as isize {
+    let got = unsafe { libc::getrandom(words.as_mut_ptr().cast(), len, 0) } == len as isize;
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: as above. It takes 256 bytes at most, more than anybody here asks for.
+    let got = unsafe { libc::getentropy(words.as_mut_ptr().cast(), len) } == 0;
+    if !got {
         // Only kernels older than 3.17 get here. std's own per-process keys are random there too.
         use std::hash::{BuildHasher, RandomState};
         for (i, word) in words.iter_mut().enumerate() {
@@ -343,17 +425,26 @@ pub fn random_words<const N: usize>() -> [u64; N] {
     words
 }
 
-/// Milliseconds of the kernel's coarse monotonic clock: 3 ns through the vDSO, steps of 1 to 4 ms.
+/// The clock that is read: the cheapest that only goes forward.
+#[cfg(target_os = "linux")]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
+#[cfg(not(target_os = "linux"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
+/// Milliseconds of a monotonic clock. Linux's coarse one costs 3 ns through the vDSO, and moves in
+/// steps of 1 to 4 ms.
 #[inline]
 pub fn coarse_millis() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec, and the clock exists on every Linux since 2.6.32.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
+    // SAFETY: `now` is a valid timespec, and the clock exists on every Linux since 2.6.32, on macOS
+    // since 10.12.
+    unsafe { libc::clock_gettime(CLOCK, &mut now) };
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
 /// Registers the process for [`membarrier`]. False where the kernel lacks it or a filter forbids
 /// it.
+#[cfg(target_os = "linux")]
 pub fn membarrier_register() -> bool {
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
     // SAFETY: this command touches no memory.
@@ -362,10 +453,23 @@ pub fn membarrier_register() -> bool {
 
 /// Makes every running thread of the process pass a full memory barrier. Costs one to three
 /// microseconds.
+#[cfg(target_os = "linux")]
 pub fn membarrier() -> bool {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     // SAFETY: this command touches no memory.
     unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0 }
+}
+
+/// There is none: readers pay.
+#[cfg(not(target_os = "linux"))]
+pub fn membarrier_register() -> bool {
+    false
+}
+
+/// There is none.
+#[cfg(not(target_os = "linux"))]
+pub fn membarrier() -> bool {
+    false
 }
 
 /// Makes every running thread of the process pass a barrier where [`membarrier`] may not be called:
@@ -446,6 +550,23 @@ mod tests {
         region.touch(0, 3 * PAGE);
         assert!((0..3).all(|page| resident(&region, page)) && !resident(&region, 3));
         assert_eq!([0, 1, 2].map(|page| word(page).load(Ordering::Relaxed)), [0, 7, 0]);
+    }
+
+    #[test]
+    fn what_is_given_back_reads_as_zeros_even_if_it_is_locked() {
+        let region = Region::reserve(HUGE, c"larder: test").unwrap();
+        // SAFETY: inside the mapping, aligned.
+        let word =
+            |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
+        (0..4).for_each(|page| word(page).store(7, Ordering::Relaxed));
+        // SAFETY: it changes no byte. Locked memory isn't given back: MADV_DONTNEED is refused.
+        let locked = unsafe { libc::mlock(region.start().add(PAGE).cast(), PAGE) } == 0;
+        region.decommit(PAGE, 2 * PAGE);
+        assert_eq!(
+            [0, 1, 2, 3].map(|page| word(page).load(Ordering::Relaxed)),
+            [7, 0, 0, 7],
+            "locked: {locked}"
+        );
     }
 
     #[test]

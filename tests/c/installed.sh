@@ -29,4 +29,25 @@ libraries=$(LD_LIBRARY_PATH=$root/lib ldd "$root/shared")
 "${CC:-cc}" examples/c/quickstart.c -o "$root/static" \
     $(pkg-config --cflags larder) "$root/lib/liblarder.a" $(pkg-config --libs --static larder | sed 's/-llarder//')
 "$root/static" > /dev/null
-echo "installed tree: header, libraries and larder.pc work"
+
+# A program may have another Rust library in it, with the same standard library. The build's toolchain, and the path
+# of the library by name, as a linker finds it.
+"${RUSTC:-rustc}" --edition 2024 -O --crate-type staticlib -o "$root/libother.a" tests/c/beside/other.rs
+# shellcheck disable=SC2046
+"${CC:-cc}" tests/c/beside/main.c -o "$root/beside" $(pkg-config --cflags larder) \
+    "$root/lib/liblarder.a" "$root/libother.a" $(pkg-config --libs --static larder | sed 's/-llarder//')
+"$root/beside" || { echo "beside another Rust library: failed with $?"; exit 1; }
+
+cmake=", without a look at CMake's: cmake is not installed"
+if command -v cmake > /dev/null; then
+    cmake -S tests/c/beside -B "$root/user" -DCMAKE_PREFIX_PATH="$root" -DCMAKE_C_COMPILER="${CC:-cc}" \
+        -DQUICKSTART="$PWD/examples/c/quickstart.c" > "$root/cmake.txt" &&
+        cmake --build "$root/user" >> "$root/cmake.txt" || { cat "$root/cmake.txt"; exit 1; }
+    "$root/user/shared" > /dev/null && "$root/user/static" > /dev/null
+    cmake=", and so does CMake's package"
+fi
+
+"${MAKE:-make}" --no-print-directory uninstall PREFIX="$root" > /dev/null
+left=$(find "$root/include" "$root/lib" ! -type d)
+[ -z "$left" ] || { echo "uninstall left $left"; exit 1; }
+echo "installed tree: header, libraries and larder.pc work, beside another Rust library too$cmake"

@@ -4,8 +4,10 @@ package capi
 
 /*
 #define _GNU_SOURCE
-#include <link.h>
 #include <string.h>
+#ifdef __linux__
+#include <link.h>
+#endif
 #include "larder_go.h"
 
 // Untyped parameters: see rule 5 of the type call.
@@ -108,6 +110,7 @@ static inline larder_status go_larder_resize(const larder_cache *cache, uint64_t
 
 // go_larder_in_program reports whether the core's code lies in the main program, and all that
 // is to be bound of it was bound when it was loaded.
+#ifdef __linux__
 typedef struct go_larder_place {
 	uintptr_t code;
 	bool in_program;
@@ -141,6 +144,9 @@ static inline bool go_larder_in_program(void) {
 	dl_iterate_phdr(go_larder_look, &place);
 	return place.in_program;
 }
+#else
+static inline bool go_larder_in_program(void) { return false; } // nobody asks
+#endif
 
 // The core neither keeps what it is passed nor calls back.
 #cgo noescape go_larder_get
@@ -230,6 +236,12 @@ const (
 	StatusFull            Status = C.LARDER_FULL
 	StatusPanic           Status = C.LARDER_PANIC
 	StatusNotANumber      Status = C.LARDER_NOT_A_NUMBER
+)
+
+// What the header says of the core; init compares.
+const (
+	Version = C.LARDER_VERSION
+	ABI     = C.LARDER_ABI_VERSION
 )
 
 // FlagTTL says that the entry lives for ttlMS rather than for the cache's default.

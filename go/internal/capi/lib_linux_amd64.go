@@ -1,5 +1,7 @@
-//go:build cgo
+//go:build cgo && !musl
 
 package capi
 
-import _ "github.com/larder-cache/larder/go/lib/linux_amd64" // the library to link
+import lib "github.com/larder-cache/larder/go/lib/linux_amd64" // the library to link
+
+const archive = lib.Archive

@@ -1,0 +1,7 @@
+//go:build linux && arm64 && cgo && musl
+
+package capi
+
+import lib "github.com/larder-cache/larder/go/lib/linux_arm64_musl" // the library to link
+
+const archive = lib.Archive

@@ -1,0 +1,18 @@
+// Package linux_arm64_musl links the library of package larder for
+// Linux on arm64, with musl for its C library.
+//
+// It is a package of its own, so that a build takes along the archive of its own
+// platform only, and go mod vendor keeps it. make lib puts liblarder.a here: one
+// relocatable object, whose functions begin with larder_ and are hidden from everything but
+// the program that it is linked into.
+package linux_arm64_musl
+
+// -z now: everything is bound when the program is loaded. The fast door runs on small
+// stacks, which the lazy binding of a first call could overflow.
+
+// #cgo CFLAGS: -I${SRCDIR}
+// #cgo LDFLAGS: ${SRCDIR}/liblarder.a -lpthread -ldl -lm -Wl,-z,now
+// #if !__has_include("liblarder.a")
+// #error "larder's archive for this platform is missing: GOOS=linux GOARCH=arm64 make lib LIBC=musl"
+// #endif
+import "C"
