@@ -1,7 +1,9 @@
-//! What a linker must be told; and with the feature `header` the C headers, from src/ffi (build/header.rs).
+//! What a linker must be told; and with the feature `header` the C headers, from src/ffi
+//! (build/header.rs).
 //!
-//! The headers are committed: C and Go programs build without that feature, and whoever depends on the crate
-//! compiles no generator. `make header` and `make lib` turn it on, `make header-check` fails when the committed headers are stale.
+//! The headers are committed: C and Go programs build without that feature, and whoever depends on
+//! the crate compiles no generator. `make header` and `make lib` turn it on, `make header-check`
+//! fails when the committed headers are stale.
 
 #[cfg(feature = "header")]
 #[path = "build/header.rs"]

@@ -1,11 +1,13 @@
-//! The C headers: declarations by cbindgen from src/ffi, in the order of the templates beside this file.
+//! The C headers: declarations by cbindgen from src/ffi, in the order of the templates beside this
+//! file.
 //!
-//! A template is a header in which a line `@name ...` stands for declarations, comments included, and `@since version`
-//! says which version the functions and structs below came with. Each declaration has to be placed exactly once, in one of
-//! the templates: a new function can't be forgotten, and a removed one can't stay.
+//! A template is a header in which a line `@name ...` stands for declarations, comments included,
+//! and `@since version` says which version the functions and structs below came with. Each
+//! declaration has to be placed exactly once, in one of the templates: a new function can't be
+//! forgotten, and a removed one can't stay.
 //!
-//! They are written to `LARDER_HEADER_DIR`, which the Makefile sets; without it to Cargo's OUT_DIR, never into the sources
-//! of somebody who depends on the crate.
+//! They are written to `LARDER_HEADER_DIR`, which the Makefile sets; without it to Cargo's OUT_DIR,
+//! never into the sources of somebody who depends on the crate.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,12 +29,15 @@ pub fn write() {
     for input in ["src/ffi", "cbindgen.toml", "build"] {
         println!("cargo:rerun-if-changed={input}");
     }
-    let target = PathBuf::from(env::var_os("LARDER_HEADER_DIR").or(env::var_os("OUT_DIR")).expect("cargo sets it"));
+    let target = PathBuf::from(
+        env::var_os("LARDER_HEADER_DIR").or(env::var_os("OUT_DIR")).expect("cargo sets it"),
+    );
     let mut items = declarations(&root);
     for name in HEADERS {
         // One that was edited by hand is written again.
         println!("cargo:rerun-if-changed={}", target.join(name).display());
-        let template = fs::read_to_string(root.join(format!("build/{name}.in"))).expect("a template of each header");
+        let template = fs::read_to_string(root.join(format!("build/{name}.in")))
+            .expect("a template of each header");
         let header = fill(&template, &mut items);
         let path = target.join(name);
         if fs::read_to_string(&path).ok().as_deref() != Some(&header) {
@@ -44,12 +49,16 @@ pub fn write() {
 
 /// What cbindgen makes of src/ffi, by name.
 fn declarations(root: &Path) -> BTreeMap<String, String> {
-    let mut sources: Vec<_> =
-        fs::read_dir(root.join("src/ffi")).expect("src/ffi").map(|entry| entry.expect("an entry").path()).collect();
+    let mut sources: Vec<_> = fs::read_dir(root.join("src/ffi"))
+        .expect("src/ffi")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     sources.sort();
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for source in sources.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+    for source in
+        sources.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+    {
         builder = builder.with_src(source);
     }
     let mut text = Vec::new();
@@ -62,7 +71,9 @@ fn declarations(root: &Path) -> BTreeMap<String, String> {
 /// The name that a declaration declares.
 fn name(item: &str) -> Option<String> {
     let code = item.lines().find(|line| !line.starts_with("//") && !line.trim().is_empty())?;
-    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().map(str::to_owned);
+    let word = |text: &str| {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').next().map(str::to_owned)
+    };
     for keyword in ["#define ", "enum ", "typedef struct "] {
         if let Some(rest) = code.strip_prefix(keyword) {
             return word(rest);
@@ -81,7 +92,9 @@ fn fill(template: &str, items: &mut BTreeMap<String, String>) -> String {
             since = version.to_owned();
         } else if let Some(names) = line.strip_prefix('@') {
             for name in names.split_whitespace() {
-                let item = items.remove(name).unwrap_or_else(|| panic!("{name} is not declared, or placed twice"));
+                let item = items
+                    .remove(name)
+                    .unwrap_or_else(|| panic!("{name} is not declared, or placed twice"));
                 header.push_str(&plain_c(&item, &since));
             }
         } else {
@@ -101,12 +114,14 @@ fn numbered(line: &str) -> String {
         .replace("{PATCH}", &part("_PATCH"))
 }
 
-/// A declaration in C that a compiler of 1990 takes, but for the types: comments in `/* */`, no comma behind the last enumerator,
-/// nothing for Rust programmers.
+/// A declaration in C that a compiler of 1990 takes, but for the types: comments in `/* */`, no
+/// comma behind the last enumerator, nothing for Rust programmers.
 fn plain_c(item: &str, since: &str) -> String {
     let lines: Vec<&str> = item.lines().collect();
-    let (comment, code) = lines.split_at(lines.iter().take_while(|line| line.starts_with("//")).count());
-    let mut said: Vec<&str> = comment.iter().copied().take_while(|line| line.trim() != "// # Safety").collect();
+    let (comment, code) =
+        lines.split_at(lines.iter().take_while(|line| line.starts_with("//")).count());
+    let mut said: Vec<&str> =
+        comment.iter().copied().take_while(|line| line.trim() != "// # Safety").collect();
     while said.last().is_some_and(|line| line.trim() == "//") {
         said.pop();
     }
@@ -136,7 +151,8 @@ fn plain_c(item: &str, since: &str) -> String {
 fn block_comment(lines: &[&str]) -> String {
     let Some(first) = lines.first() else { return String::new() };
     let indent = &first[..first.len() - first.trim_start().len()];
-    let text: Vec<&str> = lines.iter().map(|line| line.trim_start().trim_start_matches('/').trim()).collect();
+    let text: Vec<&str> =
+        lines.iter().map(|line| line.trim_start().trim_start_matches('/').trim()).collect();
     let mut comment = format!("{indent}/*");
     let mut column = comment.len();
     for (i, paragraph) in text.split(|line| line.is_empty()).enumerate() {

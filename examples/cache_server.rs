@@ -94,7 +94,8 @@ impl<'a> Connection<'a> {
                 return self.output.flush();
             };
             // Keys are bytes, but none with blanks or control characters: those are not for this protocol.
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+            let line =
+                String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
             match self.command(&line)? {
                 Then::Answer(text) => {
                     self.output.write_all(text.as_bytes())?;
@@ -111,7 +112,9 @@ impl<'a> Connection<'a> {
         match words[..] {
             ["get", ref keys @ ..] if !keys.is_empty() => self.get(keys),
             ["set", key, flags, exptime, bytes] => self.set(key, flags, exptime, bytes, false),
-            ["set", key, flags, exptime, bytes, "noreply"] => self.set(key, flags, exptime, bytes, true),
+            ["set", key, flags, exptime, bytes, "noreply"] => {
+                self.set(key, flags, exptime, bytes, true)
+            }
             ["delete", key] => Ok(Then::Answer(self.delete(key))),
             ["delete", key, "noreply"] => {
                 self.delete(key);
@@ -134,7 +137,12 @@ impl<'a> Connection<'a> {
             if self.cache.get_into(key.as_bytes(), &mut self.entry)
                 && let Some((flags, data)) = self.entry.split_first_chunk()
             {
-                write!(self.output, "VALUE {key} {} {}\r\n", u32::from_le_bytes(*flags), data.len())?;
+                write!(
+                    self.output,
+                    "VALUE {key} {} {}\r\n",
+                    u32::from_le_bytes(*flags),
+                    data.len()
+                )?;
                 self.output.write_all(data)?;
                 self.output.write_all(b"\r\n")?;
             }
@@ -142,8 +150,16 @@ impl<'a> Connection<'a> {
         Ok(Then::Answer("END"))
     }
 
-    fn set(&mut self, key: &str, flags: &str, exptime: &str, bytes: &str, quiet: bool) -> io::Result<Then> {
-        let (Ok(flags), Ok(exptime), Ok(len)) = (flags.parse::<u32>(), exptime.parse::<i64>(), bytes.parse::<u64>())
+    fn set(
+        &mut self,
+        key: &str,
+        flags: &str,
+        exptime: &str,
+        bytes: &str,
+        quiet: bool,
+    ) -> io::Result<Then> {
+        let (Ok(flags), Ok(exptime), Ok(len)) =
+            (flags.parse::<u32>(), exptime.parse::<i64>(), bytes.parse::<u64>())
         else {
             // Without a length nobody knows where the next command begins.
             self.output.write_all(b"CLIENT_ERROR bad command line format\r\n")?;
@@ -181,7 +197,12 @@ impl<'a> Connection<'a> {
         let seconds = match exptime {
             0 => return self.cache.set_ttl(key.as_bytes(), &self.entry, Ttl::Never),
             1..=MONTH => exptime,
-            _ => exptime - SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64),
+            _ => {
+                exptime
+                    - SystemTime::now()
+                        .duration_since(SystemTime::UNIX_EPOCH)
+                        .map_or(0, |d| d.as_secs() as i64)
+            }
         };
         if seconds <= 0 {
             // Expired already: stored and gone.

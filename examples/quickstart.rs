@@ -25,6 +25,9 @@ fn main() -> Result<(), larder::Error> {
     assert_eq!(cache.get(b"soup"), None);
 
     let stats = cache.stats()?;
-    println!("{} hits, {} misses, {} of {} bytes", stats.hits, stats.misses, stats.bytes, stats.max_bytes);
+    println!(
+        "{} hits, {} misses, {} of {} bytes",
+        stats.hits, stats.misses, stats.bytes, stats.max_bytes
+    );
     Ok(())
 }

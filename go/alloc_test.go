@@ -13,7 +13,7 @@ import (
 // stay on the stack.
 func TestAllocs(t *testing.T) {
 	c := newCache(t, larder.Options{MaxBytes: 1 << 20})
-	large := make([]byte, 100<<10) // over what the fast door copies
+	large := make([]byte, 100<<10) // over what the fast path copies
 	var i uint64
 	for _, test := range []struct {
 		name string

@@ -14,7 +14,7 @@ import (
 func TestMany(t *testing.T) {
 	c := newCache(t, larder.Options{MaxBytes: 64 << 20})
 	var b larder.Batch
-	// Around the size of a group, and with values over what the fast door copies.
+	// Around the size of a group, and with values over what the fast path copies.
 	for _, n := range []int{0, 1, 15, 16, 17, 32, 33, 1000} {
 		for _, size := range []int{0, 10, 5000, 100_000} {
 			if n*size > 16<<20 {

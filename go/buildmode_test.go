@@ -12,7 +12,7 @@ import (
 	larder "github.com/larder-cache/larder/go"
 )
 
-// The fast door is open in programs, however they are linked, and shut in what a program loads.
+// The fast path is open in programs, however they are linked, and shut in what a program loads.
 func TestFastDoorByBuildMode(t *testing.T) {
 	if !larder.FastDoor() && os.Getenv("LARDER_FASTDOOR") != "off" {
 		t.Error("shut in a program")

@@ -145,7 +145,7 @@ func (c *Cache) Get(dst, key []byte) ([]byte, bool) {
 	if overlap(a.Key, a.KeyLen, a.Buf, a.BufLen) {
 		return c.getApart(dst, key)
 	}
-	// The fast door without a function between: in large caches the CPU reaches the
+	// The fast path without a function between: in large caches the CPU reaches the
 	// caller's next key, while it waits for this value, only if little lies between.
 	st := knock(&a)
 	runtime.KeepAlive(c)
@@ -226,7 +226,7 @@ func (c *Cache) PeekString(dst []byte, key string) ([]byte, bool) {
 	return c.Peek(dst, stringBytes(key))
 }
 
-// look is get by the slow door, once.
+// look is get by the slow path, once.
 func (c *Cache) look(dst, key []byte, flags uint64) (call, status) {
 	var a call
 	a.Cache = c.through()

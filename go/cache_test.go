@@ -68,7 +68,7 @@ func noise(n int, seed uint64) []byte {
 }
 
 func TestFastDoor(t *testing.T) {
-	t.Logf("fast door: %v", larder.FastDoor())
+	t.Logf("fast path: %v", larder.FastDoor())
 }
 
 func TestLengths(t *testing.T) {

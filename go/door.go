@@ -53,9 +53,9 @@ var (
 // both are as with any call through cgo.
 func FastDoor() bool { return capi.FastDoor }
 
-// Each operation knocks at the fast door first, where the functions do no more than they may
+// Each operation knocks at the fast path first, where the functions do no more than they may
 // there: if one would have to wait, to allocate, or to copy more than 64 KiB, it
-// returns capi.StatusBusy and has done nothing, and the slow door does it.
+// returns capi.StatusBusy and has done nothing, and the slow path does it.
 
 // room is where the value goes that get finds: behind what dst holds. (Not a method that
 // writes it to a call: what is stored through a pointer escapes.)
@@ -64,7 +64,7 @@ func room(dst []byte) (*byte, uintptr) {
 	return unsafe.SliceData(free), uintptr(len(free))
 }
 
-// knock is get by the fast door alone.
+// knock is get by the fast path alone.
 func knock(a *call) status {
 	if capi.FastDoor && !a.Cache.IsNil() {
 		return a.FastGet()
@@ -72,7 +72,7 @@ func knock(a *call) status {
 	return capi.StatusBusy
 }
 
-// insist goes on with a get to which the fast door said st: by the slow one, and with a
+// insist goes on with a get to which the fast path said st: by the slow one, and with a
 // dst that has room for the value. (The call is a copy, for the same reason.)
 func (c *Cache) insist(a call, dst []byte, st status) ([]byte, State, bool) {
 	for {

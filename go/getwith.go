@@ -123,7 +123,7 @@ func infoOf(a *longCall) Info {
 }
 
 // lookup is get for Load: it tells the state as well, takes a free lease, and finds
-// absent entries. It goes through the fast door.
+// absent entries. It goes through the fast path.
 func (c *Cache) lookup(dst []byte, key *byte, keyLen int) ([]byte, State, bool) {
 	var a call
 	a.Cache = c.handle

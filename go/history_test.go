@@ -225,7 +225,7 @@ func historySize(rng *rand.Rand, evicts bool) int {
 	if evicts {
 		most = 15 // together some 200 KiB
 	} else if rng.IntN(50) == 0 {
-		most = 17 // some are over what the fast door copies
+		most = 17 // some are over what the fast path copies
 	}
 	return historyHeader + rng.IntN(1<<rng.IntN(most))
 }

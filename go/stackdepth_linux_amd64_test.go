@@ -18,7 +18,7 @@ import (
 	"github.com/larder-cache/larder/go/internal/capi"
 )
 
-// Every function of the fast door must leave a fifth of its room alone, on
+// Every function of the fast path must leave a fifth of its room alone, on
 // all paths that can be provoked: hits and misses, values of all sizes, sets that overwrite, fill
 // segments and evict. (The proof for all paths there are is the stack-depth check of
 // the library.)
@@ -114,7 +114,7 @@ func TestFastDoorStackUse(t *testing.T) {
 // A goroutine that calls once keeps the small stack it began with.
 func TestStacksStaySmall(t *testing.T) {
 	if !FastDoor() {
-		t.Skip("the fast door is shut")
+		t.Skip("the fast path is shut")
 	}
 	c, err := New(Options{MaxBytes: 1 << 20})
 	if err != nil {

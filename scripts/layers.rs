@@ -3,21 +3,24 @@
 //! * Between folders, imports go downwards only, in the order of [`FLOORS`].
 //! * Between files there is no circle: of imports, and of calls where they can be seen (below).
 //!
-//! An import is a `use`, or a path that begins with `crate::`, `super::` or the name of a module. A name that a module only passes
-//! on (`pub use`) counts as imported from where it is defined. Tests (`#[cfg(test)]`) may import what they like.
+//! An import is a `use`, or a path that begins with `crate::`, `super::` or the name of a module. A
+//! name that a module only passes on (`pub use`) counts as imported from where it is defined. Tests
+//! (`#[cfg(test)]`) may import what they like.
 //!
-//! Methods of one type may lie in several files, and a call needs no import. So calls count too: `self.f()` and `Self::f()` in
-//! an `impl`, `Type::f()`, and `name.f()` for the names in [`RECEIVERS`], which always are of one type here; if that type has
-//! just one method of this name. A call through a trait or a closure can't be seen.
+//! Methods of one type may lie in several files, and a call needs no import. So calls count too:
+//! `self.f()` and `Self::f()` in an `impl`, `Type::f()`, and `name.f()` for the names in
+//! [`RECEIVERS`], which always are of one type here; if that type has just one method of this name.
+//! A call through a trait or a closure can't be seen.
 //!
-//! No dependency, and no project of its own: rustc compiles this file. It ends by planting an upward import and a circle of
-//! calls, in memory, and fails if it doesn't see them.
+//! No dependency, and no project of its own: rustc compiles this file. It ends by planting an
+//! upward import and a circle of calls, in memory, and fails if it doesn't see them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{env, fs, process};
 
-/// The folders and files right below src/, from the ground up. Each may import from those before it.
+/// The folders and files right below src/, from the ground up. Each may import from those before
+/// it.
 const FLOORS: [&str; 11] =
     ["sys", "error", "policy", "sync", "entry", "memory", "index", "stripe", "cache", "ffi", "lib"];
 
@@ -235,7 +238,8 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The paths of all `use` declarations, whole, and whether they are passed on: `(path, name, public)`.
+/// The paths of all `use` declarations, whole, and whether they are passed on:
+/// `(path, name, public)`.
 fn uses(text: &str) -> Vec<(Vec<String>, String, bool)> {
     let mut all = Vec::new();
     let bytes = text.as_bytes();
@@ -431,7 +435,8 @@ fn functions(block: &str) -> Vec<String> {
     names.map(|(at, _)| block[at + 3..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
 }
 
-/// The calls in a text: `receiver.name(`, `Type::name(`. The receiver is the last name before the dot.
+/// The calls in a text: `receiver.name(`, `Type::name(`. The receiver is the last name before the
+/// dot.
 fn called(text: &str) -> Vec<(String, String)> {
     let bytes = text.as_bytes();
     let word_before = |end: usize| {

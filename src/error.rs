@@ -16,7 +16,9 @@ pub enum Error {
     Closed,
     /// The system refused memory or address space.
     OutOfMemory,
-    /// Everything that could be evicted is held by views or readers.
+    /// Everything that could be evicted is held by views or readers. All caches of a process wait
+    /// for the same readers: a thread that is stopped for seconds in the middle of a get (by a
+    /// debugger, or a page of its buffer that doesn't come) holds back what any of them gives up.
     Full,
     /// More than 64 tags.
     TooManyTags,
@@ -33,7 +35,9 @@ impl fmt::Display for Error {
             Error::Closed => f.write_str("the cache is closed"),
             Error::OutOfMemory => f.write_str("the system refused memory"),
             Error::TooManyTags => f.write_str("more than 64 tags"),
-            Error::NotANumber => f.write_str("the value is not a 64-bit number in decimal digits, or would not be"),
+            Error::NotANumber => {
+                f.write_str("the value is not a 64-bit number in decimal digits, or would not be")
+            }
             Error::Full => f.write_str("no room: everything that could be evicted is being read"),
         }
     }
@@ -45,7 +49,8 @@ impl std::error::Error for Error {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CasError {
-    /// The entry has another version: it was set since, or nobody has asked for its version since it was.
+    /// The entry has another version: it was set since, or nobody has asked for its version since
+    /// it was.
     Conflict,
     /// There is no entry (any more).
     NotFound,

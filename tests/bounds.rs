@@ -1,5 +1,5 @@
-//! The edges: smallest budgets, largest values, shortest and longest keys, bounds on entries, many stripes with little
-//! memory, shrinking under load, and deadlines by the real clock.
+//! The edges: smallest budgets, largest values, shortest and longest keys, bounds on entries, many
+//! stripes with little memory, shrinking under load, and deadlines by the real clock.
 #![allow(missing_docs)]
 
 mod support;
@@ -38,10 +38,16 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 #[test]
 fn budgets_out_of_range_are_refused() {
     for bytes in [0, 1, 256 * KIB - 1, 256 << 30 | 1, 1 << 40, u64::MAX] {
-        assert!(matches!(Cache::new(Options::new(bytes)), Err(Error::InvalidOptions(_))), "{bytes}");
+        assert!(
+            matches!(Cache::new(Options::new(bytes)), Err(Error::InvalidOptions(_))),
+            "{bytes}"
+        );
     }
     for stripes in [3, 257, 512, usize::MAX] {
-        assert!(matches!(Cache::new(Options { stripes, ..Options::new(MIB) }), Err(Error::InvalidOptions(_))));
+        assert!(matches!(
+            Cache::new(Options { stripes, ..Options::new(MIB) }),
+            Err(Error::InvalidOptions(_))
+        ));
     }
     let zero = Options { default_ttl: Some(Duration::ZERO), ..Options::new(MIB) };
     assert!(matches!(Cache::new(zero), Err(Error::InvalidOptions(_))));
@@ -52,8 +58,8 @@ fn budgets_out_of_range_are_refused() {
     assert_eq!(cache.stats().unwrap().max_bytes, MIB);
 }
 
-/// Whatever number of stripes is accepted for a budget, a set works for any value up to a quarter of it, and the next
-/// get sees it.
+/// Whatever number of stripes is accepted for a budget, a set works for any value up to a quarter
+/// of it, and the next get sees it.
 #[test]
 fn every_cache_that_can_be_made_can_be_used() {
     let mut accepted = 0;
@@ -163,7 +169,8 @@ fn keys_and_values_of_no_bytes_and_of_the_most() {
     }
 }
 
-/// Entries that have no bytes to spare for anything but the key: the most that index and log can have.
+/// Entries that have no bytes to spare for anything but the key: the most that index and log can
+/// have.
 #[test]
 fn the_smallest_entries_fill_the_cache() {
     for policy in POLICIES {
@@ -183,7 +190,8 @@ fn a_bound_on_entries_is_exact() {
     for max_entries in [1, 2, 3, 7, 8, 9, 100, 1000] {
         for stripes in [1, 2, 8] {
             for policy in POLICIES {
-                let cache = cache(Options { policy, stripes, max_entries, ..Options::new(4 * MIB) });
+                let cache =
+                    cache(Options { policy, stripes, max_entries, ..Options::new(4 * MIB) });
                 let mut rng = Rng(max_entries);
                 for i in 0..max_entries * 3 + 50 {
                     cache.set(&key_bytes(i), b"value").unwrap();
@@ -257,8 +265,8 @@ fn entries_larger_than_a_stripes_share() {
     }
 }
 
-/// Shrinks far while four threads set values of all sizes, and grows again. Nothing fails but for want of room, and the
-/// budget holds at the end.
+/// Shrinks far while four threads set values of all sizes, and grows again. Nothing fails but for
+/// want of room, and the budget holds at the end.
 #[test]
 fn resize_under_load() {
     for policy in POLICIES {
@@ -333,7 +341,8 @@ fn smallest_size(cache: &Cache) -> u64 {
     bytes
 }
 
-/// A cache full of the smallest entries, with the largest index and ghosts, becomes a small one and works.
+/// A cache full of the smallest entries, with the largest index and ghosts, becomes a small one and
+/// works.
 #[test]
 fn index_and_ghosts_shrink_with_the_budget() {
     for policy in POLICIES {
@@ -347,7 +356,10 @@ fn index_and_ghosts_shrink_with_the_budget() {
             check(&cache);
             for i in 0..2_000u32 {
                 cache.set(&i.to_le_bytes(), b"again").unwrap();
-                assert!(cache.get(&i.to_le_bytes()).is_some(), "{policy:?}, {bytes}: set {i} is gone");
+                assert!(
+                    cache.get(&i.to_le_bytes()).is_some(),
+                    "{policy:?}, {bytes}: set {i} is gone"
+                );
             }
             check(&cache);
             // At its smallest, open segments take nearly all of it.
@@ -357,7 +369,8 @@ fn index_and_ghosts_shrink_with_the_budget() {
     }
 }
 
-/// Sets that wait for room, because views hold all there is, end when the cache is closed under them.
+/// Sets that wait for room, because views hold all there is, end when the cache is closed under
+/// them.
 #[test]
 fn close_while_sets_wait_for_room() {
     for _ in 0..3 {
@@ -424,7 +437,11 @@ fn room_held_by_views_comes_back() {
 /// By the real clock: nothing is returned after its time, by any way of reading.
 #[test]
 fn nothing_expired_is_returned() {
-    let cache = cache(Options { stripes: 2, default_ttl: Some(Duration::from_millis(40)), ..Options::new(4 * MIB) });
+    let cache = cache(Options {
+        stripes: 2,
+        default_ttl: Some(Duration::from_millis(40)),
+        ..Options::new(4 * MIB)
+    });
     let mut latest = Vec::new();
     for key in 0..400u64 {
         let ttl = match key % 4 {
@@ -452,19 +469,29 @@ fn nothing_expired_is_returned() {
                 _ => fast_get(&cache, &key_bytes, &mut Vec::with_capacity(100)) == Ok(true),
             };
             let latest = latest[key as usize];
-            assert!(!found || before < latest, "key {key} was returned {} ms after its time", before - latest);
+            assert!(
+                !found || before < latest,
+                "key {key} was returned {} ms after its time",
+                before - latest
+            );
             assert!(found || latest != u64::MAX || key % 3 == 2, "key {key} has no deadline");
             alive += u64::from(found && latest != u64::MAX);
         }
         let before = now();
-        cache.for_each(|bytes, _| assert!(before < latest[key_of(bytes) as usize], "visited after its time"));
+        cache.for_each(|bytes, _| {
+            assert!(before < latest[key_of(bytes) as usize], "visited after its time")
+        });
     }
     assert!(alive > 0);
     assert!(!cache.delete(&key_bytes(1)), "an expired entry was deleted");
     cache.set_ttl(b"over", b"old", Ttl::Millis(1)).unwrap();
     cache.set_ttl(b"over", b"new", Ttl::Never).unwrap();
     std::thread::sleep(Duration::from_millis(20));
-    assert_eq!(cache.get(b"over"), Some(b"new".to_vec()), "the old deadline has gone with the old value");
+    assert_eq!(
+        cache.get(b"over"),
+        Some(b"new".to_vec()),
+        "the old deadline has gone with the old value"
+    );
     cache.set_ttl(b"over", b"old", Ttl::Never).unwrap();
     cache.set_ttl(b"over", b"new", Ttl::Millis(1)).unwrap();
     std::thread::sleep(Duration::from_millis(20));
@@ -499,7 +526,8 @@ fn expired_bytes_are_given_back() {
     }
 }
 
-/// A log that grows slowly must not close its segments half empty because their stamps have grown old.
+/// A log that grows slowly must not close its segments half empty because their stamps have grown
+/// old.
 #[test]
 fn nothing_but_new_keys_fill_a_small_cache() {
     for stripes in [1, 2, 4] {

@@ -55,7 +55,10 @@ fn get_set_delete() {
     c.expect("set soup 7 0 6\r\ntomato\r\n", &["STORED"]);
     c.expect("get soup\r\n", &["VALUE soup 7 6", "tomato", "END"]);
     c.expect("set bread 0 0 0\r\n\r\n", &["STORED"]);
-    c.expect("get bread soup none\r\n", &["VALUE bread 0 0", "", "VALUE soup 7 6", "tomato", "END"]);
+    c.expect(
+        "get bread soup none\r\n",
+        &["VALUE bread 0 0", "", "VALUE soup 7 6", "tomato", "END"],
+    );
     c.expect("delete soup\r\n", &["DELETED"]);
     c.expect("delete soup\r\n", &["NOT_FOUND"]);
     c.expect("get soup\r\n", &["END"]);
@@ -101,7 +104,10 @@ fn bad_input_is_answered() {
     c.expect(&format!("set {} 0 0 1\r\nx\r\n", "k".repeat(251)), &["CLIENT_ERROR key too long"]);
     // Over a quarter of the budget: skipped, and the connection goes on.
     let huge = "x".repeat((2 << 20) + 1);
-    c.expect(&format!("set huge 0 0 {}\r\n{huge}\r\n", huge.len()), &["SERVER_ERROR object too large for cache"]);
+    c.expect(
+        &format!("set huge 0 0 {}\r\n{huge}\r\n", huge.len()),
+        &["SERVER_ERROR object too large for cache"],
+    );
     c.expect("get huge\r\n", &["END"]);
     c.expect("set k 0 0 3\r\nlonger\r\n", &["CLIENT_ERROR bad data chunk", ""]);
 
@@ -128,7 +134,10 @@ fn many_clients_share_one_cache() {
                 for i in 0..200 {
                     let value = format!("{t}-{i}");
                     c.expect(&format!("set k{t} 0 0 {}\r\n{value}\r\n", value.len()), &["STORED"]);
-                    c.expect(&format!("get k{t}\r\n"), &[&format!("VALUE k{t} 0 {}", value.len()), &value, "END"]);
+                    c.expect(
+                        &format!("get k{t}\r\n"),
+                        &[&format!("VALUE k{t} 0 {}", value.len()), &value, "END"],
+                    );
                 }
             })
         })
@@ -144,7 +153,12 @@ fn many_clients_share_one_cache() {
         }
         stats.push(line);
     }
-    for want in ["STAT get_hits 1600", "STAT cmd_set 1600", "STAT curr_items 8", "STAT limit_maxbytes 8388608"] {
+    for want in [
+        "STAT get_hits 1600",
+        "STAT cmd_set 1600",
+        "STAT curr_items 8",
+        "STAT limit_maxbytes 8388608",
+    ] {
         assert!(stats.iter().any(|line| line == want), "{want} in {stats:?}");
     }
 }

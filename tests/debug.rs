@@ -10,7 +10,9 @@ fn handles_print_sizes_and_no_values() {
     assert!(text.starts_with("Cache { max_bytes: 1048576, bytes: "), "{text}");
     let view = cache.view(b"key").unwrap().unwrap();
     assert_eq!(format!("{view:?}"), "View { len: 6, .. }");
-    let Ok(Lookup::Guard(guard)) = cache.get_or_guard(b"absent", None) else { panic!("there is none") };
+    let Ok(Lookup::Guard(guard)) = cache.get_or_guard(b"absent", None) else {
+        panic!("there is none")
+    };
     assert!(format!("{guard:?}").starts_with("LoadGuard { key: "));
     drop(guard);
     cache.close();

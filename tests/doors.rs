@@ -1,4 +1,4 @@
-//! The fast door decides as the slow one does: what it can't carry out isn't lost.
+//! The fast path decides as the slow one does: what it can't carry out isn't lost.
 
 use larder::{Cache, Options, Policy};
 
@@ -18,8 +18,13 @@ fn by_the_fast_door(cache: &Cache, key: &[u8], value: &[u8]) {
 
 /// Hits of 200,000 gets of a loop of 1000 keys after a scan, with 300 entries in one stripe.
 fn hits(value: &[u8], set: Set) -> u64 {
-    let options =
-        Options { max_entries: 300, stripes: 1, policy: Policy::Cellar, seed: Some(1), ..Options::new(16 << 20) };
+    let options = Options {
+        max_entries: 300,
+        stripes: 1,
+        policy: Policy::Cellar,
+        seed: Some(1),
+        ..Options::new(16 << 20)
+    };
     let cache = Cache::new(options).unwrap();
     let scan = (0..50_000).map(|i| i + 1_000_000);
     let rounds = (0..200_000).map(|i| i % 1000);
@@ -50,16 +55,23 @@ fn a_loop_after_a_scan_is_found_with_few_entries_to_a_segment() {
 
 #[test]
 fn a_ruling_is_void_when_its_entry_is_gone() {
-    let options =
-        Options { max_entries: 300, stripes: 1, policy: Policy::Cellar, seed: Some(1), ..Options::new(16 << 20) };
+    let options = Options {
+        max_entries: 300,
+        stripes: 1,
+        policy: Policy::Cellar,
+        seed: Some(1),
+        ..Options::new(16 << 20)
+    };
     let cache = Cache::new(options).unwrap();
     let mut random = 1u64;
     let mut busy = 0;
     for i in 0..200_000u64 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let key = ((random >> 33) % 200 + (random >> 50) % 300).to_le_bytes();
         if cache.get(&key).is_none() && !cache.set_by_the_fast_door(&key, &[7; 3000]) {
-            // Somebody else comes by the slow door first, and takes away what the ruling may be about.
+            // Somebody else comes by the slow path first, and takes away what the ruling may be
+            // about.
             busy += 1;
             match busy % 3 {
                 0 if busy % 999 == 0 => cache.clear().unwrap(),
@@ -82,7 +94,8 @@ fn new_keys_come_by_the_fast_door_while_the_index_grows() {
         }
         !fast
     });
-    // Each segment and each growth begins by the slow one; going on with a growth took it a third of the time.
+    // Each segment and each growth begins by the slow one; going on with a growth took it a third
+    // of the time.
     let busy = busy.count();
     assert!(busy < 2_000, "{busy}");
     cache.check();

@@ -1,9 +1,13 @@
-//! Events: each reason, their order, what is dropped, and that every value that was stored leaves exactly once.
+//! Events: each reason, their order, what is dropped, and that every value that was stored leaves
+//! exactly once.
 #![allow(missing_docs)]
 
 mod support;
 
-use larder::{Ask, Cache, CasError, Clock, Error, MockClock, Options, Policy, Reason, Reasons, SetOptions, Ttl};
+use larder::{
+    Ask, Cache, CasError, Clock, Error, MockClock, Options, Policy, Reason, Reasons, SetOptions,
+    Ttl,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -29,7 +33,9 @@ fn cache(options: Options) -> Cache {
 /// All events that are there, and how many were dropped.
 fn drain(cache: &Cache) -> (Vec<Owned>, u64) {
     let mut events = Vec::new();
-    let dropped = cache.drain_events(|event| events.push((event.reason, event.key.to_vec(), event.value_len))).unwrap();
+    let dropped = cache
+        .drain_events(|event| events.push((event.reason, event.key.to_vec(), event.value_len)))
+        .unwrap();
     (events, dropped)
 }
 
@@ -84,14 +90,23 @@ fn the_fast_door_tells_too() {
     events(&cache);
     fast_set(&cache, b"key", &[0; 10], None).unwrap();
     assert_eq!(fast_delete(&cache, b"key"), Ok(true));
-    assert_eq!(events(&cache), [event(Reason::Overwritten, b"key", 3), event(Reason::Deleted, b"key", 10)]);
+    assert_eq!(
+        events(&cache),
+        [event(Reason::Overwritten, b"key", 3), event(Reason::Deleted, b"key", 10)]
+    );
 }
 
 #[test]
 fn evictions_are_told_as_they_are_counted() {
     for policy in [Policy::Lru, Policy::S3Fifo, Policy::Cellar] {
         for max_entries in [0, 100] {
-            let options = Options { policy, max_entries, stripes: 2, event_bytes: 128 * KIB, ..Options::new(MIB) };
+            let options = Options {
+                policy,
+                max_entries,
+                stripes: 2,
+                event_bytes: 128 * KIB,
+                ..Options::new(MIB)
+            };
             let cache = cache(options);
             let mut evicted = HashMap::new();
             for i in 0..20_000u64 {
@@ -129,7 +144,8 @@ fn expirations_are_told_wherever_they_are_found() {
     assert_eq!(cache.get(b"left"), None);
     cache.set(b"set anew", b"12345").unwrap();
     assert!(!cache.delete(b"deleted"));
-    // Whoever is first, this thread or the one in the background, which waits for more: it is an expiration.
+    // Whoever is first, this thread or the one in the background, which waits for more: it is an
+    // expiration.
     clock.advance(300);
     let mut all = Vec::new();
     eventually("the third expiration", || {
@@ -161,7 +177,8 @@ fn a_set_that_finds_no_room_is_told_and_counted() {
         }
         assert!(views.len() < 10, "views hold nothing");
     };
-    let told: Vec<_> = events(&cache).into_iter().filter(|event| event.0 == Reason::Rejected).collect();
+    let told: Vec<_> =
+        events(&cache).into_iter().filter(|event| event.0 == Reason::Rejected).collect();
     assert_eq!(told, [event(Reason::Rejected, &rejected, value.len())]);
     assert_eq!(cache.stats().unwrap().rejections, 1);
 
@@ -207,7 +224,10 @@ fn an_entry_that_is_written_again_has_not_left() {
     assert!(!cache.add(b"key", b"12", &options).unwrap());
     assert_eq!(events(&cache), []);
     let version = cache.compare_and_swap(b"key", b"12", version, &options).unwrap();
-    assert_eq!(cache.compare_and_swap(b"key", b"123", version + 1, &options), Err(CasError::Conflict));
+    assert_eq!(
+        cache.compare_and_swap(b"key", b"123", version + 1, &options),
+        Err(CasError::Conflict)
+    );
     assert_eq!(cache.increment(b"key", 100, &options).unwrap(), 112);
     let expected = [event(Reason::Overwritten, b"key", 1), event(Reason::Overwritten, b"key", 2)];
     assert_eq!(events(&cache), expected);
@@ -246,7 +266,8 @@ fn without_memory_for_them_there_are_none_and_they_cost_none() {
     let on = cache(Options { stripes: 4, ..telling(32 * KIB) });
     let bookkeeping = |cache: &Cache| cache.stats().unwrap().bookkeeping_bytes;
     assert_eq!(bookkeeping(&off), bookkeeping(&plain));
-    // Where somebody listens, no set is left to another: there are no mailboxes, of a KiB or so each.
+    // Where somebody listens, no set is left to another: there are no mailboxes, of a KiB or so
+    // each.
     let more = bookkeeping(&on) - bookkeeping(&plain);
     assert!((32 * KIB - 4 * 2 * KIB..32 * KIB).contains(&more), "{more}");
     for i in 0..20_000u64 {
@@ -290,7 +311,8 @@ fn what_finds_the_queue_full_is_dropped_and_counted() {
         let kept = 4 * KIB / (HEADER + 8);
         total += 1000 - kept;
         let (events, dropped) = drain(&cache);
-        let expected: Vec<_> = (0..kept).map(|i| event(Reason::Deleted, &i.to_le_bytes(), 5)).collect();
+        let expected: Vec<_> =
+            (0..kept).map(|i| event(Reason::Deleted, &i.to_le_bytes(), 5)).collect();
         assert_eq!(events, expected);
         assert_eq!(dropped, 1000 - kept, "round {round}");
         assert_eq!(cache.stats().unwrap().dropped_events, total);
@@ -308,8 +330,17 @@ fn what_finds_the_queue_full_is_dropped_and_counted() {
 /// Longer than the buffer that the drain begins with, and than what it copies under one lock.
 #[test]
 fn the_longest_keys_come_whole() {
-    let cache = cache(Options { stripes: 1, event_bytes: 256 * KIB, events: Reasons::ALL, ..Options::new(8 * MIB) });
-    let key = |i: usize| (0..[65_536, 3, 16_372, 16_373, 40_000][i]).map(|at| (at * 7 + i) as u8).collect::<Vec<u8>>();
+    let cache = cache(Options {
+        stripes: 1,
+        event_bytes: 256 * KIB,
+        events: Reasons::ALL,
+        ..Options::new(8 * MIB)
+    });
+    let key = |i: usize| {
+        (0..[65_536, 3, 16_372, 16_373, 40_000][i])
+            .map(|at| (at * 7 + i) as u8)
+            .collect::<Vec<u8>>()
+    };
     for _ in 0..5 {
         for i in 0..5 {
             cache.set(&key(i), b"value").unwrap();
@@ -388,8 +419,9 @@ struct Life {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Every value that was stored leaves exactly once, in the order in which they came, for a reason that can be; and the
-    /// numbers are those of the statistics. Keys of up to 255 bytes, through both doors, under eviction and expiry.
+    /// Every value that was stored leaves exactly once, in the order in which they came, for a
+    /// reason that can be; and the numbers are those of the statistics. Keys of up to 255 bytes,
+    /// through both doors, under eviction and expiry.
     #[test]
     fn every_value_leaves_once(
         policy in prop_oneof![Just(Policy::Lru), Just(Policy::S3Fifo), Just(Policy::Cellar)],
@@ -420,7 +452,7 @@ proptest! {
             }
             counts.clone()
         };
-        // A set that the fast door does only in part would show as a value that never came.
+        // A set that the fast path does only in part would show as a value that never came.
         for (n, op) in ops.iter().enumerate() {
             match *op {
                 Op::Set { key, len, ttl } => {
@@ -485,14 +517,16 @@ proptest! {
     }
 }
 
-/// Writers through both doors, and several who drain: nothing is told twice, and what isn't told is counted as dropped.
+/// Writers through both doors, and several who drain: nothing is told twice, and what isn't told is
+/// counted as dropped.
 #[test]
 fn several_may_drain_while_others_write() {
     const WRITERS: u64 = 3;
     const SETS: u64 = 40_000;
     // The second is full most of the time.
     for event_bytes in [1 << 20, 1] {
-        let options = Options { stripes: 4, event_bytes, events: Reasons::ALL, ..Options::new(8 * MIB) };
+        let options =
+            Options { stripes: 4, event_bytes, events: Reasons::ALL, ..Options::new(8 * MIB) };
         let cache = cache(options);
         let writing = AtomicU64::new(WRITERS);
         let over = AtomicBool::new(false);
@@ -513,7 +547,8 @@ fn several_may_drain_while_others_write() {
                 let (cache, writing, over) = (&cache, &writing, &over);
                 team.spawn(move || {
                     let mut rng = Rng(writer);
-                    // Each key is one writer's, and its values are longer each time: so each value has a name.
+                    // Each key is one writer's, and its values are longer each time: so each value
+                    // has a name.
                     let mut lengths = HashMap::new();
                     for n in 0..SETS {
                         // Before the larger of the queues is full, whatever the drains are at.

@@ -30,7 +30,9 @@ fn state(cache: &Cache, key: &[u8], lease: bool) -> Option<State> {
 /// Everything that is said of entries must outlive drains and compactions.
 fn churn(cache: &Cache) {
     for i in 0..60_000u32 {
-        cache.set(format!("churn{}", i % 20_000).as_bytes(), &vec![1; 30 + (i % 200) as usize]).unwrap();
+        cache
+            .set(format!("churn{}", i % 20_000).as_bytes(), &vec![1; 30 + (i % 200) as usize])
+            .unwrap();
         if i % 16 == 0 {
             // What matters is kept because it is read.
             let _ = cache.get(b"kept");
@@ -145,7 +147,8 @@ fn a_swap_succeeds_only_on_the_version_it_was_told() {
     let (cache, _) = cache();
     let version = |key: &[u8]| {
         let mut value = Vec::new();
-        let info = cache.get_with(key, &mut value, Ask { lease: false, version: true }).unwrap().unwrap();
+        let info =
+            cache.get_with(key, &mut value, Ask { lease: false, version: true }).unwrap().unwrap();
         assert_ne!(info.version, 0);
         (info.version, value)
     };
@@ -179,14 +182,23 @@ fn counters_of_many_threads_add_up() {
                     cache.increment(b"sum", 3, &SetOptions::default()).unwrap();
                     let mut value = Vec::new();
                     cache.add(b"swapped", b"0", &SetOptions::default()).unwrap();
-                    let info = cache.get_with(b"swapped", &mut value, Ask { lease: false, version: true });
+                    let info =
+                        cache.get_with(b"swapped", &mut value, Ask { lease: false, version: true });
                     let info = info.unwrap().unwrap();
                     let number: u64 = String::from_utf8(value).unwrap().parse().unwrap();
                     let next = (number + 1).to_string();
                     let options = SetOptions::default();
-                    match cache.compare_and_swap(b"swapped", next.as_bytes(), info.version, &options) {
+                    match cache.compare_and_swap(
+                        b"swapped",
+                        next.as_bytes(),
+                        info.version,
+                        &options,
+                    ) {
                         Ok(_) => _ = swaps.fetch_add(1, Ordering::Relaxed),
-                        Err(error) => assert!(matches!(error, CasError::Conflict | CasError::NotFound), "{error}"),
+                        Err(error) => assert!(
+                            matches!(error, CasError::Conflict | CasError::NotFound),
+                            "{error}"
+                        ),
                     }
                     cache.set(&i.to_le_bytes(), &[7; 100]).unwrap();
                 }
@@ -194,7 +206,10 @@ fn counters_of_many_threads_add_up() {
         }
     });
     assert_eq!(cache.get(b"sum").unwrap(), b"24000");
-    assert_eq!(cache.get(b"swapped").unwrap(), swaps.load(Ordering::Relaxed).to_string().as_bytes());
+    assert_eq!(
+        cache.get(b"swapped").unwrap(),
+        swaps.load(Ordering::Relaxed).to_string().as_bytes()
+    );
     cache.check();
 }
 
@@ -239,7 +254,9 @@ fn touch_moves_a_deadline_both_ways_and_makes_one() {
 fn a_tag_takes_all_that_carry_it_and_nothing_else() {
     let (cache, _) = cache();
     let set = |key: String, tags: &[&[u8]]| {
-        cache.set_with(key.as_bytes(), b"value", &SetOptions { tags, ..SetOptions::default() }).unwrap();
+        cache
+            .set_with(key.as_bytes(), b"value", &SetOptions { tags, ..SetOptions::default() })
+            .unwrap();
     };
     for i in 0..500u32 {
         let (even, own) = (if i % 2 == 0 { "even" } else { "odd" }, format!("own{i}"));
@@ -440,11 +457,15 @@ fn a_tag_takes_nothing_else_in_a_full_cache() {
     let (cache, _) = cache();
     let fill = |i: u32| cache.set(&i.to_le_bytes(), &[7; 200]).unwrap();
     (0..60_000).for_each(fill);
-    cache.set_with(b"kept", b"value", &SetOptions { tags: &[b"kept"], ..SetOptions::default() }).unwrap();
+    cache
+        .set_with(b"kept", b"value", &SetOptions { tags: &[b"kept"], ..SetOptions::default() })
+        .unwrap();
     // More than there ever is free memory for.
     for i in 0..3_000u32 {
         let tag: &[u8] = &i.to_le_bytes();
-        cache.set_with(b"other", b"value", &SetOptions { tags: &[tag], ..SetOptions::default() }).unwrap();
+        cache
+            .set_with(b"other", b"value", &SetOptions { tags: &[tag], ..SetOptions::default() })
+            .unwrap();
         cache.invalidate_tag(tag, false).unwrap();
         assert!(cache.get(b"other").is_none());
         assert!(cache.get(b"kept").is_some(), "{i}");

@@ -22,9 +22,16 @@ fn found(cache: &Cache, entries: u64) -> u64 {
 }
 
 /// A family of so many namespaces, each filled in turn and then idle.
-fn family(max_bytes: u64, namespaces: usize, entries: u64, options: &NamespaceOptions) -> (Cache, Vec<Arc<Cache>>) {
+fn family(
+    max_bytes: u64,
+    namespaces: usize,
+    entries: u64,
+    options: &NamespaceOptions,
+) -> (Cache, Vec<Arc<Cache>>) {
     let cache = Cache::new(Options { seed: Some(7), ..Options::new(max_bytes) }).unwrap();
-    let all: Vec<_> = (0..namespaces).map(|i| cache.namespace(format!("{i}"), options.clone()).unwrap()).collect();
+    let all: Vec<_> = (0..namespaces)
+        .map(|i| cache.namespace(format!("{i}"), options.clone()).unwrap())
+        .collect();
     for it in &all {
         fill(it, entries);
         cache.check();
@@ -38,7 +45,8 @@ fn idle_namespaces_keep_what_a_single_cache_would() {
         let single = Cache::new(Options { seed: Some(7), ..Options::new(64 * MIB) }).unwrap();
         fill(&single, namespaces * entries);
         let by_one = found(&single, namespaces * entries);
-        let (cache, all) = family(64 * MIB, namespaces as usize, entries, &NamespaceOptions::default());
+        let (cache, all) =
+            family(64 * MIB, namespaces as usize, entries, &NamespaceOptions::default());
         let by_all: u64 = all.iter().map(|it| found(it, entries)).sum();
         assert!(by_all * 100 >= by_one * 85, "{by_all} of {by_one}: {:?}", cache.stats());
         all.iter().for_each(|it| it.check());
@@ -52,7 +60,8 @@ fn a_full_family_holds_nearly_as_much_as_a_single_cache() {
         let entries = 64 * MIB / 60 / namespaces;
         let single = Cache::new(Options { seed: Some(7), ..Options::new(64 * MIB) }).unwrap();
         fill(&single, namespaces * entries);
-        let (cache, all) = family(64 * MIB, namespaces as usize, entries, &NamespaceOptions::default());
+        let (cache, all) =
+            family(64 * MIB, namespaces as usize, entries, &NamespaceOptions::default());
         let live: u64 = all.iter().map(|it| it.stats().unwrap().live_bytes).sum();
         let by_one = single.stats().unwrap().live_bytes;
         assert!(live * 100 >= by_one * 85, "{namespaces}: {live} of {by_one}: {:?}", cache.stats());
@@ -83,11 +92,12 @@ fn a_family_that_is_resized_fits_and_goes_on() {
         }
         cache.resize(most).unwrap();
         for round in 0..3 {
-            all.iter().chain([&Arc::new(cache.namespace("0", options.clone()).unwrap())].map(|it| &**it)).for_each(
-                |it| {
-                    it.set(&key(round), &[1; 100]).unwrap_or_else(|error| panic!("{mib} MiB at {most}: {error}"));
-                },
-            );
+            all.iter()
+                .chain([&Arc::new(cache.namespace("0", options.clone()).unwrap())].map(|it| &**it))
+                .for_each(|it| {
+                    it.set(&key(round), &[1; 100])
+                        .unwrap_or_else(|error| panic!("{mib} MiB at {most}: {error}"));
+                });
             cache
                 .set(&key(round), &vec![1; most as usize / 4])
                 .unwrap_or_else(|error| panic!("{mib} at {most}: {error}"));
@@ -124,7 +134,8 @@ fn of_namespaces_made_at_once_no_more_come_than_can_live() {
     }
 }
 
-/// Everything at random. Nothing fails that isn't out of range, and the budget holds after each step.
+/// Everything at random. Nothing fails that isn't out of range, and the budget holds after each
+/// step.
 #[test]
 fn anything_may_be_done_to_a_family() {
     let seed = std::env::var("LARDER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
@@ -132,7 +143,12 @@ fn anything_may_be_done_to_a_family() {
         let mut rng = Rng(seed + run);
         let mut max = (1 << rng.below(4)) * 4 * MIB;
         let most = [4, 30, 100, 256][run as usize % 4];
-        let cache = Cache::new(Options { stripes: 1 << rng.below(3), seed: Some(run), ..Options::new(max) }).unwrap();
+        let cache = Cache::new(Options {
+            stripes: 1 << rng.below(3),
+            seed: Some(run),
+            ..Options::new(max)
+        })
+        .unwrap();
         let mut open: Vec<Arc<Cache>> = Vec::new();
         for step in 0..300 {
             let said = format!("seed {seed}, run {run}, step {step}");
@@ -141,7 +157,8 @@ fn anything_may_be_done_to_a_family() {
                     let options = NamespaceOptions {
                         max_bytes: if rng.below(4) == 0 { max / (2 + rng.below(20)) } else { 0 },
                         max_entries: if rng.below(4) == 0 { 1 + rng.below(5_000) } else { 0 },
-                        policy: [Policy::Default, Policy::Lru, Policy::S3Fifo][rng.below(3) as usize],
+                        policy: [Policy::Default, Policy::Lru, Policy::S3Fifo]
+                            [rng.below(3) as usize],
                         stripes: [0, 1, 2, 4][rng.below(4) as usize],
                         ..NamespaceOptions::default()
                     };
@@ -155,7 +172,9 @@ fn anything_may_be_done_to_a_family() {
                     let gone = open.swap_remove(rng.below(open.len() as u64) as usize);
                     gone.close();
                 }
-                4 if !open.is_empty() => open[rng.below(open.len() as u64) as usize].clear().unwrap(),
+                4 if !open.is_empty() => {
+                    open[rng.below(open.len() as u64) as usize].clear().unwrap()
+                }
                 5 => {
                     let wanted = (max / 4 + rng.below(max * 2)).min(64 * MIB);
                     match cache.resize(wanted) {
@@ -178,13 +197,17 @@ fn anything_may_be_done_to_a_family() {
                     }
                 }
                 _ => {
-                    let it = open.get(rng.below(open.len() as u64 + 1) as usize).map_or(&cache, |it| &**it);
+                    let it = open
+                        .get(rng.below(open.len() as u64 + 1) as usize)
+                        .map_or(&cache, |it| &**it);
                     let len = [20, 100, 1_000, 20_000][rng.below(4) as usize];
                     for i in 0..(1 + rng.below(60_000) / (1 + len as u64 / 100)) {
                         match it.set(&key(i), &vec![i as u8; len]) {
                             // A quarter of the bound, or of the budget.
                             Ok(()) | Err(Error::ValueTooLarge) => {}
-                            Err(error) => panic!("{said}: a set of {len} in {:?}: {error}", it.stats()),
+                            Err(error) => {
+                                panic!("{said}: a set of {len} in {:?}: {error}", it.stats())
+                            }
                         }
                     }
                 }

@@ -1,4 +1,5 @@
-//! A program that drops its privileges when it has made its caches, and with them `membarrier`, goes on.
+//! A program that drops its privileges when it has made its caches, and with them `membarrier`,
+//! goes on.
 //!
 //! One test in a program of its own: a filter can't be taken off again.
 #![cfg(target_os = "linux")]
@@ -50,7 +51,10 @@ fn value(key: u64, version: u64) -> Vec<u8> {
 fn check(key: u64, value: &[u8]) {
     let version = u64::from_le_bytes(value[8..16].try_into().unwrap());
     assert_eq!(value[..8], key.to_le_bytes());
-    assert!(value[16..].iter().all(|&byte| byte == (key ^ version) as u8), "a torn value of key {key}");
+    assert!(
+        value[16..].iter().all(|&byte| byte == (key ^ version) as u8),
+        "a torn value of key {key}"
+    );
 }
 
 #[test]
@@ -76,7 +80,8 @@ fn caches_outlive_a_filter_that_forbids_membarrier() {
                 }
             });
         }
-        // While there are readers, and before they are told to pay for barriers since there are many.
+        // While there are readers, and before they are told to pay for barriers since there are
+        // many.
         if !forbid_membarrier() {
             eprintln!("no filter can be put on here");
             sets.store(20_000, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Loading by `get_or_insert_with` and `get_or_guard`: one thread fetches, the others wait; what was overtaken isn't stored.
+//! Loading by `get_or_insert_with` and `get_or_guard`: one thread fetches, the others wait; what
+//! was overtaken isn't stored.
 
 use larder::{Cache, Error, Load, Lookup, Options, SetOptions};
 use std::sync::Barrier;
@@ -17,10 +18,13 @@ fn guard<'a>(cache: &'a Cache, key: &[u8]) -> larder::LoadGuard<'a> {
     }
 }
 
-/// Waits until a thread waits for the load of a key: the leader can see that only by asking as one more.
+/// Waits until a thread waits for the load of a key: the leader can see that only by asking as one
+/// more.
 fn joined(cache: &Cache, key: &[u8]) {
     thread::scope(|scope| {
-        let timed_out = scope.spawn(|| matches!(cache.get_or_guard(key, Some(Duration::ZERO)), Ok(Lookup::TimedOut)));
+        let timed_out = scope.spawn(|| {
+            matches!(cache.get_or_guard(key, Some(Duration::ZERO)), Ok(Lookup::TimedOut))
+        });
         assert!(timed_out.join().unwrap(), "a load is under way");
     });
 }
@@ -53,16 +57,22 @@ fn of_many_threads_one_loads() {
 fn a_load_that_fails_leaves_the_duty_to_the_next() {
     let cache = new();
     let plain = SetOptions::default();
-    let failed = cache.get_or_insert_with(b"key", &plain, || Err::<Vec<u8>, Box<dyn std::error::Error>>("down".into()));
+    let failed = cache.get_or_insert_with(b"key", &plain, || {
+        Err::<Vec<u8>, Box<dyn std::error::Error>>("down".into())
+    });
     assert_eq!(failed.unwrap_err().to_string(), "down");
     let panicked = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-        cache.get_or_insert_with(b"key", &plain, || -> Result<Vec<u8>, Error> { panic!("the loader's own") })
+        cache.get_or_insert_with(b"key", &plain, || -> Result<Vec<u8>, Error> {
+            panic!("the loader's own")
+        })
     }));
     assert!(panicked.is_err());
     // While a thread waits.
     let first = guard(&cache, b"key");
     thread::scope(|scope| {
-        let second = scope.spawn(|| cache.get_or_insert_with(b"key", &plain, || Ok::<_, Error>(b"second".to_vec())));
+        let second = scope.spawn(|| {
+            cache.get_or_insert_with(b"key", &plain, || Ok::<_, Error>(b"second".to_vec()))
+        });
         joined(&cache, b"key");
         drop(first);
         assert_eq!(second.join().unwrap().unwrap(), b"second");
@@ -107,7 +117,8 @@ fn who_waits_is_given_a_value_that_could_not_be_stored() {
         })
     };
     assert!((0..10_000).any(|_| waits()), "nobody who waited was given the value");
-    let value = cache.get_or_insert_with(b"key", &SetOptions::default(), || Ok::<_, Error>(huge.clone()));
+    let value =
+        cache.get_or_insert_with(b"key", &SetOptions::default(), || Ok::<_, Error>(huge.clone()));
     assert_eq!(value.unwrap(), huge);
     assert!(cache.is_empty());
 }
@@ -137,7 +148,9 @@ fn a_load_that_is_no_flight_is_not_waited_for() {
 fn a_closed_cache_and_a_long_key_are_refused_before_the_load() {
     let cache = new();
     let plain = SetOptions::default();
-    let refuse = |key: &[u8]| cache.get_or_insert_with(key, &plain, || -> Result<_, Error> { panic!("loads") });
+    let refuse = |key: &[u8]| {
+        cache.get_or_insert_with(key, &plain, || -> Result<_, Error> { panic!("loads") })
+    };
     assert_eq!(refuse(&vec![0; (64 << 10) + 1]), Err(Error::KeyTooLarge));
     let under_way = guard(&cache, b"other");
     cache.close();

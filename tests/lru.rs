@@ -1,5 +1,6 @@
-//! `lru` with one stripe, where everything is known: entries read since they were written outlive those that were not,
-//! in the order in which they were written. What is overwritten in place counts as read.
+//! `lru` with one stripe, where everything is known: entries read since they were written outlive
+//! those that were not, in the order in which they were written. What is overwritten in place
+//! counts as read.
 #![allow(missing_docs)]
 
 mod support;
@@ -10,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::*;
 
 fn lru(max_bytes: u64, max_entries: u64) -> Cache {
-    Cache::new(Options { policy: Policy::Lru, stripes: 1, max_entries, ..Options::new(max_bytes) }).unwrap()
+    Cache::new(Options { policy: Policy::Lru, stripes: 1, max_entries, ..Options::new(max_bytes) })
+        .unwrap()
 }
 
 /// The keys that are there. Iterating is not reading: it changes nothing.
@@ -35,8 +37,9 @@ impl Clock {
     fn set(&mut self, key: u64, len: usize) {
         if let Some(at) = self.find(key) {
             let (_, read, there) = &mut self.queue[at];
-            // All values here are small; keys and headers take whole words. Where the value takes the same room it is
-            // overwritten in place: the entry stays where it is, and has been used.
+            // All values here are small; keys and headers take whole words. Where the value takes
+            // the same room it is overwritten in place: the entry stays where it is, and has been
+            // used.
             if there.next_multiple_of(8) == len.next_multiple_of(8) {
                 (*read, *there) = (true, len);
                 return;
@@ -65,8 +68,8 @@ impl Clock {
     }
 }
 
-/// Under a bound on entries each new entry takes exactly one place, so the cache agrees with the model after every
-/// step.
+/// Under a bound on entries each new entry takes exactly one place, so the cache agrees with the
+/// model after every step.
 #[test]
 fn is_second_chance_under_a_bound_on_entries() {
     for (most, seed) in [(1, 1), (2, 2), (10, 3), (64, 4), (64, 5), (300, 6)] {
@@ -104,8 +107,8 @@ fn is_second_chance_under_a_bound_on_entries() {
     }
 }
 
-/// Values of many sizes that share segments: a small one doesn't take a place before what was written earlier, as it may under
-/// other policies.
+/// Values of many sizes that share segments: a small one doesn't take a place before what was
+/// written earlier, as it may under other policies.
 #[test]
 fn evicts_in_order_whatever_the_sizes() {
     let cache = lru(1 << 20, 0);
@@ -118,19 +121,27 @@ fn evicts_in_order_whatever_the_sizes() {
             written += 1;
         }
         let gone = cache.stats().unwrap().evictions;
-        assert!(keys(&cache).into_iter().eq(gone..written), "{gone} evicted, but not the {gone} oldest");
+        assert!(
+            keys(&cache).into_iter().eq(gone..written),
+            "{gone} evicted, but not the {gone} oldest"
+        );
     }
     assert!(cache.stats().unwrap().evictions > 1_000);
     cache.check();
 }
 
-/// Under a bound on bytes the cache chooses the moment, but not the order: of the entries that were never read the
-/// first written goes first, and none of those that were read goes before them.
+/// Under a bound on bytes the cache chooses the moment, but not the order: of the entries that were
+/// never read the first written goes first, and none of those that were read goes before them.
 #[test]
 fn evicts_in_order_under_a_budget() {
-    for (budget, len) in
-        [(256u64 << 10, 40), (1 << 20, 100), (1 << 20, 1_500), (4 << 20, 100), (4 << 20, 40_000), (64 << 20, 9_000)]
-    {
+    for (budget, len) in [
+        (256u64 << 10, 40),
+        (1 << 20, 100),
+        (1 << 20, 1_500),
+        (4 << 20, 100),
+        (4 << 20, 40_000),
+        (64 << 20, 9_000),
+    ] {
         let cache = lru(budget, 0);
         let value = vec![1; len];
         // Half full: nothing has gone yet.
@@ -175,7 +186,10 @@ fn evicts_in_order_under_a_budget() {
             let there = keys(&cache);
             let order = |keys: &mut dyn Iterator<Item = u64>| {
                 let alive: Vec<bool> = keys.map(|key| there.contains(&key)).collect();
-                assert!(alive.is_sorted(), "{budget} bytes, values of {len}: an older one outlived a younger one");
+                assert!(
+                    alive.is_sorted(),
+                    "{budget} bytes, values of {len}: an older one outlived a younger one"
+                );
             };
             order(&mut (0..first).filter(|&key| read(key)));
             order(&mut (first..next));
@@ -199,7 +213,10 @@ fn what_is_used_stays() {
         // About 7,000 entries fit.
         if key % 1_000 == 0 {
             for hot in 0..200 {
-                assert!(cache.get(&(read + hot).to_le_bytes()).is_some(), "{hot} was read, and lost after {key}");
+                assert!(
+                    cache.get(&(read + hot).to_le_bytes()).is_some(),
+                    "{hot} was read, and lost after {key}"
+                );
                 cache.set(&(written + hot).to_le_bytes(), &value).unwrap();
             }
         }
@@ -213,7 +230,9 @@ fn what_is_used_stays() {
 /// Entries that are all read all the time don't keep new ones out for ever.
 #[test]
 fn sets_get_through_while_everything_is_hot() {
-    for (budget, len) in [(256u64 << 10, 0), (256 << 10, 100), (256 << 10, 1_500), (1 << 20, 0), (16 << 20, 50)] {
+    for (budget, len) in
+        [(256u64 << 10, 0), (256 << 10, 100), (256 << 10, 1_500), (1 << 20, 0), (16 << 20, 50)]
+    {
         let cache = lru(budget, 0);
         let value = vec![1; len];
         let mut keys = 0u64;

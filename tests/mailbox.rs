@@ -1,9 +1,13 @@
-//! Small sets of small caches that find their stripe locked leave a letter (`src/mailbox.rs`): whoever asks, by whatever way, finds them
-//! done. `LARDER_STRESS_SECONDS` says for how long the threads run.
+//! Small sets of small caches that find their stripe locked leave a letter
+//! (`src/stripe/deferred/combining.rs`): whoever asks, by whatever way, finds them done.
+//! `LARDER_STRESS_SECONDS` says for how long the threads run.
 
 mod support;
 
-use larder::{Ask, Cache, CasError, Clock, Error, Load, MockClock, Options, Policy, Reasons, SetOptions, State, Ttl};
+use larder::{
+    Ask, Cache, CasError, Clock, Error, Load, MockClock, Options, Policy, Reasons, SetOptions,
+    State, Ttl,
+};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use support::*;
@@ -15,7 +19,7 @@ fn options() -> Options {
     Options { stripes: 1, ..Options::new(1 << 20) }
 }
 
-/// Sets by the fast door while another has the lock. They must be left.
+/// Sets by the fast path while another has the lock. They must be left.
 fn leave(cache: &Cache, sets: &[(&[u8], &[u8])]) {
     let before = cache.sets_without_the_lock();
     cache.with_stripe_locked(sets[0].0, || {
@@ -26,12 +30,12 @@ fn leave(cache: &Cache, sets: &[(&[u8], &[u8])]) {
     assert_eq!(cache.sets_without_the_lock(), before, "it overwrites without the lock");
 }
 
-/// Sets by the fast door if it can.
+/// Sets by the fast path if it can.
 fn set(cache: &Cache, key: &[u8], value: &[u8]) {
     fast_set(cache, key, value, None).unwrap_or_else(|_| cache.set(key, value).unwrap());
 }
 
-/// Gets by the fast door if it can.
+/// Gets by the fast path if it can.
 fn get(cache: &Cache, key: &[u8]) -> Option<Vec<u8>> {
     let mut buffer = Vec::with_capacity(4096);
     match fast_get(cache, key, &mut buffer) {
@@ -40,12 +44,14 @@ fn get(cache: &Cache, key: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A cache in which "new" was set and "old" overwritten, and both were left. There is a third, so that neither is the last of its segment.
+/// A cache in which "new" was set and "old" overwritten, and both were left. There is a third, so
+/// that neither is the last of its segment.
 fn left_in(options: Options) -> Cache {
     let cache = Cache::new(options).unwrap();
     cache.set(b"third", b"1").unwrap();
     cache.set(b"old", b"1").unwrap();
-    // The new one first: a thread that has tried in vain to overwrite without the lock doesn't try at the next set.
+    // The new one first: a thread that has tried in vain to overwrite without the lock doesn't try
+    // at the next set.
     leave(&cache, &[(b"new", b"3"), (b"old", b"2")]);
     cache
 }
@@ -61,7 +67,7 @@ fn gets_find_them() {
         assert_eq!(get(&left(), key).unwrap(), expected);
         assert_eq!(left().get(key).unwrap(), expected);
         assert_eq!(&*left().view(key).unwrap().unwrap(), expected);
-        // By the fast door many keys are got as far as none of them waits.
+        // By the fast path many keys are got as far as none of them waits.
         let cache = left();
         assert_eq!(fast_get_many(&cache, &[b"none", key]), [None]);
         assert_eq!(cache.len(), 3);
@@ -69,10 +75,11 @@ fn gets_find_them() {
         for version in [false, true] {
             let cache = left();
             let mut out = Vec::new();
-            let info = cache.get_with(key, &mut out, Ask { lease: false, version }).unwrap().unwrap();
+            let info =
+                cache.get_with(key, &mut out, Ask { lease: false, version }).unwrap().unwrap();
             assert!(out == expected && (info.version > 0) == version && info.state == State::Fresh);
         }
-        // While the lock is taken, who asks by the fast door is sent away.
+        // While the lock is taken, who asks by the fast path is sent away.
         let cache = left();
         cache.with_stripe_locked(key, || {
             assert_eq!(fast_get(&cache, key, &mut Vec::with_capacity(9)), Err(Fast::Busy));
@@ -87,10 +94,11 @@ fn gets_find_them() {
 fn sets_find_them() {
     for key in [&b"old"[..], b"new"] {
         let cache = left();
-        fast_set(&cache, key, b"by the fast door", None).unwrap();
-        assert_eq!(get(&cache, key).unwrap(), b"by the fast door");
+        fast_set(&cache, key, b"by the fast path", None).unwrap();
+        assert_eq!(get(&cache, key).unwrap(), b"by the fast path");
         let cache = left();
-        // In the room of the letter's: it would be overwritten without the lock, if it weren't for the letter.
+        // In the room of the letter's: it would be overwritten without the lock, if it weren't for
+        // the letter.
         (0..40).for_each(|_| set(&cache, b"third", b"4"));
         leave(&cache, &[(b"another", b"1"), (key, b"5")]);
         set(&cache, key, b"6");
@@ -99,13 +107,18 @@ fn sets_find_them() {
         cache.set(key, b"7").unwrap();
         assert_eq!(get(&cache, key).unwrap(), b"7");
         let cache = left();
-        cache.set_with(key, b"8", &SetOptions { tags: &[b"tag"], ..SetOptions::default() }).unwrap();
+        cache
+            .set_with(key, b"8", &SetOptions { tags: &[b"tag"], ..SetOptions::default() })
+            .unwrap();
         assert_eq!(get(&cache, key).unwrap(), b"8");
         cache.check();
     }
     let cache = left();
     fast_set(&cache, b"fourth", b"1", None).unwrap();
-    assert_eq!((get(&cache, b"old").unwrap(), get(&cache, b"new").unwrap()), (b"2".to_vec(), b"3".to_vec()));
+    assert_eq!(
+        (get(&cache, b"old").unwrap(), get(&cache, b"new").unwrap()),
+        (b"2".to_vec(), b"3".to_vec())
+    );
     assert_eq!((cache.len(), cache.stats().unwrap().sets), (4, 5));
 }
 
@@ -144,7 +157,10 @@ fn whoever_looks_at_all_entries_finds_them() {
     cache.check();
     let cache = left();
     cache.resize(512 << 10).unwrap();
-    assert_eq!((get(&cache, b"old").unwrap(), get(&cache, b"new").unwrap()), (b"2".to_vec(), b"3".to_vec()));
+    assert_eq!(
+        (get(&cache, b"old").unwrap(), get(&cache, b"new").unwrap()),
+        (b"2".to_vec(), b"3".to_vec())
+    );
     left().close();
 }
 
@@ -166,7 +182,11 @@ fn what_depends_on_an_entry_finds_them() {
     // A version that is older than a letter doesn't swap.
     let cache = Cache::new(self::options()).unwrap();
     cache.set(b"key", b"1").unwrap();
-    let version = cache.get_with(b"key", &mut out, Ask { lease: false, version: true }).unwrap().unwrap().version;
+    let version = cache
+        .get_with(b"key", &mut out, Ask { lease: false, version: true })
+        .unwrap()
+        .unwrap()
+        .version;
     leave(&cache, &[(b"key", b"2")]);
     assert_eq!(cache.compare_and_swap(b"key", b"3", version, &options), Err(CasError::Conflict));
     assert_eq!(get(&cache, b"key").unwrap(), b"2");
@@ -207,7 +227,7 @@ fn left_to_expire() -> (MockClock, Cache) {
     let clock = MockClock::default();
     let cache = Cache::new(Options { clock: Clock::Mock(clock.clone()), ..options() }).unwrap();
     cache.set(b"third", b"1").unwrap();
-    // A set with a deadline goes by the slow door while the maintenance thread sleeps.
+    // A set with a deadline goes by the slow path while the maintenance thread sleeps.
     let awake = Cache::new(options()).unwrap();
     cache.with_stripe_locked(b"key", || {
         while fast_set(&cache, b"key", b"7", Some(50)).is_err() {
@@ -282,31 +302,39 @@ fn there_are_so_many_and_one_of_a_key() {
     let cache = Cache::new(Options { stripes: 1, ..Options::new(4 << 20) }).unwrap();
     leave(&cache, &[(b"large", &[2; 1275])]);
     assert_eq!(cache.get(b"large").unwrap(), [2; 1275]);
-    cache.with_stripe_locked(b"", || assert_eq!(fast_set(&cache, b"large", &[1; 1276], None), Err(Fast::Busy)));
+    cache.with_stripe_locked(b"", || {
+        assert_eq!(fast_set(&cache, b"large", &[1; 1276], None), Err(Fast::Busy))
+    });
 }
 
 /// Whoever listens hears of a set when it has returned.
 #[test]
 fn none_is_left_where_there_are_events() {
-    let cache = Cache::new(Options { event_bytes: 1 << 16, events: Reasons::ALL, ..options() }).unwrap();
+    let cache =
+        Cache::new(Options { event_bytes: 1 << 16, events: Reasons::ALL, ..options() }).unwrap();
     cache.set(b"key", b"1").unwrap();
-    cache.with_stripe_locked(b"key", || assert_eq!(fast_set(&cache, b"key", b"2", None), Err(Fast::Busy)));
+    cache.with_stripe_locked(b"key", || {
+        assert_eq!(fast_set(&cache, b"key", b"2", None), Err(Fast::Busy))
+    });
     fast_set(&cache, b"key", b"3", None).unwrap();
     let mut heard = 0;
     cache.drain_events(|_| heard += 1).unwrap();
     assert_eq!(heard, 1);
 }
 
-/// A full cache evicts for letters too. One for which whoever asks finds no room goes as if it had been evicted at once, and what it
-/// replaced with it. (How many do depends on how soon segments are free: all threads of the process are waited for.)
+/// A full cache evicts for letters too. One for which whoever asks finds no room goes as if it had
+/// been evicted at once, and what it replaced with it. (How many do depends on how soon segments
+/// are free: all threads of the process are waited for.)
 #[test]
 fn a_full_cache_takes_them_in() {
     for (budget, max_entries) in [(300 << 10, 0), (1 << 20, 0), (2 << 20, 0), (1 << 20, 100)] {
-        let cache = Cache::new(Options { stripes: 1, max_entries, ..Options::new(budget) }).unwrap();
+        let cache =
+            Cache::new(Options { stripes: 1, max_entries, ..Options::new(budget) }).unwrap();
         let key = |i: u64| (i * 7919 % 40_000).to_le_bytes();
         let mut sets = 0;
         for round in 0..20_000u64 {
-            let keys: [[u8; 8]; LANES] = std::array::from_fn(|i| key(round * LANES as u64 + i as u64));
+            let keys: [[u8; 8]; LANES] =
+                std::array::from_fn(|i| key(round * LANES as u64 + i as u64));
             let mut value = round.to_le_bytes().to_vec();
             value.resize(8 + (round % 23 * 10) as usize, 0);
             let mut done = [false; LANES];
@@ -316,7 +344,8 @@ fn a_full_cache_takes_them_in() {
             for (key, done) in keys.iter().zip(done) {
                 if done {
                     sets += 1;
-                    let found = if round.is_multiple_of(2) { get(&cache, key) } else { cache.get(key) };
+                    let found =
+                        if round.is_multiple_of(2) { get(&cache, key) } else { cache.get(key) };
                     assert!(found.as_ref().is_none_or(|found| *found == value), "an old value");
                 }
             }
@@ -335,7 +364,8 @@ const WRITERS: usize = 3;
 
 /// When changes of a key began and ended, by a count of all beginnings and ends.
 struct Known {
-    /// The latest beginning of a change that has ended. Who begins to read later finds nothing that had ended before it.
+    /// The latest beginning of a change that has ended. Who begins to read later finds nothing that
+    /// had ended before it.
     floor: AtomicU64,
     /// When sets ended, by writer and by the low bits of their numbers; 0: not yet.
     ends: [Vec<AtomicU64>; WRITERS],
@@ -392,7 +422,8 @@ impl Run {
         let bytes = key_bytes(key);
         let began = self.now();
         if rng.one_in(20) || fast_set(&self.cache, &bytes, value, ttl).is_err() {
-            let options = SetOptions { ttl: ttl.map_or(Ttl::Default, Ttl::Millis), ..SetOptions::default() };
+            let options =
+                SetOptions { ttl: ttl.map_or(Ttl::Default, Ttl::Millis), ..SetOptions::default() };
             match self.cache.set_with(&bytes, value, &options) {
                 Ok(()) => {}
                 Err(Error::Full) => return,
@@ -430,7 +461,8 @@ impl Run {
                 }
             }
             _ => {
-                let floors: Vec<u64> = (0..self.known.len() as u64).map(|key| self.floor(key)).collect();
+                let floors: Vec<u64> =
+                    (0..self.known.len() as u64).map(|key| self.floor(key)).collect();
                 self.cache.for_each(|bytes, value| {
                     let key = key_of(bytes);
                     self.check(key, floors[key as usize], Some(value));
@@ -523,7 +555,8 @@ fn run(options: Options, keys: u64, fits: bool, time: Duration) {
     });
     run.cache.check();
     let [gets, missing] = [&run.gets, &run.missing].map(|count| count.load(Ordering::Relaxed));
-    // What an iteration finds no room for goes at once. That is rare even where memory is as short as can be.
+    // What an iteration finds no room for goes at once. That is rare even where memory is as short
+    // as can be.
     assert!(!fits || missing <= gets / 50, "{missing} of {gets}");
     let stats = run.cache.stats().unwrap();
     assert_eq!(stats.sets, run.sets.load(Ordering::Relaxed), "{stats:?}");
@@ -545,7 +578,9 @@ fn nothing_is_old_and_little_lost_while_all_fits() {
 #[test]
 fn nothing_is_old_in_a_full_cache() {
     for stripes in [1, 2] {
-        for (budget, policy) in BUDGETS.into_iter().zip([Policy::Default, Policy::Lru, Policy::S3Fifo]) {
+        for (budget, policy) in
+            BUDGETS.into_iter().zip([Policy::Default, Policy::Lru, Policy::S3Fifo])
+        {
             let options = Options { stripes, policy, ..Options::new(budget) };
             run(options, 20_000, false, stress() / 6);
         }

@@ -1,9 +1,12 @@
-//! Random operations against a plain map: what the cache returns must agree, and the structure must check itself after
-//! each step.
+//! Random operations against a plain map: what the cache returns must agree, and the structure must
+//! check itself after each step.
 
 mod support;
 
-use larder::{Ask, Cache, CasError, Clock, Error, Load, MockClock, Options, Policy, SetOptions, State, Ttl, View};
+use larder::{
+    Ask, Cache, CasError, Clock, Error, Load, MockClock, Options, Policy, SetOptions, State, Ttl,
+    View,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -115,13 +118,8 @@ fn said() -> impl Strategy<Value = Said> {
     let tags = prop_oneof![2 => Just(0u8), 3 => 0..1u8 << TAGS.len()];
     let ttl = proptest::option::of(prop_oneof![9 => 1..500u64, 1 => Just(u64::MAX)]);
     let stale = proptest::option::of(prop_oneof![9 => 1..300u64, 1 => Just(u64::MAX)]);
-    (ttl, stale, any::<bool>(), prop::bool::weighted(0.15), tags).prop_map(|(ttl, stale, sliding, absent, tags)| Said {
-        ttl,
-        stale,
-        sliding,
-        absent,
-        tags,
-    })
+    (ttl, stale, any::<bool>(), prop::bool::weighted(0.15), tags)
+        .prop_map(|(ttl, stale, sliding, absent, tags)| Said { ttl, stale, sliding, absent, tags })
 }
 
 fn len() -> impl Strategy<Value = usize> {
@@ -173,7 +171,8 @@ fn key_bytes(key: u16) -> Vec<u8> {
 }
 
 fn value_bytes(key: u16, version: u64, len: usize) -> Vec<u8> {
-    let mut value: Vec<u8> = (0..len).map(|i| (i as u64 * 31 + u64::from(key) + version * 7) as u8).collect();
+    let mut value: Vec<u8> =
+        (0..len).map(|i| (i as u64 * 31 + u64::from(key) + version * 7) as u8).collect();
     for (to, from) in value.iter_mut().zip(version.to_le_bytes()) {
         *to = from;
     }
@@ -244,7 +243,16 @@ impl Model {
         })
         .unwrap();
         let kept = Kept { stamp: cache.stamp().unwrap(), ..Kept::default() };
-        Model { cache, clock, map: BTreeMap::new(), kept, views: VecDeque::new(), sliding, version: 0, steps: 0 }
+        Model {
+            cache,
+            clock,
+            map: BTreeMap::new(),
+            kept,
+            views: VecDeque::new(),
+            sliding,
+            version: 0,
+            steps: 0,
+        }
     }
 
     /// The entry of a key that has not expired; it may be absent.
@@ -297,7 +305,8 @@ impl Model {
     fn get_with(&mut self, key: u16, lease: bool, version: bool, lossy: bool) {
         let now = self.clock.now();
         let mut value = b"before".to_vec();
-        let info = self.cache.get_with(&key_bytes(key), &mut value, Ask { lease, version }).unwrap();
+        let info =
+            self.cache.get_with(&key_bytes(key), &mut value, Ask { lease, version }).unwrap();
         self.agree(key, info.is_some(), lossy);
         let Some(info) = info else {
             self.kept.misses += 1;
@@ -321,7 +330,11 @@ impl Model {
         self.slide(key);
         if version {
             if let Some(&(told, valid)) = self.kept.versions.get(&key) {
-                assert_eq!(info.version == told, valid, "a version is told again while nothing was set, and only then");
+                assert_eq!(
+                    info.version == told,
+                    valid,
+                    "a version is told again while nothing was set, and only then"
+                );
             }
             self.kept.versions.insert(key, (info.version, true));
         } else {
@@ -338,7 +351,10 @@ impl Model {
         let never = (said.tags != 0).then_some((1 << 63) - 1);
         let stale = said.stale.map(|after| now.saturating_add(after).min((1 << 63) - 1)).or(never);
         let Said { absent, tags, .. } = said;
-        self.map.insert(key, Known { value, deadline, sliding, stale, leased: false, soft: false, absent, tags });
+        self.map.insert(
+            key,
+            Known { value, deadline, sliding, stale, leased: false, soft: false, absent, tags },
+        );
         self.changed(key);
         self.kept.sets += 1;
     }
@@ -394,7 +410,8 @@ impl Model {
             Op::View { key } => self.view(key, lossy),
             Op::SetWith { key, len, said } => {
                 let value = self.next_value(key, len);
-                with(said, None, |options| self.cache.set_with(&key_bytes(key), &value, options)).unwrap();
+                with(said, None, |options| self.cache.set_with(&key_bytes(key), &value, options))
+                    .unwrap();
                 self.stored(key, value, said);
                 self.get_with(key, false, false, false);
             }
@@ -409,7 +426,8 @@ impl Model {
                 let value = self.next_value(key, 20);
                 let said = Said { ttl: None, stale: None, sliding: false, absent: false, tags };
                 let as_of = Some(self.kept.stamp);
-                with(said, as_of, |options| self.cache.set_with(&key_bytes(key), &value, options)).unwrap();
+                with(said, as_of, |options| self.cache.set_with(&key_bytes(key), &value, options))
+                    .unwrap();
                 self.stored(key, value, said);
                 if tags & self.kept.hard != 0 || self.kept.settled {
                     self.map.remove(&key);
@@ -421,12 +439,18 @@ impl Model {
             Op::SetNumber { key, number } => {
                 let value = number.to_string().into_bytes();
                 self.cache.set_ttl(&key_bytes(key), &value, Duration::from_millis(400)).unwrap();
-                self.stored(key, value, Said { ttl: Some(400), stale: None, sliding: false, absent: false, tags: 0 });
+                self.stored(
+                    key,
+                    value,
+                    Said { ttl: Some(400), stale: None, sliding: false, absent: false, tags: 0 },
+                );
             }
             Op::Increment { key, delta } => self.increment(key, delta, lossy),
             Op::Add { key, len, said } => {
                 let value = self.next_value(key, len);
-                let added = with(said, None, |options| self.cache.add(&key_bytes(key), &value, options)).unwrap();
+                let added =
+                    with(said, None, |options| self.cache.add(&key_bytes(key), &value, options))
+                        .unwrap();
                 let expected = !self.live(key).is_some_and(found_by_all);
                 assert!(added == expected || lossy && added);
                 if added {
@@ -434,21 +458,27 @@ impl Model {
                 }
             }
             Op::Swap { key, len, said } => {
-                let (told, valid) = self.kept.versions.get(&key).copied().unwrap_or((u64::MAX, false));
+                let (told, valid) =
+                    self.kept.versions.get(&key).copied().unwrap_or((u64::MAX, false));
                 let value = self.next_value(key, len);
-                let swapped =
-                    with(said, None, |options| self.cache.compare_and_swap(&key_bytes(key), &value, told, options));
+                let swapped = with(said, None, |options| {
+                    self.cache.compare_and_swap(&key_bytes(key), &value, told, options)
+                });
                 self.agree(key, swapped != Err(CasError::NotFound), lossy);
                 if let Ok(version) = swapped {
                     assert!(valid && version != told);
                     self.stored(key, value, said);
                     self.kept.versions.insert(key, (version, true));
                 } else {
-                    assert!(swapped == Err(CasError::NotFound) || swapped == Err(CasError::Conflict) && !valid);
+                    assert!(
+                        swapped == Err(CasError::NotFound)
+                            || swapped == Err(CasError::Conflict) && !valid
+                    );
                 }
             }
             Op::Touch { key, ttl } => {
-                let touched = self.cache.touch(&key_bytes(key), ttl.map_or(Ttl::Never, Ttl::Millis)).unwrap();
+                let touched =
+                    self.cache.touch(&key_bytes(key), ttl.map_or(Ttl::Never, Ttl::Millis)).unwrap();
                 self.agree(key, touched, lossy);
                 let (now, sliding) = (self.clock.now(), self.sliding);
                 if let Some(known) = self.map.get_mut(&key).filter(|_| touched) {
@@ -472,7 +502,10 @@ impl Model {
                 self.cache.invalidate_tag(TAGS[usize::from(tag)], soft).unwrap();
                 let bit = 1 << tag;
                 if soft {
-                    self.map.values_mut().filter(|known| known.tags & bit != 0).for_each(|known| known.soft = true);
+                    self.map
+                        .values_mut()
+                        .filter(|known| known.tags & bit != 0)
+                        .for_each(|known| known.soft = true);
                     self.kept.soft |= bit;
                 } else {
                     self.map.retain(|_, known| known.tags & bit == 0);
@@ -496,8 +529,16 @@ impl Model {
             Op::LoadEnd { key, len } => {
                 let Some(&(token, valid)) = self.kept.loads.get(&key) else { return };
                 let value = self.next_value(key, len);
-                let said = Said { ttl: Some(300), stale: Some(100), sliding: false, absent: false, tags: 1 };
-                let ended = with(said, None, |options| self.cache.load_end(&key_bytes(key), token, &value, options));
+                let said = Said {
+                    ttl: Some(300),
+                    stale: Some(100),
+                    sliding: false,
+                    absent: false,
+                    tags: 1,
+                };
+                let ended = with(said, None, |options| {
+                    self.cache.load_end(&key_bytes(key), token, &value, options)
+                });
                 assert_eq!(ended, Ok(valid));
                 if valid {
                     self.stored(key, value, said);
@@ -530,7 +571,8 @@ impl Model {
             assert!(seen.insert(key.to_vec(), value.to_vec()).is_none(), "seen twice");
         });
         for &key in self.map.keys() {
-            match (seen.remove(&key_bytes(key)), self.live(key).filter(|known| found_by_all(known))) {
+            match (seen.remove(&key_bytes(key)), self.live(key).filter(|known| found_by_all(known)))
+            {
                 (Some(got), Some(expected)) => assert_eq!(got, expected.value),
                 (None, None) => {}
                 (None, Some(_)) => assert!(lossy),
@@ -564,7 +606,9 @@ impl Model {
     fn increment(&mut self, key: u16, delta: i64, lossy: bool) {
         let said = Said { ttl: Some(200), stale: None, sliding: true, absent: false, tags: 0 };
         let sum = with(said, None, |options| self.cache.increment(&key_bytes(key), delta, options));
-        let number = |known: &Known| std::str::from_utf8(&known.value).ok()?.parse::<i64>().ok()?.checked_add(delta);
+        let number = |known: &Known| {
+            std::str::from_utf8(&known.value).ok()?.parse::<i64>().ok()?.checked_add(delta)
+        };
         let expected = self.live(key).filter(|known| found_by_all(known)).map(number);
         match (sum, expected) {
             (Ok(sum), Some(Some(expected))) if sum == expected => {
@@ -583,11 +627,14 @@ impl Model {
 
     fn set(&mut self, key: u16, len: usize, ttl: Option<u64>) {
         let value = self.next_value(key, len);
-        // By the fast door sets of large caches are left to be completed by whoever comes next (`src/pending.rs`).
+        // By the fast path sets of large caches are left to be completed by whoever comes next
+        // (`src/stripe/deferred/write_buffer.rs`).
         let fast = !self.version.is_multiple_of(3);
         if !fast || support::fast_set(&self.cache, &key_bytes(key), &value, ttl).is_err() {
             let stored = match ttl {
-                Some(ttl) => self.cache.set_ttl(&key_bytes(key), &value, Duration::from_millis(ttl)),
+                Some(ttl) => {
+                    self.cache.set_ttl(&key_bytes(key), &value, Duration::from_millis(ttl))
+                }
                 None => self.cache.set(&key_bytes(key), &value),
             };
             stored.unwrap();

@@ -1,4 +1,5 @@
-//! Small sets of large caches wait to be completed (`src/pending.rs`): whoever asks, by whatever way, finds them done.
+//! Small sets of large caches wait to be completed (`src/stripe/deferred/write_buffer.rs`): whoever
+//! asks, by whatever way, finds them done.
 
 mod support;
 
@@ -36,14 +37,15 @@ fn gets_find_them() {
         assert_eq!(get(&waiting(), key).unwrap(), expected);
         assert_eq!(waiting().get(key).unwrap(), expected);
         assert_eq!(&*waiting().view(key).unwrap().unwrap(), expected);
-        // By the fast door many keys are got as far as none of them waits.
+        // By the fast path many keys are got as far as none of them waits.
         let cache = waiting();
         assert_eq!(fast_get_many(&cache, &[b"none", key]), [None]);
         assert_eq!(cache.len(), 2);
         assert_eq!(fast_get_many(&cache, &[b"none", key]), [None, Some(expected.to_vec())]);
         let cache = waiting();
         let mut out = Vec::new();
-        let info = cache.get_with(key, &mut out, Ask { lease: false, version: true }).unwrap().unwrap();
+        let info =
+            cache.get_with(key, &mut out, Ask { lease: false, version: true }).unwrap().unwrap();
         assert!(info.version > 0 && out == expected);
     }
     assert_eq!(get(&waiting(), b"none"), None);
@@ -53,7 +55,7 @@ fn gets_find_them() {
 fn deletes_find_them() {
     for key in [&b"old"[..], b"new"] {
         let cache = waiting();
-        // The last entry of its segment can't be deleted by the fast door; here there is another.
+        // The last entry of its segment can't be deleted by the fast path; here there is another.
         assert!(fast_delete(&cache, key).unwrap());
         assert_eq!((get(&cache, key), cache.len()), (None, 1));
         let cache = waiting();
@@ -111,12 +113,13 @@ fn the_last_of_several_sets_stays() {
     for i in 0..100u32 {
         set(&cache, b"key", &i.to_le_bytes());
         if i.is_multiple_of(3) {
-            // By the slow door, and by the fast one but too large to wait.
+            // By the slow path, and by the fast one but too large to wait.
             cache.set(b"key", &[i as u8]).unwrap();
             set(&cache, b"key", &[i as u8; 300]);
         }
         if i.is_multiple_of(7) {
-            let expected = if i.is_multiple_of(3) { vec![i as u8; 300] } else { i.to_le_bytes().to_vec() };
+            let expected =
+                if i.is_multiple_of(3) { vec![i as u8; 300] } else { i.to_le_bytes().to_vec() };
             assert_eq!(get(&cache, b"key").unwrap(), expected);
         }
     }
@@ -127,8 +130,12 @@ fn the_last_of_several_sets_stays() {
 #[test]
 fn they_expire() {
     let clock = MockClock::default();
-    let cache =
-        Cache::new(Options { stripes: 1, clock: Clock::Mock(clock.clone()), ..Options::new(64 << 20) }).unwrap();
+    let cache = Cache::new(Options {
+        stripes: 1,
+        clock: Clock::Mock(clock.clone()),
+        ..Options::new(64 << 20)
+    })
+    .unwrap();
     cache.set_ttl(b"awake", b"", Duration::from_secs(3600)).unwrap();
     if fast_set(&cache, b"key", b"value", Some(50)).is_err() {
         cache.set_ttl(b"key", b"value", Duration::from_millis(50)).unwrap();
@@ -163,7 +170,12 @@ fn a_full_cache_keeps_to_its_budget_and_its_order() {
 /// Whoever listens hears of a set when it has returned.
 #[test]
 fn none_waits_where_there_are_events() {
-    let options = Options { stripes: 1, event_bytes: 1 << 16, events: Reasons::ALL, ..Options::new(64 << 20) };
+    let options = Options {
+        stripes: 1,
+        event_bytes: 1 << 16,
+        events: Reasons::ALL,
+        ..Options::new(64 << 20)
+    };
     let cache = Cache::new(options).unwrap();
     cache.set(b"key", b"1").unwrap();
     set(&cache, b"key", b"2");

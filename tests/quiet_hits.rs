@@ -1,7 +1,8 @@
-//! A hot hit writes nothing that threads share: not to the entry, the index, the segment table, nor to the cache's own
-//! structures. Proven by taking away the permission to write to all of them.
+//! A hot hit writes nothing that threads share: not to the entry, the index, the segment table, nor
+//! to the cache's own structures. Proven by taking away the permission to write to all of them.
 //!
-//! A hit may write to what belongs to its thread alone: its place in the epoch and its line of counters.
+//! A hit may write to what belongs to its thread alone: its place in the epoch and its line of
+//! counters.
 #![allow(missing_docs)]
 
 mod support;
@@ -17,7 +18,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use support::*;
 
-/// Memory for what a cache allocates when it is made, so that it can be protected without the rest of the heap.
+/// Memory for what a cache allocates when it is made, so that it can be protected without the rest
+/// of the heap.
 struct Arena;
 
 const ARENA_BYTES: usize = 16 << 20;
@@ -36,11 +38,15 @@ static ALLOCATOR: Arena = Arena;
 // SAFETY: a bump allocator over a mapping that is never given back, and System for the rest.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !IN_ARENA.try_with(Cell::get).unwrap_or(false) || (layout.size(), layout.align()) == COUNTERS {
+        if !IN_ARENA.try_with(Cell::get).unwrap_or(false)
+            || (layout.size(), layout.align()) == COUNTERS
+        {
             // SAFETY: passed on.
             return unsafe { System.alloc(layout) };
         }
-        let at = USED.fetch_add(layout.size() + layout.align(), Ordering::Relaxed).next_multiple_of(layout.align());
+        let at = USED
+            .fetch_add(layout.size() + layout.align(), Ordering::Relaxed)
+            .next_multiple_of(layout.align());
         assert!(at + layout.size() <= ARENA_BYTES);
         // SAFETY: within the arena.
         unsafe { START.load(Ordering::Relaxed).add(at) }
@@ -73,7 +79,9 @@ fn new_ranges(before: &[Range<usize>], now: &[Range<usize>]) -> Vec<Range<usize>
     for old in before {
         new = new
             .into_iter()
-            .flat_map(|range| [range.start..range.end.min(old.start), range.start.max(old.end)..range.end])
+            .flat_map(|range| {
+                [range.start..range.end.min(old.start), range.start.max(old.end)..range.end]
+            })
             .filter(|range| range.start < range.end)
             .collect();
     }
@@ -96,7 +104,14 @@ fn make(policy: Policy, keys: u64) -> (Cache, Vec<Range<usize>>) {
         // SAFETY: a new mapping.
         let start = unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
-            libc::mmap(ptr::null_mut(), ARENA_BYTES, protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+            libc::mmap(
+                ptr::null_mut(),
+                ARENA_BYTES,
+                protection,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
         };
         assert_ne!(start, libc::MAP_FAILED);
         START.store(start.cast(), Ordering::Relaxed);
@@ -159,7 +174,8 @@ fn quiet() {
     }
 }
 
-/// The first hit of an entry must raise its counter: it fails here, which shows that the protection works.
+/// The first hit of an entry must raise its counter: it fails here, which shows that the protection
+/// works.
 fn first_hit() {
     let (cache, ranges) = make(Policy::Lru, KEYS);
     let mut buffer = Vec::with_capacity(4096);
@@ -197,7 +213,9 @@ fn hot_hits_write_nothing_that_is_shared() {
     }
     let run = |what: &str| {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "hot_hits_write_nothing_that_is_shared", "--test-threads=1"]).env(CHILD, what);
+        child
+            .args(["--exact", "hot_hits_write_nothing_that_is_shared", "--test-threads=1"])
+            .env(CHILD, what);
         let output = child.output().unwrap();
         (output.status, format!("{what}: {}", String::from_utf8_lossy(&output.stdout)))
     };

@@ -6,15 +6,18 @@ mod support;
 use larder::{Cache, Options};
 use support::*;
 
-/// Overwrites keys with values of varying size, whose live bytes and index are so many hundredths of the budget, and
-/// returns evictions for each set.
+/// Overwrites keys with values of varying size, whose live bytes and index are so many hundredths
+/// of the budget, and returns evictions for each set.
 fn evictions_at(hundredths: u64, max_bytes: u64) -> f64 {
-    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(max_bytes) }).unwrap();
+    let cache =
+        Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(max_bytes) }).unwrap();
     let mut rng = Rng(7);
     let value = [7; 2048];
     let mut keys = 0;
     let mut stats = cache.stats().unwrap();
-    while (stats.live_bytes + stats.index_bytes + stats.bookkeeping_bytes) * 100 < hundredths * max_bytes {
+    while (stats.live_bytes + stats.index_bytes + stats.bookkeeping_bytes) * 100
+        < hundredths * max_bytes
+    {
         for _ in 0..16 {
             cache.set(&u64::to_le_bytes(keys), &value[..64 + rng.below(1900) as usize]).unwrap();
             keys += 1;
@@ -45,14 +48,17 @@ fn keys_that_fit_stay() {
     }
 }
 
-/// What new keys of all sizes leave over is what segments end with: it is not copied about for that.
+/// What new keys of all sizes leave over is what segments end with: it is not copied about for
+/// that.
 #[test]
 fn without_dead_entries_nothing_is_compacted() {
-    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(64 << 20) }).unwrap();
+    let cache =
+        Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(64 << 20) }).unwrap();
     let mut rng = Rng(3);
     let value = [7; 16 << 10];
     for key in 0..40_000u64 {
-        let len = (64.0 * (rng.below(1 << 20) as f64 / f64::from(1 << 20) * 256f64.ln()).exp()) as usize;
+        let len =
+            (64.0 * (rng.below(1 << 20) as f64 / f64::from(1 << 20) * 256f64.ln()).exp()) as usize;
         cache.set(&key.to_le_bytes(), &value[..len]).unwrap();
     }
     let stats = cache.stats().unwrap();
@@ -60,9 +66,11 @@ fn without_dead_entries_nothing_is_compacted() {
     assert!(stats.copied_bytes < stats.appended_bytes / 5, "{stats:?}");
 }
 
-/// Live bytes, per cent of the budget, after as many values as four times fill the cache, under new keys or overwriting.
+/// Live bytes, per cent of the budget, after as many values as four times fill the cache, under new
+/// keys or overwriting.
 fn live_after(max_bytes: u64, overwrites: bool, mut len: impl FnMut(&mut Rng) -> usize) -> u64 {
-    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(max_bytes) }).unwrap();
+    let cache =
+        Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(max_bytes) }).unwrap();
     let mut rng = Rng(5);
     let value = vec![7; 64 << 10];
     let mut fresh = 1 << 40;
@@ -81,8 +89,9 @@ fn live_after(max_bytes: u64, overwrites: bool, mut len: impl FnMut(&mut Rng) ->
 
 #[test]
 fn small_entries_fill_what_large_ones_leave() {
-    let log_uniform =
-        |rng: &mut Rng| (64.0 * (rng.below(1 << 20) as f64 / f64::from(1 << 20) * 256f64.ln()).exp()) as usize;
+    let log_uniform = |rng: &mut Rng| {
+        (64.0 * (rng.below(1 << 20) as f64 / f64::from(1 << 20) * 256f64.ln()).exp()) as usize
+    };
     for (overwrites, least) in [(false, 95), (true, 91)] {
         let live = live_after(64 << 20, overwrites, log_uniform);
         assert!(live >= least, "overwrites: {overwrites}: {live} %");
@@ -98,10 +107,12 @@ fn large_values_of_one_size_waste_little() {
     }
 }
 
-/// The policy's tables are made for the entries that fit beside index and tables, not for those that would fit without them.
+/// The policy's tables are made for the entries that fit beside index and tables, not for those
+/// that would fit without them.
 #[test]
 fn what_the_policy_remembers_is_for_the_entries_that_fit() {
-    let cache = Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(64 << 20) }).unwrap();
+    let cache =
+        Cache::new(Options { seed: Some(1), stripes: 8, ..Options::new(64 << 20) }).unwrap();
     for key in 0..1_000_000u128 {
         cache.set(&key.to_le_bytes(), &[7; 100]).unwrap();
     }

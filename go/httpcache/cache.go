@@ -23,6 +23,7 @@ type store interface {
 type Cache struct {
 	opt    Options
 	route  HandlerOptions // of HandlerWith
+	late   late           // of HandlerWith
 	store  store
 	shared *shared
 	lends  viewer // store, if it is one
@@ -47,6 +48,9 @@ type shared struct {
 
 	// partitioned: some Cache has Options.Partition.
 	partitioned atomic.Bool
+	partitions  partitions
+	// made: some response names the sources that it was made from.
+	made atomic.Bool
 
 	stripes [stripes]stripe
 

@@ -261,6 +261,13 @@ func (f *flight) shows(name string) bool {
 	})
 }
 
+// showsTrailer reports whether others than the leader may see a trailer field. When it was
+// decided that they may have the response, it wasn't known whether it has one that sets a
+// cookie, which may not be there anyway (RFC 9110, 6.5.1).
+func (f *flight) showsTrailer(name string) bool {
+	return !strings.EqualFold(name, "Set-Cookie") && f.shows(name)
+}
+
 // validators returns an entry that a request's conditions can be evaluated
 // against, whether the response is stored or not: a private one that is polled is
 // transferred to this hop, but not to its client.
@@ -329,7 +336,7 @@ func (d *delivery) streamBody() (int64, error) {
 				return rd.pos, asError(f.failure)
 			}
 			for name, values := range f.trailers {
-				if d.leader || f.shows(strings.TrimPrefix(name, http.TrailerPrefix)) {
+				if d.leader || f.showsTrailer(strings.TrimPrefix(name, http.TrailerPrefix)) {
 					w.Header()[name] = slices.Clip(values)
 				}
 			}

@@ -100,11 +100,12 @@ func TestNamedTrailersReachTheirRequestAlone(t *testing.T) {
 			w.Header().Set("Cache-Control", `max-age=60, private="X-User"`)
 			prefix := http.TrailerPrefix
 			if announced {
-				w.Header().Set("Trailer", "X-User, X-Sum")
+				w.Header().Set("Trailer", "X-User, Set-Cookie, X-Sum")
 				prefix = ""
 			}
 			io.WriteString(w, "page")
 			w.Header().Set(prefix+"X-User", "alice")
+			w.Header().Set(prefix+"Set-Cookie", "sid=alice")
 			w.Header().Set(prefix+"X-Sum", "1")
 		}))
 		first := crowd(r, 1, plain(r))
@@ -116,7 +117,8 @@ func TestNamedTrailersReachTheirRequestAlone(t *testing.T) {
 			return rec.Result().Trailer.Get(name) != "" || rec.Header().Get(http.TrailerPrefix+name) != ""
 		}
 		a, b := first()[0], second()[0]
-		if !got(a, "X-User") || !got(a, "X-Sum") || got(b, "X-User") || !got(b, "X-Sum") {
+		if !got(a, "X-User") || !got(a, "X-Sum") || !got(a, "Set-Cookie") ||
+			got(b, "X-User") || !got(b, "X-Sum") || got(b, "Set-Cookie") {
 			t.Errorf("announced %v: %v and %v", announced, a.Result().Trailer, b.Result().Trailer)
 		}
 	}

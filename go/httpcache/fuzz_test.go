@@ -213,7 +213,8 @@ func FuzzVary(f *testing.F) {
 	f.Add("Accept-Encoding", "Accept-Encoding: gzip\nAccept-Encoding: br;q=0", "Accept-Encoding: br;q=0.0,gzip;q=1.000")
 	f.Add("X-Forwarded-For", "X-Forwarded-For: 1", "X-Forwarded-For: 1")
 	f.Fuzz(func(t *testing.T, vary, one, two string) {
-		if strings.ContainsAny(vary, "\r\n") || len(lines("X:"+vary)) != 1 {
+		if strings.ContainsAny(vary, "\r\n") || len(lines("X:"+vary)) != 1 ||
+			strings.TrimSpace(vary) != strings.Trim(vary, " \t") { // the harness trims Unicode's spaces, too
 			return
 		}
 		first, second := plainFields(one, vary), plainFields(two, vary)

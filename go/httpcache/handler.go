@@ -14,6 +14,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	c := h.c
 	t := c.begin()
+	if c.late.first {
+		t.complete(r)
+	}
 	t.info = c.classify(r.Header)
 	var ok bool
 	t.key, ok = c.appendKey(t.key[:0], r)
@@ -41,9 +44,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 // serveStored looks the request up and answers it if a stored response can be
 // used without asking anyone.
 func (h *handler) serveStored(w http.ResponseWriter, r *http.Request, t *txn) bool {
-	t.lookup(r.Header)
+	t.lookup(r)
 	d := t.decide()
 	if d != decideHit && d != decideStale {
+		t.complete(r)
 		t.own()
 	}
 	switch d {

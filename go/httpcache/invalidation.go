@@ -21,10 +21,10 @@ func safeMethod(method string) bool {
 // its target URI and, of the same origin only, the URIs in Location and
 // Content-Location; the groups and the sources that the response names. It is called
 // before the client can see the response. It returns the number of its purge, and
-// whether there was none after the number since.
+// whether none since the number at which the request was sent has touched the response.
 func (c *Cache) invalidateAfter(
 	r *http.Request, primary []byte, status int, h http.Header, since uint64,
-) (seq uint64, alone bool) {
+) (seq uint64, untouched bool) {
 	if status < 200 || status > 399 {
 		return since, false
 	}
@@ -37,7 +37,8 @@ func (c *Cache) invalidateAfter(
 			sources = append(sources, c.ownSource(key))
 		}
 	}
-	return c.shared.purges.purgeTags(sources, Hard, since)
+	tags := c.responseTags(&exchange{header: h, origin: origin(primary)})
+	return c.shared.purges.purgeChanged(sources, tags, primary, since)
 }
 
 // relatedKey returns the primary key of a URI reference in a response, or nil

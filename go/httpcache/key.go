@@ -78,9 +78,7 @@ func (c *Cache) appendURI(
 	dst = appendPath(dst, u.RawPath)
 	dst = append(dst, 0, 0)
 	if partition != "" {
-		dst = append(dst, 'p')
-		dst = binary.AppendUvarint(dst, uint64(len(partition)))
-		dst = append(dst, partition...)
+		dst = appendPartition(dst, partition)
 	}
 	return c.appendQuery(dst, u)
 }
@@ -160,15 +158,46 @@ func (c *Cache) uriKey(scheme byte, u *url.URL) []byte {
 // withoutPartition returns the primary key of the same URI without a partition, and whether
 // key had one.
 func withoutPartition(key []byte) (bare []byte, had bool) {
+	at, end := partitionIn(key)
+	if at == end {
+		return key, false
+	}
+	return append(key[:at:at], key[end:]...), true
+}
+
+// withoutRawPath returns the primary key of a URI with its path encoded as Go would.
+func withoutRawPath(key []byte) []byte {
 	n, size := binary.Uvarint(key[2:])
 	at := 2 + size + int(n)
 	at += pathEnd(key[at:])
+	rest := key[at+pathEnd(key[at:]):]
+	return append(append(key[:at:at], 0, 0), rest...)
+}
+
+// withPartition returns a primary key that has no partition with one.
+func withPartition(bare []byte, name string) []byte {
+	at, _ := partitionIn(bare)
+	return append(appendPartition(bare[:at:at], name), bare[at:]...)
+}
+
+// partitionIn returns where the partition begins and ends in a primary key, which is the
+// same place if there is none.
+func partitionIn(key []byte) (at, end int) {
+	n, size := binary.Uvarint(key[2:])
+	at = 2 + size + int(n)
+	at += pathEnd(key[at:])
 	at += pathEnd(key[at:])
 	if at == len(key) || key[at] != 'p' {
-		return key, false
+		return at, at
 	}
 	n, size = binary.Uvarint(key[at+1:])
-	return append(key[:at:at], key[at+1+size+int(n):]...), true
+	return at, at + 1 + size + int(n)
+}
+
+func appendPartition(dst []byte, name string) []byte {
+	dst = append(dst, 'p')
+	dst = binary.AppendUvarint(dst, uint64(len(name)))
+	return append(dst, name...)
 }
 
 // pathEnd returns where what follows a path in a key begins.

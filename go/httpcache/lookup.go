@@ -16,6 +16,8 @@ type txn struct {
 	now  int64
 	key  []byte // the primary key
 
+	completed bool // the header has the route's late fields
+
 	found    bool
 	soft     bool // found, and soft-purged
 	e        entry
@@ -55,13 +57,13 @@ func (t *txn) release() {
 	}
 	// What else is left points into the txn's own buffers, or to what was lent.
 	t.c = nil
-	t.found, t.soft, t.indexed = false, false, false
+	t.completed, t.found, t.soft, t.indexed = false, false, false, false
 	txns.Put(t)
 }
 
 // lookup finds the stored response that the request selects (RFC 9111, 4),
 // fresh or stale, whole. It must have been classified and keyed.
-func (t *txn) lookup(h http.Header) {
+func (t *txn) lookup(r *http.Request) {
 	t.found, t.indexed = false, false
 	var ok bool
 	var raw []byte
@@ -82,7 +84,10 @@ func (t *txn) lookup(h http.Header) {
 			raw = t.buf
 		}
 		if t.indexed = t.x.decode(raw); t.indexed {
-			t.lookupVariant(h)
+			if t.comparesLate() {
+				t.complete(r)
+			}
+			t.lookupVariant(r.Header)
 		}
 	}
 }

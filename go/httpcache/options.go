@@ -54,7 +54,8 @@ type Options struct {
 	// hour; negative means not at all.
 	KeepStale time.Duration
 
-	// NeverStoreSetCookie refuses to store responses with a Set-Cookie field.
+	// NeverStoreSetCookie refuses to store responses with a Set-Cookie field, unless
+	// private="Set-Cookie" or no-cache="Set-Cookie" keeps that field from being stored.
 	// RFC 9111, 7.3 lets a shared cache store them when they are explicitly
 	// fresh, and by default they are; without explicit freshness they never
 	// are.

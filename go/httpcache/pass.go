@@ -13,6 +13,7 @@ import (
 // to invalidate what an unsafe method changed, to freshen what a HEAD tells
 // about, and to add Cache-Status.
 func (h *handler) pass(w http.ResponseWriter, r *http.Request, t *txn, reason string) {
+	t.complete(r)
 	p := passWriter{ResponseWriter: w, h: h, t: t, r: r, reason: reason}
 	if r.Method == http.MethodHead && t.found || r.Method == http.MethodPost {
 		p.since = h.c.shared.present(t.key)
@@ -136,8 +137,8 @@ func (p *passWriter) receive() {
 			c.headUpdate(plan, header)
 		}
 	case !safeMethod(p.r.Method):
-		seq, alone := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
-		if p.r.Method == http.MethodPost && alone {
+		seq, untouched := c.invalidateAfter(p.r, t.key, p.status, header, p.since.seq)
+		if p.r.Method == http.MethodPost && untouched {
 			p.capturePost(header, seq)
 		}
 	}

@@ -117,6 +117,9 @@ func (c *Cache) save(p *plan, v *verdict, response http.Header, value []byte) bo
 		return false // and it might take the place of one that was asked for since
 	}
 	part := v.flags&flagPart != 0
+	if !c.shared.partitions.note(p.primary) {
+		c.rememberSources(p.primary, &e, v.keep)
+	}
 	if len(v.vary) == 0 && !p.indexed {
 		key := p.primary
 		if part {

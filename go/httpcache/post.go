@@ -26,7 +26,7 @@ func (b *postCapture) write(p []byte, limit int64) {
 }
 
 // capturePost begins to collect the response if it may be stored. seq is the number
-// of the purge that the request itself was, the only one since it was sent.
+// of the purge that the request itself was.
 func (p *passWriter) capturePost(header http.Header, seq uint64) {
 	c, t := p.h.c, p.t
 	if p.status != http.StatusOK || len(header["Content-Location"]) != 1 {

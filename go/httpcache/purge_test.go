@@ -249,6 +249,8 @@ func TestPurgeHandler(t *testing.T) {
 		{"mode": {"medium"}, "all": {"true"}}, {}, {"mode": {"hard"}}, {"all": {"false"}}, {"all": {"1"}}, {"tag": {""}},
 		{"tag": {"y", ""}}, {"url": {""}}, {"prefix": {""}}, {"tags": {"y"}}, {"tag": {"y"}, "dry": {"true"}},
 		{"tag": {"y"}, "count": {"maybe"}}, {"url": {"/relative"}}, {"url": {"ftp://a.example/"}}, {"tag": {"y"}, "prefix": {"http://[::1"}},
+		{"tag": {" "}}, {"tag": {"y", "\t"}}, {"tag": {"y"}, "mode": {"soft", "hard"}}, {"all": {"true", "false"}},
+		{"prefix": {"http://a.example/?x"}}, {"prefix": {"http://a.example/?"}},
 	} {
 		r, left := purgeRig(t, Options{})
 		if code, result := post(r, form); code != 400 || result.Error == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // PurgeHandler returns the handler of the purge API: POST with the parameters
@@ -75,8 +76,11 @@ func parsePurge(form url.Values) (o purgeOrder, err error) {
 	o.count = true
 	for name, values := range form {
 		for _, value := range values {
-			if value == "" {
+			if strings.TrimSpace(value) == "" {
 				return o, fmt.Errorf("%s is empty", name)
+			}
+			if value != values[0] && (name == "mode" || name == "all" || name == "count") {
+				return o, fmt.Errorf("%s is given twice, as %q and %q", name, values[0], value)
 			}
 			if err := o.add(name, value); err != nil {
 				return o, err
@@ -96,13 +100,16 @@ func (o *purgeOrder) add(name, value string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", name, err, value)
 		}
-		if name == "url" {
+		switch {
+		case name == "url":
 			o.urls = append(o.urls, u)
-		} else {
+		case u.RawQuery != "" || u.ForceQuery:
+			return fmt.Errorf("prefix: the query is no part of one: %s", value)
+		default:
 			o.prefixes = append(o.prefixes, u)
 		}
 	case "tag":
-		o.tags = append(o.tags, value)
+		o.tags = append(o.tags, strings.TrimSpace(value)) // no tag begins or ends with blanks
 	case "mode":
 		switch value {
 		case "hard":

@@ -128,8 +128,8 @@ func plainConnection(lines []string) bool {
 
 // nameBit maps a field name to a bit, so that one AND rules out most names
 // that are not in a set.
-func nameBit(name string) uint64 {
-	if name == "" {
+func nameBit[T string | []byte](name T) uint64 {
+	if len(name) == 0 {
 		return 0
 	}
 	return 1 << ((uint(len(name))*5 + uint(name[0]) + uint(name[len(name)-1])*3) & 63)

@@ -27,6 +27,9 @@ type HandlerOptions struct {
 
 	// Partition is Options.Partition for this route.
 	Partition func(*http.Request) string
+
+	// Late are fields which next is sent that requests need not have when they come.
+	Late LateFields
 }
 
 // use makes c follow the policy of a route.
@@ -43,4 +46,5 @@ func (c *Cache) use(o HandlerOptions) {
 		c.opt.Partition = o.Partition
 		c.notePartition()
 	}
+	c.late = c.prepareLate(o.Late)
 }

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,10 +18,11 @@ import (
 // and the resources that the handler which made it has named (AddSource). They are
 // purged like tags.
 //
-// The reverse holds for purges by URL: what is made anew from stored parts would be
-// as old as they are. So the sources that responses of a URI have named are purged
-// with it. They stand in its response; those of variants, which cannot be found
-// without the requests that select them, are kept under a key of their own.
+// The reverse holds for purges by URL and by prefix: what is made anew from stored parts
+// would be as old as they are. So the sources that responses of a URI have named are purged
+// with it. They stand in its response, in whatever partition (partitions.go); those of
+// variants, which cannot be found without the requests that select them, are kept under a
+// key of their own. For a prefix all that is stored is looked at.
 
 // sourceBit tells hashes of sources from those of tags.
 const sourceBit = 1 << 63
@@ -74,6 +76,9 @@ func appendUnescaped(dst, s []byte) []byte {
 // appendNamed appends the sources that a response names: by an id, or by the primary
 // key of what it was made from.
 func (c *Cache) appendNamed(dst []uint64, h http.Header) []uint64 {
+	if len(h[sourceField]) > 0 && !c.shared.made.Load() {
+		c.shared.made.Store(true)
+	}
 	for _, source := range h[sourceField] {
 		if key, ok := strings.CutPrefix(source, "s"); ok {
 			dst = append(dst, c.ownSource([]byte(key)))
@@ -90,18 +95,87 @@ func sourcesKey(primary []byte) []byte {
 	return append([]byte{'s'}, bare...)
 }
 
-// sourcesOf returns the sources that responses of the URI have named.
+// sourcesOf returns the sources that responses of the URI have named, in the spelling of the
+// key or in the usual one.
 func (c *Cache) sourcesOf(primary []byte) []uint64 {
-	var tags []uint64
-	var e entry
-	if raw, ok := c.store.Get(nil, primary); ok && e.decode(raw) == nil {
-		tags = e.sources()
-	}
-	raw, _ := c.store.Get(nil, sourcesKey(primary))
-	for ; len(raw) >= 8; raw = raw[8:] {
-		tags = append(tags, binary.LittleEndian.Uint64(raw))
+	tags := c.sourcesAt(primary)
+	bare, _ := withoutPartition(primary)
+	tags = c.appendSourcesOf(tags, bare)
+	if usual := withoutRawPath(bare); len(usual) != len(bare) {
+		tags = c.appendSourcesOf(tags, usual)
 	}
 	return tags
+}
+
+// appendSourcesOf appends those that lie under a primary key, in any partition.
+func (c *Cache) appendSourcesOf(tags []uint64, bare []byte) []uint64 {
+	tags = append(tags, c.sourcesAt(bare)...)
+	for _, name := range c.shared.partitions.all() {
+		tags = append(tags, c.sourcesAt(withPartition(bare, name))...)
+	}
+	raw, _ := c.store.Get(nil, sourcesKey(bare))
+	return appendHashes(tags, raw)
+}
+
+// sourcesAt returns those of the response that lies under a primary key.
+func (c *Cache) sourcesAt(primary []byte) []uint64 {
+	var e entry
+	if raw, ok := c.store.Get(nil, primary); ok && e.decode(raw) == nil {
+		return e.sources()
+	}
+	return nil
+}
+
+// sourcesBelow returns the sources of all responses whose primary keys begin with one of the
+// prefixes. It costs a look at all that is stored, unless no response has named any.
+func (c *Cache) sourcesBelow(prefixes ...string) []uint64 {
+	walk, ok := c.store.(walker)
+	if !ok || !c.shared.made.Load() {
+		return nil
+	}
+	found := make(map[uint64]struct{})
+	for key, value := range walk.All() {
+		primary := primaryIn(key)
+		below := func(prefix string) bool { return strings.HasPrefix(string(primary), prefix) }
+		if primary == nil || !slices.ContainsFunc(prefixes, below) {
+			continue
+		}
+		var tags []uint64
+		var e entry
+		if key[0] == 's' {
+			tags = appendHashes(nil, value)
+		} else if e.decode(value) == nil {
+			tags = e.sources()
+		}
+		for _, tag := range tags {
+			found[tag] = struct{}{}
+		}
+	}
+	return slices.Collect(maps.Keys(found))
+}
+
+// primaryIn returns the primary key that the key of something stored is or holds, or nil.
+func primaryIn(key []byte) []byte {
+	for len(key) > 0 {
+		switch key[0] {
+		case 'h':
+			return key
+		case 's':
+			key = key[1:]
+		case 'p', 'v':
+			key, _ = cutKey(key)
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+func appendHashes(dst []uint64, raw []byte) []uint64 {
+	for ; len(raw) >= 8; raw = raw[8:] {
+		dst = append(dst, binary.LittleEndian.Uint64(raw))
+	}
+	return dst
 }
 
 // sources returns the sources among the entry's tags.

@@ -132,18 +132,28 @@ func TestPurgesAndCollapsing(t *testing.T) {
 // madeRig has three resources at /item/1 to /item/3, a cache of them, and in front of
 // that another path that makes something of the first two: /made. Both caches are on
 // one set of responses, as those of a gateway's layers are.
-func madeRig(t *testing.T, vary string) (r *rig, version *atomic.Int64) {
+//
+// Each path's responses lie in partitions[path]; in as many as there may be if there is "*".
+func madeRig(
+	t *testing.T, vary string, partitions map[string]string,
+) (r *rig, version *atomic.Int64) {
 	r = newRig(t, Options{})
 	version = new(atomic.Int64)
-	inner := r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	policy := HandlerOptions{Partition: func(req *http.Request) string {
+		return partitions[req.URL.Path[:strings.IndexByte(req.URL.Path[1:]+"/", '/')+1]]
+	}}
+	if partitions == nil {
+		policy = HandlerOptions{}
+	}
+	inner := r.cache.HandlerWith(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/command" {
 			AddSource(w.Header(), "upstream /item/2")
 			return
 		}
 		AddSource(w.Header(), "upstream "+strings.TrimPrefix(req.URL.Path, "/part"))
 		reply(200, fmt.Sprint(version.Load()), fresh).write(w)
-	}))
-	outer := r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	}), policy)
+	outer := r.cache.HandlerWith(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body := ""
 		for _, part := range []string{"/item/1", "/item/2"} {
 			p := r.request("", "http://parts.invalid/part"+part, nil, "")
@@ -154,7 +164,13 @@ func madeRig(t *testing.T, vary string) (r *rig, version *atomic.Int64) {
 			AddSource(w.Header(), "upstream "+part)
 		}
 		reply(200, body, fresh, vary).write(w)
-	}))
+	}), policy)
+	for i := range maxPartitions {
+		if _, many := partitions["*"]; many {
+			key := r.cache.appendURI(nil, schemeHTTP, "example.com", &url.URL{Path: "/"}, fmt.Sprint("other", i))
+			r.cache.shared.partitions.note(key)
+		}
+	}
 	r.h = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasPrefix(req.URL.Path, "/made") {
 			outer.ServeHTTP(w, req)
@@ -188,10 +204,17 @@ func TestWhatIsMadeOfAResource(t *testing.T) {
 		"purge of a part":     {func(r *rig) { must(r.cache.PurgeURL("http://parts.invalid/part/item/1", Hard)) }, "10"},
 		"purge of an item":    {func(r *rig) { must(r.cache.PurgeURL("http://example.com/item/1", Hard)) }, "10"},
 		"purge of other item": {func(r *rig) { must(r.cache.PurgeURL("http://example.com/item/3", Hard)) }, "00"},
+		"by prefix":           {func(r *rig) { must(r.cache.PurgePrefix("http://example.com/ma", Hard)) }, "11"},
+		"by prefix, softly":   {func(r *rig) { must(r.cache.PurgePrefix("http://example.com/ma", Soft)) }, "11"},
+		"items by prefix":     {func(r *rig) { must(r.cache.PurgePrefix("http://example.com/item/1", Hard)) }, "10"},
+		"other prefix":        {func(r *rig) { must(r.cache.PurgePrefix("http://example.com/item/3", Hard)) }, "00"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, vary := range []string{"Vary: Accept-Language", "X-Vary: none"} {
-				r, version := madeRig(t, vary)
+			apart := map[string]string{"/made": "m", "/item": "i", "/part": "p"}
+			many := map[string]string{"/made": "m", "/item": "i", "/part": "p", "*": ""}
+			for i := range 6 {
+				vary := []string{"Vary: Accept-Language", "X-Vary: none"}[i%2]
+				r, version := madeRig(t, vary, []map[string]string{nil, apart, many}[i/2])
 				for _, path := range []string{"/made", "/item/1", "/item/2", "/item/3"} {
 					r.get(path)
 				}
@@ -202,7 +225,7 @@ func TestWhatIsMadeOfAResource(t *testing.T) {
 					want = "10"
 				}
 				if got := r.get("/made").Body.String(); got != want {
-					t.Errorf("%s: got %q, want %q", vary, got, want)
+					t.Errorf("%s, %d: got %q, want %q", vary, i/2, got, want)
 				}
 			}
 		})
@@ -269,24 +292,20 @@ func TestSourcesWithoutParametersThatDoNotCount(t *testing.T) {
 	}
 }
 
-// A response to POST that is one to GET as well outlives its own invalidation, and no
-// other.
+// A response to POST that is one to GET as well outlives its own invalidation and purges of
+// others, and no purge of what it is.
 func TestPostIsNotPurgedByItself(t *testing.T) {
-	for _, purged := range []bool{false, true} {
+	for purged, want := range map[string]string{"": "POST", "another": "POST", "k": "GET"} {
 		r := newRig(t, Options{})
 		r.h = r.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if purged {
-				r.cache.PurgeTag("k", Hard)
+			if purged != "" {
+				r.cache.PurgeTag(purged, Hard)
 			}
 			reply(200, req.Method, fresh, "Content-Location: /", "Surrogate-Key: k").write(w)
 		}))
 		r.do(r.request("POST", "/", nil, "x"))
-		want := "POST"
-		if purged {
-			want = "GET"
-		}
 		if got := r.get("/").Body.String(); got != want {
-			t.Errorf("purged %v: got %q", purged, got)
+			t.Errorf("tag %q purged meanwhile: got %q, want %q", purged, got, want)
 		}
 	}
 }

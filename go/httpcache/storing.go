@@ -3,6 +3,7 @@ package httpcache
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/larder-cache/larder/go/httpcache/internal/field"
@@ -142,12 +143,21 @@ func (c *Cache) refusal(x *exchange, d *field.Response, explicit bool) string {
 		// Beyond the RFC: what was made for a Cookie, and says nothing, might be confirmed to
 		// another user by an origin whose validators don't tell users apart.
 		return refusedCookie
-	case len(x.header["Set-Cookie"]) > 0 && (shared && !explicit || c.opt.NeverStoreSetCookie):
+	case len(x.header["Set-Cookie"]) > 0 &&
+		(shared && !explicit || c.opt.NeverStoreSetCookie && !withholdsCookies(d)):
 		return "set-cookie"
 	case !explicit && !d.Public && !heuristicallyCacheable(x.status):
 		return "no-lifetime"
 	}
 	return ""
+}
+
+// withholdsCookies reports whether the response itself keeps Set-Cookie from all others, by
+// private="Set-Cookie" or no-cache="Set-Cookie": then it is not stored with the rest.
+func withholdsCookies(d *field.Response) bool {
+	is := func(name string) bool { return strings.EqualFold(name, "Set-Cookie") }
+	return !d.Malformed &&
+		(slices.ContainsFunc(d.PrivateFields, is) || slices.ContainsFunc(d.NoCacheFields, is))
 }
 
 // storableStatus reports whether responses with the status may be stored at all.

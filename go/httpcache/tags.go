@@ -116,21 +116,25 @@ func (p *purges) next() uint64 {
 func hashTag(tag string) uint64 { return maphash.String(tagSeed, tag) &^ sourceBit }
 
 func (p *purges) purgeTag(tag uint64, mode PurgeMode) {
-	p.purgeTags([]uint64{tag}, mode, 0)
+	p.purgeTags([]uint64{tag}, mode)
 }
 
-// purgeTags purges tags at one number, which it returns. alone tells that there was
-// no purge after the number since.
-func (p *purges) purgeTags(tags []uint64, mode PurgeMode, since uint64) (seq uint64, alone bool) {
+// purgeTags purges tags at one number.
+func (p *purges) purgeTags(tags []uint64, mode PurgeMode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := p.seq.Load()
+	p.raiseAll(tags, mode)
+}
+
+// raiseAll purges tags at one number, which it returns. p.mu must be held.
+func (p *purges) raiseAll(tags []uint64, mode PurgeMode) uint64 {
+	seq := p.seq.Load() + 1
 	for _, tag := range tags {
-		p.raise(tag, before+1, mode)
+		p.raise(tag, seq, mode)
 	}
 	// Last: who sees the number must see the marks.
-	p.seq.Store(before + 1)
-	return before + 1, before == since
+	p.seq.Store(seq)
+	return seq
 }
 
 // raise remembers the purge of a tag. p.mu must be held.
@@ -227,19 +231,44 @@ func (p *purges) check(e *entry, primary []byte) purged {
 func (p *purges) checkAll(e *entry, primary []byte) purged {
 	worst := p.checkKey(primary, e.seq)
 	for i := range e.numTags() {
-		tag := e.tag(i)
-		b := p.bucket(tag).Load()
-		if b == nil {
-			continue
-		}
-		worst = max(worst, b.floor.verdict(e.seq))
-		for j := range b.n {
-			if b.tags[j].tag == tag {
-				worst = max(worst, b.tags[j].verdict(e.seq))
-			}
+		worst = max(worst, p.checkTag(e.tag(i), e.seq))
+	}
+	return worst
+}
+
+// checkTag tells what purges make of a response with the tag that was requested at the
+// number seq.
+func (p *purges) checkTag(tag, seq uint64) purged {
+	b := p.bucket(tag).Load()
+	if b == nil {
+		return notPurged
+	}
+	worst := b.floor.verdict(seq)
+	for j := range b.n {
+		if b.tags[j].tag == tag {
+			worst = max(worst, b.tags[j].verdict(seq))
 		}
 	}
 	return worst
+}
+
+// purgeChanged purges the sources that an unsafe request has changed, at one number, which
+// it returns. untouched tells that no purge since the number at which the request was sent has
+// touched its URI, those sources or the tags: then the response itself, as of the number
+// returned, is as new as can be.
+func (p *purges) purgeChanged(
+	sources, tags []uint64, primary []byte, since uint64,
+) (seq uint64, untouched bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	worst := p.checkKey(primary, since)
+	for _, tag := range sources {
+		worst = max(worst, p.checkTag(tag, since))
+	}
+	for _, tag := range tags {
+		worst = max(worst, p.checkTag(tag, since))
+	}
+	return p.raiseAll(sources, Hard), worst == notPurged
 }
 
 // checkKey tells what purges that go by the primary key alone make of whatever was

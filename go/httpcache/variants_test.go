@@ -164,6 +164,18 @@ func TestNeverStoreSetCookie(t *testing.T) {
 		"200": {opt: o, steps: []step{
 			{origin: reply(200, "one", fresh, cookie), has: l(cookie)}, {origin: reply(200, "two"), want: "200 two"},
 		}},
+		"withheld": {opt: o, steps: []step{
+			{origin: reply(200, "one", fresh, `Cache-Control: private="set-cookie"`, cookie), has: l(cookie)},
+			{want: "200 one", has: l("!Set-Cookie")},
+		}},
+		"withheld, but malformed": {opt: o, steps: []step{
+			{origin: reply(200, "one", fresh, `Cache-Control: private="set-cookie";x`, cookie), has: l(cookie)},
+			{origin: reply(200, "two"), want: "200 two"},
+		}},
+		"withheld, but not fresh": {opt: o, steps: []step{
+			{origin: reply(200, "one", `Cache-Control: no-cache="Set-Cookie"`, etag, cookie)},
+			{origin: reply(200, "two"), want: "200 two", sent: l("!If-None-Match")},
+		}},
 		"targeted": {opt: o, steps: []step{
 			{origin: reply(200, "one", "CDN-Cache-Control: max-age=60", cookie)}, {origin: reply(200, "two"), want: "200 two"},
 		}},

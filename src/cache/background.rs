@@ -1,14 +1,17 @@
 //! The one thread of the process that works in the background.
 //!
-//! It is started when there is something for it to do, has all signals blocked (so that none meant for the host program,
-//! Go's for example, is delivered on it), and sleeps otherwise. Three things are done here.
+//! It is started when there is something for it to do, has all signals blocked (so that none meant
+//! for the host program, Go's for example, is delivered on it), and sleeps otherwise. Three things
+//! are done here.
 //!
-//! * *Expiry.* Readers never return an expired entry, and drains pass it; this is for the memory. Each stripe whose earliest
-//!   deadline has passed is visited, in it the segments whose earliest deadline has passed, a bounded number of entries for
-//!   each time the lock is taken.
-//! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 200 microseconds, or 9 milliseconds where a
-//!   host has to find small pages for it. While a cache fills, this thread touches what it will need next, so that no set has to.
-//! * *Calm.* Readers that pay for fences of their own, since there were many scans, are told to stop when there are few (`barrier`).
+//! * *Expiry.* Readers never return an expired entry, and drains pass it; this is for the memory.
+//!   Each stripe whose earliest deadline has passed is visited, in it the segments whose earliest
+//!   deadline has passed, a bounded number of entries for each time the lock is taken.
+//! * *Faulting ahead.* The kernel zeroes a huge page at its first touch, which takes 200
+//!   microseconds, or 9 milliseconds where a host has to find small pages for it. While a cache
+//!   fills, this thread touches what it will need next, so that no set has to.
+//! * *Calm.* Readers that pay for fences of their own, since there were many scans, are told to
+//!   stop when there are few (`asymmetric_fence`).
 
 use crate::cache::shared::Shared;
 use crate::cache::tags::Pass;
@@ -20,19 +23,22 @@ use crate::sys::os;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// How often the thread looks for what has expired. It is free after at most this and [`DEFER`], and what the sweep takes.
-/// Rarely rather than deferred for long: a part is walked once for all that expires between two looks, and looking for parts that
-/// are due costs a third of a millisecond for five million entries.
+/// How often the thread looks for what has expired. It is free after at most this and [`DEFER`],
+/// and what the sweep takes. Rarely rather than deferred for long: a part is walked once for all
+/// that expires between two looks, and looking for parts that are due costs a third of a
+/// millisecond for five million entries.
 const TICK: Duration = Duration::from_millis(300);
 /// How long the thread sleeps when there are no deadlines, if nobody wakes it.
 const IDLE: Duration = Duration::from_millis(600);
-/// Work done for each time a stripe's lock is taken, in the units of `sweep`: some 10 microseconds, less than the fast
-/// door spins for it.
+/// Work done for each time a stripe's lock is taken, in the units of `sweep`: some 10 microseconds,
+/// less than the fast door spins for it.
 const BATCH: usize = 700;
-/// Pauses between two holds of a lock, some 0.8 microseconds: who spins for it, looks every half (see `Stripe::try_state`).
+/// Pauses between two holds of a lock, some 0.8 microseconds: who spins for it, looks every half
+/// (see `Stripe::try_state`).
 const PAUSES: usize = 40;
-/// Holds after which the thread offers its processor, while it holds no lock. Else it would be taken from it when its time is over,
-/// which is likely to be in the middle of a hold, and whoever wants that stripe would wait until the thread has its turn again.
+/// Holds after which the thread offers its processor, while it holds no lock. Else it would be
+/// taken from it when its time is over, which is likely to be in the middle of a hold, and whoever
+/// wants that stripe would wait until the thread has its turn again.
 const HOLDS: u32 = 32;
 
 static CACHES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
@@ -81,8 +87,9 @@ pub fn is_running() -> bool {
     STARTED.load(Ordering::Relaxed)
 }
 
-/// What can't wait for the thread, done by who wanted it while the system refuses to start one (a limit on processes, say): memory
-/// is touched when it is asked for, and readers are told when they needn't pay any more. What has expired is found by drains.
+/// What can't wait for the thread, done by who wanted it while the system refuses to start one (a
+/// limit on processes, say): memory is touched when it is asked for, and readers are told when they
+/// needn't pay any more. What has expired is found by drains.
 fn stand_in() {
     if waker::take_hurry() {
         let caches: Vec<Arc<Shared>> = CACHES.lock().iter().filter_map(Weak::upgrade).collect();
@@ -119,7 +126,8 @@ fn run() {
                 }
                 if sweep_due && cache.wants_settling() {
                     let mut pass = Pass::default();
-                    // Its memory should go when it is closed, not when all of it has been looked at.
+                    // Its memory should go when it is closed, not when all of it has been looked
+                    // at.
                     while Arc::strong_count(cache) > 1 && !cache.settle_tags(&mut pass) {}
                 }
                 if sweep_due && sweep(cache) {
@@ -127,15 +135,16 @@ fn run() {
                 }
             }
             if more {
-                // A little at a time: what has expired is looked for all the same, and no cache waits until another is full.
+                // A little at a time: what has expired is looked for all the same, and no cache
+                // waits until another is full.
                 waker::hurry_on();
             }
         }
         if waker::hurries() {
             continue;
         }
-        // A set by the fast door may have seen the thread awake and published its deadline just after the sweep. That is
-        // why the long sleep has an end too.
+        // A set by the fast path may have seen the thread awake and published its deadline just
+        // after the sweep. That is why the long sleep has an end too.
         waker::sleep(TICK, IDLE, last.elapsed());
     }
 }
@@ -150,13 +159,15 @@ pub fn sweep(shared: &Shared) -> bool {
             loop {
                 let mut state = stripe.state.lock();
                 let (mut writer, policy) = state.writer(&shared.env, stripe);
-                // Else what waits, and has expired, would keep this stripe due. What has no room goes on waiting.
-                let _ = writer.complete_all(policy);
+                // Else what waits, and has expired, would keep this stripe due. What has no room
+                // goes on waiting.
+                let _ = writer.apply_all(policy);
                 let done = writer.sweep(now, BATCH);
                 if done {
                     writer.follow(policy);
                 }
-                // To whoever waits for it: else this thread would have it again before they have woken up.
+                // To whoever waits for it: else this thread would have it again before they have
+                // woken up.
                 MutexGuard::unlock_fair(state);
                 if done {
                     break;

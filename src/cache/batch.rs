@@ -1,11 +1,12 @@
 //! Many keys in one call, with their cache misses overlapped.
 //!
-//! A get of a set larger than the CPU's caches waits twice: for the index bucket and for the entry. For a group of keys all
-//! buckets are asked for first, then all entries that look right, and only then is anything compared and copied: the
-//! memory answers up to a dozen requests at once, so a group waits about as long as one key alone.
+//! A get of a set larger than the CPU's caches waits twice: for the index bucket and for the entry.
+//! For a group of keys all buckets are asked for first, then all entries that look right, and only
+//! then is anything compared and copied: the memory answers up to a dozen requests at once, so a
+//! group waits about as long as one key alone.
 
 use crate::cache::handle::Cache;
-use crate::cache::read::briefly;
+use crate::cache::read::retry_bounded;
 use crate::cache::shared::Shared;
 use crate::cache::shared::TryError;
 use crate::entry::{Entry, Value};
@@ -16,7 +17,8 @@ use crate::sync::epoch::{self, Guard};
 use crate::sys::prefetch::prefetch;
 use std::ops::Range;
 
-/// Keys in a group. The memory system has 12 to 24 requests in flight per core; more than 16 keys gain nothing.
+/// Keys in a group. The memory system has 12 to 24 requests in flight per core; more than 16 keys
+/// gain nothing.
 pub const GROUP: usize = 16;
 
 /// The keys of a call: packed, and where each ends.
@@ -40,8 +42,8 @@ impl<'a> Keys<'a> {
 
 /// Where the answers of a call go.
 pub(crate) trait Answers {
-    /// Copies a value behind those that were answered. False if there is no room. May be called several times for one
-    /// answer, when the value is overwritten meanwhile: the last one counts.
+    /// Copies a value behind those that were answered. False if there is no room. May be called
+    /// several times for one answer, when the value is overwritten meanwhile: the last one counts.
     fn take(&mut self, value: Value<'_>) -> bool;
     /// Says what became of a key: the length of the value that was taken, or None for a miss.
     fn answer(&mut self, i: usize, len: Option<usize>);
@@ -56,16 +58,23 @@ struct Group<'g> {
 }
 
 impl Shared {
-    /// Hashes a group of keys, and finds the entries that they probably have. First all buckets are asked for, then all
-    /// entries; nothing is waited for but the first bucket.
+    /// Hashes a group of keys, and finds the entries that they probably have. First all buckets are
+    /// asked for, then all entries; nothing is waited for but the first bucket.
     #[inline(always)]
-    fn prepare<'g>(&'g self, guard: &'g Guard, keys: &Keys<'_>, range: Range<usize>, group: &mut Group<'g>) {
+    fn prepare<'g>(
+        &'g self,
+        guard: &'g Guard,
+        keys: &Keys<'_>,
+        range: Range<usize>,
+        group: &mut Group<'g>,
+    ) {
         let mut buckets = [None; GROUP];
         for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
             *hash = self.env.hasher.hash(keys.get(i));
-            let Stripe { index, marks, .. } = self.stripe(*hash);
-            // Asked before the bucket is read: else a set that had returned before might be completed in between.
-            *bucket = (!marks.has(*hash)).then(|| index.prefetch(*hash));
+            let Stripe { index, filter, .. } = self.stripe(*hash);
+            // Asked before the bucket is read: else a set that had returned before might be
+            // completed in between.
+            *bucket = (!filter.has(*hash)).then(|| index.prefetch(*hash));
         }
         for ((&hash, bucket), entry) in group.hashes.iter().zip(&buckets).zip(&mut group.entries) {
             let Some(bucket) = bucket else { continue };
@@ -81,9 +90,9 @@ impl Shared {
 }
 
 impl Cache {
-    /// Gets the keys of a range (at most [`GROUP`]), on the fast door, until a value isn't taken. Returns how many were done.
-    /// Fails only before the first. Each key is looked up at a moment of its own: of two that are the same, the second may
-    /// get the older value.
+    /// Gets the keys of a range (at most [`GROUP`]), on the fast path, until a value isn't taken.
+    /// Returns how many were done. Fails only before the first. Each key is looked up at a moment
+    /// of its own: of two that are the same, the second may get the older value.
     #[inline]
     pub(crate) fn try_read_many(
         &self,
@@ -107,14 +116,14 @@ impl Cache {
                 (value.len(), copied <= most && answers.take(value))
             };
             let found = likely.and_then(|entry| {
-                let found = shared.recognize(hash, key, entry)?;
+                let found = shared.verify(hash, key, entry)?;
                 let taken = take(found.value());
                 found.is_whole().then_some((taken, entry, found.header))
             });
             let found = match found {
                 Some(found) => Ok(Some(found)),
                 // A miss, or the key is beyond its home bucket, or something was overtaken.
-                None => briefly(|| {
+                None => retry_bounded(|| {
                     let take = |entry: Entry<'_>, header| take(entry.value(header));
                     shared.try_find::<false, _>(&guard, hash, key, take)
                 }),
@@ -138,7 +147,8 @@ impl Cache {
         if done == 0 && !range.is_empty() && copied > most { Err(TryError::Busy) } else { Ok(done) }
     }
 
-    /// As [`Cache::try_read_many`], by the slow door: no limit on what is copied, and it doesn't give up.
+    /// As [`Cache::try_read_many`], by the slow path: no limit on what is copied, and it doesn't
+    /// give up.
     pub(crate) fn read_many(
         &self,
         keys: &Keys<'_>,
@@ -152,7 +162,8 @@ impl Cache {
             shared.prepare(&guard, keys, range.clone(), &mut Group::default());
         }
         for (done, i) in range.clone().enumerate() {
-            let taken = self.read(keys.get(i), |value| answers.take(value).then_some(value.len()).ok_or(()))?;
+            let taken = self
+                .read(keys.get(i), |value| answers.take(value).then_some(value.len()).ok_or(()))?;
             match taken {
                 Some(Err(())) => return Ok(done),
                 Some(Ok(len)) => answers.answer(i, Some(len)),
@@ -162,8 +173,8 @@ impl Cache {
         Ok(range.len())
     }
 
-    /// Starts loading the index buckets of a range of keys, for sets and deletes. Not inlined: what it needs of the stack is
-    /// given back before they begin.
+    /// Starts loading the index buckets of a range of keys, for sets and deletes. Not inlined: what
+    /// it needs of the stack is given back before they begin.
     #[inline(never)]
     pub(crate) fn prefetch_many(&self, keys: &Keys<'_>, range: Range<usize>) {
         if let Some(guard) = epoch::try_enter()

@@ -1,8 +1,10 @@
-//! Reads that say more, and changes that depend on what is there: versions, compare-and-swap, add, touch, counters.
+//! Reads that say more, and changes that depend on what is there: versions, compare-and-swap, add,
+//! touch, counters.
 //!
-//! A *version* is on demand: the first [`Cache::get_with`] that asks for one writes the entry again with a number that its
-//! stripe never gave before; any set replaces the entry, and with it the version. So only entries whose version was asked for
-//! pay for one, and a compare-and-swap that was overtaken by a set always fails, also if the value is the same again.
+//! A *version* is on demand: the first [`Cache::get_with`] that asks for one writes the entry again
+//! with a number that its stripe never gave before; any set replaces the entry, and with it the
+//! version. So only entries whose version was asked for pay for one, and a compare-and-swap that
+//! was overtaken by a set always fails, also if the value is the same again.
 //!
 //! All of it takes the stripe's lock, except a [`Cache::get_with`] without a version.
 
@@ -29,8 +31,8 @@ pub struct Ask {
 }
 
 impl Cache {
-    /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too, with [`State::Absent`](crate::State::Absent).
-    /// Counts as a hit.
+    /// As [`Cache::get_into`], and tells how fresh the value is. A negative entry is found too,
+    /// with [`State::Absent`](crate::State::Absent). Counts as a hit.
     ///
     /// ```
     /// # use larder::{Ask, Cache, Options, SetOptions, State};
@@ -59,7 +61,8 @@ impl Cache {
         .map(|found| found.map(|(_, info)| info))
     }
 
-    /// As [`Cache::get_with`], with a function that takes the value, or doesn't: then it isn't a hit, and no lease is taken.
+    /// As [`Cache::get_with`], with a function that takes the value, or doesn't: then it isn't a
+    /// hit, and no lease is taken.
     pub(crate) fn read_with<T, E>(
         &self,
         key: &[u8],
@@ -79,7 +82,7 @@ impl Cache {
         mut f: impl FnMut(Value<'_>) -> Result<T, E>,
     ) -> Result<Told<T, E>, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.env.sequences.of(hash).close();
+            let _closed = shared.env.seqlocks.of(hash).close();
             let Some((_, entry, header)) = writer.peek(hash, key) else {
                 shared.count(false);
                 return Ok(Attempt::Done(None, false));
@@ -95,21 +98,30 @@ impl Cache {
                     let deadline = entry.deadline(header);
                     // SAFETY: the sequence is closed.
                     let value = unsafe { writer.value(entry, header) };
-                    let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
+                    let store = Store {
+                        hash,
+                        key,
+                        value,
+                        deadline,
+                        extra: Some(&extra),
+                        condition: Condition::Again,
+                    };
                     match writer.set(policy, &store, placed) {
                         Stored::NoRoom(said) => return Ok(Attempt::NoRoom(said)),
                         Stored::Done | Stored::Refused(_) => version,
                     }
                 }
             };
-            // The entry may have moved; what it says has not changed, and a grace period has not passed.
+            // The entry may have moved; what it says has not changed, and a grace period has not
+            // passed.
             let taken = f(entry.value(header));
             let Some((_, entry, header)) = writer.peek(hash, key) else {
                 shared.count(false);
                 return Ok(Attempt::Done(None, false));
             };
             // Who could not take the value comes again: the lease is for him then.
-            let info = Info { version, ..inform(entry, header, now, ask.lease && taken.is_ok(), soft) };
+            let info =
+                Info { version, ..inform(entry, header, now, ask.lease && taken.is_ok(), soft) };
             if taken.is_ok() {
                 shared.mark(entry, header);
                 shared.count(true);
@@ -138,7 +150,8 @@ impl Cache {
         }
     }
 
-    /// Stores a value if the key's entry still has this version ([`Cache::get_with`] tells it), and returns the new one.
+    /// Stores a value if the key's entry still has this version ([`Cache::get_with`] tells it), and
+    /// returns the new one.
     ///
     /// ```
     /// # use larder::{Ask, CasError, Cache, Options, SetOptions};
@@ -153,7 +166,8 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// [`CasError::Conflict`], [`CasError::NotFound`]; [`CasError::Set`] with those of [`Cache::set_with`].
+    /// [`CasError::Conflict`], [`CasError::NotFound`]; [`CasError::Set`] with those of
+    /// [`Cache::set_with`].
     pub fn compare_and_swap(
         &self,
         key: &[u8],
@@ -164,16 +178,19 @@ impl Cache {
         self.store(key, value, options, Condition::Version(version), true)
     }
 
-    /// Gives an entry another time to live from now. False if there is none. An entry that had no deadline is written again;
-    /// one whose deadline slides goes on sliding by its old time to live.
+    /// Gives an entry another time to live from now. False if there is none. An entry that had no
+    /// deadline is written again; one whose deadline slides goes on sliding by its old time to
+    /// live.
     ///
     /// # Errors
     /// As [`Cache::set`].
     pub fn touch(&self, key: &[u8], ttl: impl Into<Ttl>) -> Result<bool, Error> {
         let ttl = ttl.into();
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.env.sequences.of(hash).close();
-            let Some((offset, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
+            let _closed = shared.env.seqlocks.of(hash).close();
+            let Some((offset, entry, header)) = writer.peek(hash, key) else {
+                return Ok(Attempt::Done(false, false));
+            };
             let (deadline, sliding) = shared.deadline(ttl, hash, false);
             if deadline.is_none() && !header.has_deadline()
                 || writer.redate(offset, entry, header, deadline.unwrap_or(u64::MAX))
@@ -185,7 +202,14 @@ impl Cache {
             let (mut extra, value) = (entry.extra(header), unsafe { writer.value(entry, header) });
             // In a cache all of whose deadlines slide, the new one does.
             extra.sliding = sliding;
-            let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
+            let store = Store {
+                hash,
+                key,
+                value,
+                deadline,
+                extra: Some(&extra),
+                condition: Condition::Again,
+            };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
                 stored => Attempt::Done(stored == Stored::Done, true),
@@ -193,9 +217,9 @@ impl Cache {
         })
     }
 
-    /// Adds to a counter and returns what it is then. A counter is an entry whose value is a whole number in decimal digits, as
-    /// a 64-bit signed integer; it keeps its deadline, tags and the rest. Where there is none, one is stored that counts
-    /// from 0, by the options.
+    /// Adds to a counter and returns what it is then. A counter is an entry whose value is a whole
+    /// number in decimal digits, as a 64-bit signed integer; it keeps its deadline, tags and the
+    /// rest. Where there is none, one is stored that counts from 0, by the options.
     ///
     /// ```
     /// # use larder::{Cache, Options, SetOptions};
@@ -208,16 +232,22 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::NotANumber`] if the value isn't one, or the sum isn't; as [`Cache::set_with`].
-    pub fn increment(&self, key: &[u8], delta: i64, options: &SetOptions<'_>) -> Result<i64, Error> {
+    pub fn increment(
+        &self,
+        key: &[u8],
+        delta: i64,
+        options: &SetOptions<'_>,
+    ) -> Result<i64, Error> {
         let mut tags = None;
         self.write(key, 20, |shared, hash, writer, policy, placed| {
             if tags.is_none() {
                 tags = Some(options.hashes(shared)?);
             }
             let tags = tags.as_ref().expect("made above");
-            let _closed = shared.env.sequences.of(hash).close();
-            let found =
-                writer.peek(hash, key).filter(|(_, _, header)| header.extra() & crate::entry::extension::ABSENT == 0);
+            let _closed = shared.env.seqlocks.of(hash).close();
+            let found = writer
+                .peek(hash, key)
+                .filter(|(_, _, header)| header.extra() & crate::entry::extension::ABSENT == 0);
             let (now, deadline, mut extra) = match found {
                 Some((_, entry, header)) => {
                     // SAFETY: the sequence is closed.
@@ -235,7 +265,14 @@ impl Cache {
             let sum = now.checked_add(delta).ok_or(Error::NotANumber)?;
             let mut digits = [0; 20];
             let value = decimal(sum, &mut digits);
-            let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Always };
+            let store = Store {
+                hash,
+                key,
+                value,
+                deadline,
+                extra: Some(&extra),
+                condition: Condition::Always,
+            };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
                 _ => Attempt::Done(sum, deadline.is_some()),
@@ -243,31 +280,36 @@ impl Cache {
         })
     }
 
-    /// Gives the lease of a stale entry back, for who took it with [`Ask::lease`] and will not refresh it after all: the next
-    /// one who asks gets it. False if there is no entry with a lease.
+    /// Gives the lease of a stale entry back, for who took it with [`Ask::lease`] and will not
+    /// refresh it after all: the next one who asks gets it. False if there is no entry with a
+    /// lease.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn release_lease(&self, key: &[u8]) -> Result<bool, Error> {
-        self.settled(key, |guard, shared, hash, drops| {
-            let found = shared.patiently(hash, drops, || {
+        self.with_applied(key, |guard, shared, hash, drops| {
+            let found = shared.retry_until_stable(hash, drops, || {
                 shared.try_find::<true, _>(guard, hash, key, |entry, header| {
-                    entry.stale_word(header).map(|word| freshness::give_back(word, shared.env.clock.now()))
+                    entry
+                        .stale_word(header)
+                        .map(|word| freshness::give_back(word, shared.env.clock.now()))
                 })
             })?;
             Some(matches!(found, Some((Some(()), ..))))
         })
     }
 
-    /// Makes an entry stale at once: who reads it next by [`Cache::get_with`] is asked to refresh it. False if there is none.
-    /// An entry that could not become stale is written again.
+    /// Makes an entry stale at once: who reads it next by [`Cache::get_with`] is asked to refresh
+    /// it. False if there is none. An entry that could not become stale is written again.
     ///
     /// # Errors
     /// As [`Cache::set`].
     pub fn mark_stale(&self, key: &[u8]) -> Result<bool, Error> {
         self.write(key, 0, |shared, hash, writer, policy, placed| {
-            let _closed = shared.env.sequences.of(hash).close();
-            let Some((_, entry, header)) = writer.peek(hash, key) else { return Ok(Attempt::Done(false, false)) };
+            let _closed = shared.env.seqlocks.of(hash).close();
+            let Some((_, entry, header)) = writer.peek(hash, key) else {
+                return Ok(Attempt::Done(false, false));
+            };
             if let Some(word) = entry.stale_word(header) {
                 freshness::expire(word);
                 return Ok(Attempt::Done(true, false));
@@ -276,7 +318,14 @@ impl Cache {
             // SAFETY: the sequence is closed.
             let value = unsafe { writer.value(entry, header) };
             extra.stale = Some(0);
-            let store = Store { hash, key, value, deadline, extra: Some(&extra), condition: Condition::Again };
+            let store = Store {
+                hash,
+                key,
+                value,
+                deadline,
+                extra: Some(&extra),
+                condition: Condition::Again,
+            };
             Ok(match writer.set(policy, &store, placed) {
                 Stored::NoRoom(said) => Attempt::NoRoom(said),
                 stored => Attempt::Done(stored == Stored::Done, deadline.is_some()),

@@ -8,7 +8,9 @@ impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Cache");
         match self.hold() {
-            Ok(shared) => debug.field("max_bytes", &shared.env.space.max()).field("bytes", &shared.env.space.held()),
+            Ok(shared) => debug
+                .field("max_bytes", &shared.env.space.max())
+                .field("bytes", &shared.env.space.held()),
             Err(_) => debug.field("closed", &true),
         };
         debug.finish_non_exhaustive()

@@ -1,9 +1,11 @@
-//! The sweep against a model: no order of holds, drains and calls serves what has expired, or forgets when something does.
+//! The sweep against a model: no order of holds, drains and calls serves what has expired, or
+//! forgets when something does.
 //!
-//! The sweep is driven a hold at a time, from one unit of work upwards, so that everything else comes to pass between two holds
-//! wherever they can end. After each step the structure is checked (`check`), which knows what each summary of deadlines must say.
+//! The sweep is driven a hold at a time, from one unit of work upwards, so that everything else
+//! comes to pass between two holds wherever they can end. After each step the structure is checked
+//! (`check`), which knows what each summary of deadlines must say.
 
-use crate::stripe::{State, Stripe};
+use crate::stripe::{Stripe, StripeState};
 use crate::sys::atomic::Ordering;
 use crate::{Ask, Cache, Clock, MockClock, Options, Policy, SetOptions, State as Freshness, Ttl};
 use proptest::prelude::*;
@@ -11,7 +13,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Keys; each has a size of its own, from a word to a run of an eighth of the cache.
-const SIZES: [usize; 12] = [8, 40, 300, 2_000, 9_000, 20_000, 40_000, 40_000, 60_000, 60_000, 100_000, 120_000];
+const SIZES: [usize; 12] =
+    [8, 40, 300, 2_000, 9_000, 20_000, 40_000, 40_000, 60_000, 60_000, 100_000, 120_000];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -75,9 +78,20 @@ impl Model {
     fn new(policy: Policy) -> Model {
         let clock = MockClock::default();
         clock.advance(1_000_000);
-        let options =
-            Options { stripes: 1, policy, clock: Clock::Mock(clock.clone()), seed: Some(7), ..Options::new(1 << 20) };
-        Model { cache: Cache::new(options).unwrap(), clock, known: HashMap::new(), sets: 0, round: None }
+        let options = Options {
+            stripes: 1,
+            policy,
+            clock: Clock::Mock(clock.clone()),
+            seed: Some(7),
+            ..Options::new(1 << 20)
+        };
+        Model {
+            cache: Cache::new(options).unwrap(),
+            clock,
+            known: HashMap::new(),
+            sets: 0,
+            round: None,
+        }
     }
 
     /// Of a key that hasn't expired. (It may have been evicted.)
@@ -95,7 +109,14 @@ impl Model {
         vec![self.sets | 0x80; SIZES[key]]
     }
 
-    fn store(&mut self, key: usize, value: Vec<u8>, ttl: Option<u64>, sliding: bool, version: Option<u64>) {
+    fn store(
+        &mut self,
+        key: usize,
+        value: Vec<u8>,
+        ttl: Option<u64>,
+        sliding: bool,
+        version: Option<u64>,
+    ) {
         let deadline = self.deadline(ttl);
         let sliding = ttl.filter(|_| sliding);
         self.known.insert(key, Known { value, deadline, sliding, version });
@@ -103,8 +124,12 @@ impl Model {
 
     fn read(&mut self, key: usize) -> Option<u64> {
         let mut out = Vec::new();
-        let found = self.cache.get_with(&name(key), &mut out, Ask { lease: false, version: true }).unwrap()?;
-        let known = self.alive(key).unwrap_or_else(|| panic!("key {key} has expired, and is served"));
+        let found = self
+            .cache
+            .get_with(&name(key), &mut out, Ask { lease: false, version: true })
+            .unwrap()?;
+        let known =
+            self.alive(key).unwrap_or_else(|| panic!("key {key} has expired, and is served"));
         assert!(out == known.value, "the value of key {key}");
         assert_eq!(found.state, Freshness::Fresh);
         // A read puts a sliding deadline off, more or less.
@@ -116,8 +141,13 @@ impl Model {
         known.version
     }
 
-    fn with_stripe<T>(&self, f: impl FnOnce(&crate::cache::Shared, &Stripe, &mut State) -> T) -> T {
-        self.cache.with(|shared| f(shared, &shared.stripes[0], &mut shared.stripes[0].state.lock())).unwrap()
+    fn with_stripe<T>(
+        &self,
+        f: impl FnOnce(&crate::cache::Shared, &Stripe, &mut StripeState) -> T,
+    ) -> T {
+        self.cache
+            .with(|shared| f(shared, &shared.stripes[0], &mut shared.stripes[0].state.lock()))
+            .unwrap()
     }
 
     fn drain(&self, entries: usize) {
@@ -132,7 +162,8 @@ impl Model {
     fn sweep(&mut self, units: usize) {
         let now = self.clock.now();
         self.round = self.with_stripe(|shared, stripe, state| {
-            let due = stripe.next_deadline.load(Ordering::Relaxed) <= now.saturating_sub(crate::stripe::expire::DEFER);
+            let due = stripe.next_deadline.load(Ordering::Relaxed)
+                <= now.saturating_sub(crate::stripe::expire::DEFER);
             let round = self.round.or(due.then_some(now))?;
             let done = state.writer(&shared.env, stripe).0.sweep(round, units);
             (!done).then_some(round)
@@ -151,7 +182,10 @@ impl Model {
                 let value = self.value(key);
                 match self.cache.add(&name(key), &value, &options(ttl, false)) {
                     Ok(true) => self.store(key, value, ttl, false, None),
-                    Ok(false) => assert!(self.alive(key).is_some(), "key {key} has expired, and add finds it"),
+                    Ok(false) => assert!(
+                        self.alive(key).is_some(),
+                        "key {key} has expired, and add finds it"
+                    ),
                     Err(_) => {}
                 }
             }
@@ -169,9 +203,13 @@ impl Model {
                 }
             }
             Step::Swap { key, ttl } => {
-                let Some(version) = self.known.get(&key).and_then(|known| known.version) else { return };
+                let Some(version) = self.known.get(&key).and_then(|known| known.version) else {
+                    return;
+                };
                 let value = self.value(key);
-                if let Ok(version) = self.cache.compare_and_swap(&name(key), &value, version, &options(ttl, false)) {
+                if let Ok(version) =
+                    self.cache.compare_and_swap(&name(key), &value, version, &options(ttl, false))
+                {
                     assert!(self.alive(key).is_some(), "key {key} has expired, and is swapped");
                     self.store(key, value, ttl, false, Some(version));
                 }
@@ -180,7 +218,11 @@ impl Model {
                 self.read(key);
             }
             Step::Touch { key, ttl } => {
-                if self.cache.touch(&name(key), ttl.map_or(Ttl::Never, Ttl::Millis)).unwrap_or(false) {
+                if self
+                    .cache
+                    .touch(&name(key), ttl.map_or(Ttl::Never, Ttl::Millis))
+                    .unwrap_or(false)
+                {
                     assert!(self.alive(key).is_some(), "key {key} has expired, and is touched");
                     let deadline = self.deadline(ttl);
                     self.known.get_mut(&key).unwrap().deadline = deadline;
@@ -233,11 +275,13 @@ proptest! {
     }
 }
 
-/// A run is kept between two holds: once at each place where a hold can end, alone in its log and with others behind it.
+/// A run is kept between two holds: once at each place where a hold can end, alone in its log and
+/// with others behind it.
 #[test]
 fn a_run_that_is_kept_in_the_middle_of_a_sweep_keeps_its_deadline() {
     for policy in [Policy::Cellar, Policy::Lru, Policy::S3Fifo] {
-        for (units, keys) in (1..40).flat_map(|units| [(units, &[6][..]), (units, &[6, 0, 8, 10])]) {
+        for (units, keys) in (1..40).flat_map(|units| [(units, &[6][..]), (units, &[6, 0, 8, 10])])
+        {
             let mut model = Model::new(policy);
             for &key in keys {
                 model.run(&Step::Set { key, ttl: Some(500), sliding: false });

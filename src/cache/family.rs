@@ -1,4 +1,5 @@
-//! A cache and its namespaces, as those who share one budget see each other: how much each holds, and that it can give some.
+//! A cache and its namespaces, as those who share one budget see each other: how much each holds,
+//! and that it can give some.
 
 use crate::stripe::reclaim::Given;
 use crate::sys::atomic::{AtomicUsize, Mutex, Ordering};
@@ -9,7 +10,8 @@ use std::sync::{Arc, Weak};
 pub trait Member: Send + Sync {
     /// Bytes of segments that it holds.
     fn held(&self) -> u64;
-    /// Evicts something of its fullest stripe. `keeps` counts entries that were kept instead, over the calls of one attempt.
+    /// Evicts something of its fullest stripe. `keeps` counts entries that were kept instead, over
+    /// the calls of one attempt.
     fn give(&self, keeps: &mut usize) -> Given;
     /// Has its stripes give back what index and policy needn't hold.
     fn settle(&self);
@@ -52,7 +54,8 @@ impl Family {
     /// The caches, the one that holds most first.
     pub fn fullest_first(&self) -> Vec<Arc<dyn Member>> {
         let members = self.members.lock();
-        let mut all: Vec<_> = members.iter().filter_map(Weak::upgrade).map(|it| (it.held(), it)).collect();
+        let mut all: Vec<_> =
+            members.iter().filter_map(Weak::upgrade).map(|it| (it.held(), it)).collect();
         drop(members);
         all.sort_by_key(|(held, _)| Reverse(*held));
         all.into_iter().map(|(_, it)| it).collect()

@@ -1,8 +1,9 @@
-//! Flights: loads of which one thread fetches the value while others wait for it. Only who waits for whom; what may be stored
-//! is decided by the token (`loads`).
+//! Flights: loads of which one thread fetches the value while others wait for it. Only who waits
+//! for whom; what may be stored is decided by the token (`loads`).
 //!
-//! A flight belongs to one token. A token is taken away when its key is changed, so who comes after a change has another, and doesn't
-//! join the flight that began before: nobody is given a value that is older than a change that had returned when he asked.
+//! A flight belongs to one token. A token is taken away when its key is changed, so who comes after
+//! a change has another, and doesn't join the flight that began before: nobody is given a value
+//! that is older than a change that had returned when he asked.
 
 use crate::sys::atomic::{Condvar, Mutex};
 use ahash::RandomState;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-/// The flights of a cache, by key. One lock for all: it is taken by misses that load, which take far longer than it does.
+/// The flights of a cache, by key. One lock for all: it is taken by misses that load, which take
+/// far longer than it does.
 pub struct Flights {
     table: Mutex<HashMap<Box<[u8]>, Arc<Flight>, RandomState>>,
 }
@@ -41,7 +43,8 @@ pub enum Role {
     Lead(Arc<Flight>),
     /// Wait for another.
     Wait(Arc<Flight>),
-    /// Fetch for itself: nobody can wait for the load that is under way, because it is this thread's own or isn't a flight.
+    /// Fetch for itself: nobody can wait for the load that is under way, because it is this
+    /// thread's own or isn't a flight.
     Alone,
 }
 
@@ -51,8 +54,13 @@ impl Flights {
         Flights { table: Mutex::new(HashMap::with_hasher(RandomState::new())) }
     }
 
-    /// `begin` begins the load of the key, or says that one is under way: its token, and whether it begins.
-    pub fn role<E>(&self, key: &[u8], begin: impl FnOnce() -> Result<(u64, bool), E>) -> Result<Role, E> {
+    /// `begin` begins the load of the key, or says that one is under way: its token, and whether it
+    /// begins.
+    pub fn role<E>(
+        &self,
+        key: &[u8],
+        begin: impl FnOnce() -> Result<(u64, bool), E>,
+    ) -> Result<Role, E> {
         // Held from the token to the flight: whoever is told of the token finds the flight.
         let mut table = self.table.lock();
         let (token, begins) = begin()?;
@@ -61,7 +69,9 @@ impl Flights {
             table.insert(key.into(), flight.clone());
             return Ok(Role::Lead(flight));
         }
-        let flight = table.get(key).filter(|flight| flight.token == token && flight.leader != thread::current().id());
+        let flight = table
+            .get(key)
+            .filter(|flight| flight.token == token && flight.leader != thread::current().id());
         Ok(flight.map_or(Role::Alone, |flight| Role::Wait(flight.clone())))
     }
 

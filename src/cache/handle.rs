@@ -1,4 +1,5 @@
-//! The handle of a cache: it keeps what is shared alive for as long as anyone who saw the cache open is inside.
+//! The handle of a cache: it keeps what is shared alive for as long as anyone who saw the cache
+//! open is inside.
 
 use crate::cache::flights::Flights;
 use crate::cache::names::Names;
@@ -23,8 +24,8 @@ impl Cache {
     pub(crate) fn hold(&self) -> Result<Arc<Shared>, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
-        // SAFETY: `shared` is inside the Arc that `of` was given; this handle has a count of it as long as anyone is pinned
-        // that has seen it open.
+        // SAFETY: `shared` is inside the Arc that `of` was given; this handle has a count of it as
+        // long as anyone is pinned that has seen it open.
         Ok(unsafe {
             Arc::increment_strong_count(shared);
             Arc::from_raw(shared)
@@ -43,8 +44,8 @@ impl Cache {
         if shared.is_null() {
             return Err(Error::Closed);
         }
-        // SAFETY: `close` takes the pointer away before it waits for all guards that were there, and gives its count up
-        // only then. The guard was pinned before the pointer was read.
+        // SAFETY: `close` takes the pointer away before it waits for all guards that were there,
+        // and gives its count up only then. The guard was pinned before the pointer was read.
         Ok(unsafe { &*shared })
     }
 

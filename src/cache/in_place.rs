@@ -1,12 +1,14 @@
 //! Overwriting in place without the stripe's lock: the commonest set of a small cache.
 //!
-//! A cache of a few MiB has one stripe or a few. When two threads set without pause, the lock's line and all that a set writes beside
-//! it go from core to core. A set that finds its key's entry, small and of the same room, needs none of that: it finds it as a
-//! reader does, has the key's *sequence* to itself while it writes (`sequence` says who else must), and counts on the
+//! A cache of a few MiB has one stripe or a few. When two threads set without pause, the lock's
+//! line and all that a set writes beside it go from core to core. A set that finds its key's entry,
+//! small and of the same room, needs none of that: it finds it as a reader does, has the key's
+//! *sequence* to itself while it writes (`sync::seqlock` says who else must), and counts on the
 //! thread's own line. Anything else goes the way of all sets.
 //!
-//! A set of a key that isn't there has looked in vain: a twelfth of what it costs otherwise (docs/performance.md). So a
-//! thread whose set couldn't be done this way doesn't try it for the next few.
+//! A set of a key that isn't there has looked in vain: a twelfth of what it costs otherwise
+//! (docs/performance.md). So a thread whose set couldn't be done this way doesn't try it for the
+//! next few.
 
 use crate::cache::shared::Shared;
 use crate::stripe::request::{Condition, Store};
@@ -18,14 +20,18 @@ use crate::sys::atomic::Ordering;
 const SKIPS: u64 = 31;
 
 impl Shared {
-    /// Overwrites the value of a key where it lies, without a lock. False if that can't be done; nothing has changed then.
+    /// Overwrites the value of a key where it lies, without a lock. False if that can't be done;
+    /// nothing has changed then.
     #[inline(always)]
     pub(crate) fn try_overwrite(&self, guard: &Guard, store: &Store<'_>) -> bool {
         self.overwrites_alone
-            && self.try_line(guard).is_some_and(|line| !line.skips() && self.overwrite_and_count(guard, line, store))
+            && self
+                .try_line(guard)
+                .is_some_and(|line| !line.skips() && self.overwrite_and_count(guard, line, store))
     }
 
-    /// As [`Shared::try_overwrite`], if the thread isn't to skip it. Not inlined: all sets come by here.
+    /// As [`Shared::try_overwrite`], if the thread isn't to skip it. Not inlined: all sets come by
+    /// here.
     #[inline(never)]
     fn overwrite_and_count(&self, guard: &Guard, line: Handle<'_>, store: &Store<'_>) -> bool {
         let done = self.overwrite(guard, store);
@@ -41,7 +47,7 @@ impl Shared {
     fn overwrite(&self, guard: &Guard, store: &Store<'_>) -> Option<u64> {
         let &Store { hash, key, value, deadline, .. } = store;
         debug_assert!(store.extra.is_none() && store.condition == Condition::Always);
-        let sequence = self.env.sequences.of(hash);
+        let sequence = self.env.seqlocks.of(hash);
         let number = sequence.number();
         // After the number was read: who begins a load changes it, once this is set.
         if self.stripe(hash).loading.load(Ordering::Relaxed) {
@@ -62,9 +68,10 @@ impl Shared {
             sequence.end_alone();
             return None;
         }
-        // SAFETY: the sequence is odd by `begin_at`, and nobody had it since before the entry was found, so the header is as it was
-        // but for hits and death; the shape fits over it. Nobody has pinned the segment, and slices of small values are
-        // made of closed sequences only. The epoch is pinned, so the memory is an entry's still.
+        // SAFETY: the sequence is odd by `begin_at`, and nobody had it since before the entry was
+        // found, so the header is as it was but for hits and death; the shape fits over it. Nobody
+        // has pinned the segment, and slices of small values are made of closed sequences only. The
+        // epoch is pinned, so the memory is an entry's still.
         unsafe { entry.overwrite(header, &shape, value, self.env.hit_max) };
         sequence.end_alone();
         Some(header.size() as u64)
@@ -88,7 +95,8 @@ mod tests {
                 let hash = shared.env.hasher.hash(key);
                 let _lock = shared.stripe(hash).state.lock();
                 let (deadline, _) = shared.deadline(ttl, hash, false);
-                let store = Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
+                let store =
+                    Store { hash, key, value, deadline, extra: None, condition: Condition::Always };
                 shared.overwrites_alone && shared.overwrite(&guard, &store).is_some()
             })
             .unwrap()
@@ -108,7 +116,13 @@ mod tests {
         assert!(!alone(&cache, b"key", b"other", Ttl::Default), "there is a view");
         drop(view);
         assert!(alone(&cache, b"key", b"other", Ttl::Default));
-        cache.get_with(b"key", &mut Vec::new(), crate::Ask { version: true, ..crate::Ask::default() }).unwrap();
+        cache
+            .get_with(
+                b"key",
+                &mut Vec::new(),
+                crate::Ask { version: true, ..crate::Ask::default() },
+            )
+            .unwrap();
         assert!(!alone(&cache, b"key", b"value", Ttl::Default), "it has a version");
         assert_eq!(cache.get(b"key").as_deref(), Some(b"other".as_slice()));
         cache.set(b"large", &[1; 20_000]).unwrap();
@@ -119,7 +133,9 @@ mod tests {
     #[test]
     fn a_deadline_is_only_put_off() {
         let clock = MockClock::default();
-        let cache = Cache::new(Options { clock: Clock::Mock(clock.clone()), ..Options::new(1 << 20) }).unwrap();
+        let cache =
+            Cache::new(Options { clock: Clock::Mock(clock.clone()), ..Options::new(1 << 20) })
+                .unwrap();
         cache.set_ttl(b"key", b"value", Duration::from_millis(100)).unwrap();
         assert!(!alone(&cache, b"key", b"other", Ttl::Never));
         assert!(!alone(&cache, b"key", b"other", Ttl::Millis(99)));

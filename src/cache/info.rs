@@ -23,8 +23,13 @@ pub(crate) fn inform(entry: Entry<'_>, header: Header, now: u64, lease: bool, so
     let state = if header.extra() & extension::ABSENT != 0 {
         State::Absent
     } else {
-        entry.stale_word(header).map_or(State::Fresh, |word| freshness::look(word, now, lease, soft))
+        entry
+            .stale_word(header)
+            .map_or(State::Fresh, |word| freshness::look(word, now, lease, soft))
     };
-    let ttl = entry.deadline(header).filter(|&deadline| deadline != u64::MAX).map(|at| at.saturating_sub(now));
+    let ttl = entry
+        .deadline(header)
+        .filter(|&deadline| deadline != u64::MAX)
+        .map(|at| at.saturating_sub(now));
     Info { state, version: 0, ttl }
 }

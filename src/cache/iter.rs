@@ -1,9 +1,9 @@
 //! Going through all entries.
 //!
-//! In the order of stripes and, within one, of index tags, which doesn't change when the index grows: an entry that stays
-//! in the cache from the first step to the last is visited exactly once. One that is overwritten meanwhile is visited with
-//! its old or its new value; one that comes or goes may be visited or not. An iteration holds a stripe's lock for one
-//! bucket at a time.
+//! In the order of stripes and, within one, of index tags, which doesn't change when the index
+//! grows: an entry that stays in the cache from the first step to the last is visited exactly once.
+//! One that is overwritten meanwhile is visited with its old or its new value; one that comes or
+//! goes may be visited or not. An iteration holds a stripe's lock for one bucket at a time.
 
 use crate::cache::handle::Cache;
 use crate::cache::shared::Shared;
@@ -19,12 +19,16 @@ pub struct Cursor {
 }
 
 impl Cache {
-    /// Visits the live entries of the next bucket that has any. False at the end. `visit` runs inside the cache: it must
-    /// be short and must not call it.
+    /// Visits the live entries of the next bucket that has any. False at the end. `visit` runs
+    /// inside the cache: it must be short and must not call it.
     ///
     /// # Errors
     /// [`Error::Closed`].
-    pub(crate) fn visit(&self, cursor: &mut Cursor, mut visit: impl FnMut(&[u8], &[u8])) -> Result<bool, Error> {
+    pub(crate) fn visit(
+        &self,
+        cursor: &mut Cursor,
+        mut visit: impl FnMut(&[u8], &[u8]),
+    ) -> Result<bool, Error> {
         let guard = epoch::pin();
         let shared = self.shared(&guard)?;
         let mut any = false;
@@ -43,8 +47,8 @@ impl Cache {
         Ok(true)
     }
 
-    /// Fills a buffer with whole records of the next entries: key length and value length, four bytes each, little endian;
-    /// key; value.
+    /// Fills a buffer with whole records of the next entries: key length and value length, four
+    /// bytes each, little endian; key; value.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -90,7 +94,9 @@ impl Cache {
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         let mut cursor = Cursor::default();
         let mut batch = Vec::new();
-        while let Ok(true) = self.visit(&mut cursor, |key, value| batch.push((key.to_vec(), value.to_vec()))) {
+        while let Ok(true) =
+            self.visit(&mut cursor, |key, value| batch.push((key.to_vec(), value.to_vec())))
+        {
             batch.drain(..).for_each(|(key, value)| visit(&key, &value));
         }
     }

@@ -1,7 +1,9 @@
-//! Loading for Rust programs: of the threads that miss a key one fetches its value, the others wait for it.
+//! Loading for Rust programs: of the threads that miss a key one fetches its value, the others wait
+//! for it.
 //!
-//! Who leads holds a [`LoadGuard`]. However that goes, by an insert, by being dropped or by a panic, its flight (`flights`) ends and
-//! the threads that wait go on: with the value, or by looking again, when the first of them becomes the leader.
+//! Who leads holds a [`LoadGuard`]. However that goes, by an insert, by being dropped or by a
+//! panic, its flight (`flights`) ends and the threads that wait go on: with the value, or by
+//! looking again, when the first of them becomes the leader.
 
 use crate::cache::flights::{Flight, Role, State};
 use crate::cache::handle::Cache;
@@ -23,8 +25,9 @@ pub enum Lookup<'a> {
     TimedOut,
 }
 
-/// The duty to load a key. Dropped without [`LoadGuard::insert`], for example by an error or a panic, it cancels the load, and a thread
-/// that waits gets the duty. Not to be forgotten ([`std::mem::forget`]): others would wait for ever.
+/// The duty to load a key. Dropped without [`LoadGuard::insert`], for example by an error or a
+/// panic, it cancels the load, and a thread that waits gets the duty. Not to be forgotten
+/// ([`std::mem::forget`]): others would wait for ever.
 #[must_use = "others wait for the value"]
 pub struct LoadGuard<'a> {
     cache: &'a Cache,
@@ -39,8 +42,8 @@ impl LoadGuard<'_> {
         &self.key
     }
 
-    /// Ends the load with a value: gives it to the threads that wait, and stores it. False if it wasn't stored because the key was set,
-    /// deleted or cleared since the load began.
+    /// Ends the load with a value: gives it to the threads that wait, and stores it. False if it
+    /// wasn't stored because the key was set, deleted or cleared since the load began.
     ///
     /// # Errors
     /// As [`Cache::set_with`]. The threads that wait have the value all the same.
@@ -70,14 +73,17 @@ impl fmt::Debug for LoadGuard<'_> {
 }
 
 impl Cache {
-    /// The value of a key, or what `load` fetches: it is stored by these options, and returned. However many threads miss the
-    /// key at once, one runs its `load` and the others wait for the value; if it fails, another runs its own.
+    /// The value of a key, or what `load` fetches: it is stored by these options, and returned.
+    /// However many threads miss the key at once, one runs its `load` and the others wait for the
+    /// value; if it fails, another runs its own.
     ///
-    /// A value that is loaded is never stored over a later set: if the key was set, deleted or cleared since the load began, it is
-    /// returned only. So is one that can't be stored ([`Error::ValueTooLarge`], [`Error::Full`]). A negative entry counts as none.
+    /// A value that is loaded is never stored over a later set: if the key was set, deleted or
+    /// cleared since the load began, it is returned only. So is one that can't be stored
+    /// ([`Error::ValueTooLarge`], [`Error::Full`]). A negative entry counts as none.
     ///
-    /// `load` may call the cache, but for other keys: two loads that wait for each other wait for ever. (For its own key it
-    /// runs again.) A miss takes a lock of the cache and one of the stripe, and copies the key.
+    /// `load` may call the cache, but for other keys: two loads that wait for each other wait for
+    /// ever. (For its own key it runs again.) A miss takes a lock of the cache and one of the
+    /// stripe, and copies the key.
     ///
     /// ```
     /// # use larder::{Cache, Error, Options, SetOptions, Ttl};
@@ -109,8 +115,9 @@ impl Cache {
         }
     }
 
-    /// The value of a key, from the cache or from the load of another thread, for which it waits at most so long (`None`:
-    /// without limit); or the duty to load it. As [`Cache::get_or_insert_with`], for who can't put the load into a function.
+    /// The value of a key, from the cache or from the load of another thread, for which it waits at
+    /// most so long (`None`: without limit); or the duty to load it. As
+    /// [`Cache::get_or_insert_with`], for who can't put the load into a function.
     ///
     /// ```
     /// # use larder::{Cache, Lookup, Options, SetOptions};
@@ -142,7 +149,13 @@ impl Cache {
             })?;
             let flight = match role {
                 Role::Wait(flight) => flight,
-                Role::Alone => return Ok(Lookup::Guard(LoadGuard { cache: self, key: key.into(), flight: None })),
+                Role::Alone => {
+                    return Ok(Lookup::Guard(LoadGuard {
+                        cache: self,
+                        key: key.into(),
+                        flight: None,
+                    }));
+                }
                 Role::Lead(flight) => {
                     let guard = LoadGuard { cache: self, key: key.into(), flight: Some(flight) };
                     // The load of another may have ended between the look and this.
@@ -162,8 +175,9 @@ impl Cache {
 
     /// Whether a key has a value. Counts neither as a hit nor as a miss.
     fn has(&self, key: &[u8]) -> Result<bool, Error> {
-        self.settled(key, |guard, shared, hash, drops| {
-            shared.patiently(hash, drops, || Ok(shared.lookup(guard, hash, key)?.is_some()))
+        self.with_applied(key, |guard, shared, hash, drops| {
+            shared
+                .retry_until_stable(hash, drops, || Ok(shared.lookup(guard, hash, key)?.is_some()))
         })
     }
 }

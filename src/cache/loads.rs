@@ -12,11 +12,12 @@ use crate::sys::atomic::Ordering;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "a load that has begun must be ended"]
 pub enum Load {
-    /// It begins with this token: the caller should fetch the value and then call [`Cache::load_end`] or
-    /// [`Cache::load_cancel`], once.
+    /// It begins with this token: the caller should fetch the value and then call
+    /// [`Cache::load_end`] or [`Cache::load_cancel`], once.
     Begun(u64),
-    /// The load with this token is under way, and what it will fetch is not older than any set, delete or clear of the key
-    /// that has returned. Loads are told apart by a 64-bit hash of the key: compare keys before you wait for another's.
+    /// The load with this token is under way, and what it will fetch is not older than any set,
+    /// delete or clear of the key that has returned. Loads are told apart by a 64-bit hash of the
+    /// key: compare keys before you wait for another's.
     UnderWay(u64),
 }
 
@@ -30,8 +31,9 @@ impl Load {
 }
 
 impl Cache {
-    /// Begins the load of a key that isn't there, unless one is under way. [`Cache::get_or_insert_with`] does this and the rest;
-    /// this is for those who wait in their own way.
+    /// Begins the load of a key that isn't there, unless one is under way.
+    /// [`Cache::get_or_insert_with`] does this and the rest; this is for those who wait in their
+    /// own way.
     ///
     /// ```
     /// # use larder::{Cache, Load, Options, SetOptions};
@@ -48,18 +50,19 @@ impl Cache {
     /// [`Error::Closed`], [`Error::KeyTooLarge`].
     pub fn load_begin(&self, key: &[u8]) -> Result<Load, Error> {
         self.with(|shared| shared.check_lengths(key.len(), 0))??;
-        self.settled(key, |_, shared, hash, drops| {
+        self.with_applied(key, |_, shared, hash, drops| {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            if !writer.finish_key(policy, hash, drops) {
+            if !writer.apply_key(policy, hash, drops) {
                 return None;
             }
             let core = &mut state.core;
             core.versions += 1;
             stripe.loading.store(true, Ordering::Relaxed);
-            // An overwriter without the lock that hasn't seen that is done now, or will find that the number has changed.
-            drop(shared.env.sequences.of(hash).close());
+            // An overwriter without the lock that hasn't seen that is done now, or will find that
+            // the number has changed.
+            drop(shared.env.seqlocks.of(hash).close());
             let pay = |bytes| shared.env.space.reserve_bookkeeping(bytes);
             let begun = core.loads.begin(hash, core.versions, kept(shared.stripes.len()), pay);
             stripe.loading.store(core.loads.any(), Ordering::Relaxed);
@@ -70,12 +73,18 @@ impl Cache {
         })
     }
 
-    /// Ends a load by storing the value, unless the key was set, deleted or cleared since it began: then false, and nothing is
-    /// stored.
+    /// Ends a load by storing the value, unless the key was set, deleted or cleared since it began:
+    /// then false, and nothing is stored.
     ///
     /// # Errors
     /// As [`Cache::set_with`]; the load has ended all the same.
-    pub fn load_end(&self, key: &[u8], token: u64, value: &[u8], options: &SetOptions<'_>) -> Result<bool, Error> {
+    pub fn load_end(
+        &self,
+        key: &[u8],
+        token: u64,
+        value: &[u8],
+        options: &SetOptions<'_>,
+    ) -> Result<bool, Error> {
         match self.store(key, value, options, Condition::Loaded(token), false) {
             Ok(_) => Ok(true),
             Err(CasError::Conflict | CasError::NotFound) => Ok(false),
@@ -109,7 +118,8 @@ mod tests {
 
     #[test]
     fn loads_that_nobody_ends_are_bounded_in_a_cache_of_many_stripes() {
-        let cache = Cache::new(crate::Options { stripes: 256, ..crate::Options::new(64 << 20) }).unwrap();
+        let cache =
+            Cache::new(crate::Options { stripes: 256, ..crate::Options::new(64 << 20) }).unwrap();
         let before = cache.stats().unwrap().bytes;
         for i in 0..300_000u64 {
             let _ = cache.load_begin(&i.to_le_bytes()).unwrap();

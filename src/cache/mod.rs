@@ -1,4 +1,5 @@
-//! The cache: picks the stripe by the hash of the key, and sees to it that what it hands out stays alive.
+//! The cache: picks the stripe by the hash of the key, and sees to it that what it hands out stays
+//! alive.
 
 pub mod background;
 pub mod batch;
@@ -53,9 +54,9 @@ impl Cache {
     /// An empty cache.
     ///
     /// # Errors
-    /// [`Error::InvalidOptions`], or [`Error::OutOfMemory`] where the system refuses address space. Memory is taken as the
-    /// cache fills; with a budget of 64 MiB or more, 4 to 18 MiB (a segment for each stripe) at once, in about as many tenths of a
-    /// millisecond.
+    /// [`Error::InvalidOptions`], or [`Error::OutOfMemory`] where the system refuses address space.
+    /// Memory is taken as the cache fills; with a budget of 64 MiB or more, 4 to 18 MiB (a segment
+    /// for each stripe) at once, in about as many tenths of a millisecond.
     pub fn new(options: Options) -> Result<Cache, Error> {
         epoch::start();
         avx::prepare();
@@ -76,7 +77,11 @@ impl Cache {
             // The first set would want the thread; to start it would cost that 100 microseconds.
             waker::wake_now();
         }
-        Cache { shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()), names, flights: Flights::new() }
+        Cache {
+            shared: AtomicPtr::new(Arc::into_raw(shared).cast_mut()),
+            names,
+            flights: Flights::new(),
+        }
     }
 
     /// Removes everything, and gives the memory back to the system as soon as nobody reads it.
@@ -96,19 +101,22 @@ impl Cache {
         self.with(|shared| shared.env.space.give_back_free())
     }
 
-    /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits. Of a namespace: gives it a
-    /// bound, or another one.
+    /// Changes the budget, while in use. When it shrinks, entries are evicted until the rest fits.
+    /// Of a namespace: gives it a bound, or another one.
     ///
     /// # Errors
-    /// [`Error::InvalidOptions`] below 256 KiB or a 64th of the first budget (more with
-    /// more than 8 stripes: two segments to a stripe, and six; with events: four times their memory; and with namespaces: what they hold for good), or above the larger of 16 GiB and four times
-    /// the first budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when readers or views hold what would have to go; the new
-    /// budget is in force even then, and following sets shrink further.
+    /// [`Error::InvalidOptions`] below 256 KiB or a 64th of the first budget (more with more than 8
+    /// stripes: two segments to a stripe, and six; with events: four times their memory; and with
+    /// namespaces: what they hold for good), or above the larger of 16 GiB and four times the first
+    /// budget (less where address space is limited); [`Error::Closed`], or [`Error::Full`] when
+    /// readers or views hold what would have to go; the new budget is in force even then, and
+    /// following sets shrink further.
     pub fn resize(&self, max_bytes: u64) -> Result<(), Error> {
         self.with(|shared| {
             if shared.is_namespace {
                 let segments = least_segments(shared.stripes.len() as u64);
-                let least = (segments * shared.env.space.segment_size()).max(4 * shared.fixed_bytes);
+                let least =
+                    (segments * shared.env.space.segment_size()).max(4 * shared.fixed_bytes);
                 if !(least..UNBOUNDED).contains(&max_bytes) {
                     return Err(Error::InvalidOptions("max_bytes is too small for this namespace"));
                 }
@@ -116,8 +124,12 @@ impl Cache {
                 return Ok(());
             }
             // What all of its caches hold for good must leave them room to live.
-            if max_bytes < MIN_BUDGET.max(4 * shared.fixed_bytes) || !shared.env.space.try_set_max(max_bytes) {
-                return Err(Error::InvalidOptions("max_bytes is out of the range that this cache can be resized to"));
+            if max_bytes < MIN_BUDGET.max(4 * shared.fixed_bytes)
+                || !shared.env.space.try_set_max(max_bytes)
+            {
+                return Err(Error::InvalidOptions(
+                    "max_bytes is out of the range that this cache can be resized to",
+                ));
             }
             Ok(())
         })??;
@@ -126,7 +138,11 @@ impl Cache {
             let fits = self.with(|shared| {
                 let fits = || {
                     let share = &shared.env.space;
-                    if shared.is_namespace { share.held() <= share.bound() } else { share.trim_to_budget() }
+                    if shared.is_namespace {
+                        share.held() <= share.bound()
+                    } else {
+                        share.trim_to_budget()
+                    }
                 };
                 if fits() {
                     return true;
@@ -139,7 +155,9 @@ impl Cache {
                 fits()
             })?;
             if fits {
-                return self.with(|shared| if shared.is_namespace { shared.settle() } else { shared.settle_family() });
+                return self.with(|shared| {
+                    if shared.is_namespace { shared.settle() } else { shared.settle_family() }
+                });
             }
             self.make_room(None, 0, &mut effort)?;
         }
@@ -153,7 +171,7 @@ impl Cache {
             shared.each_stripe(|stripe, state| {
                 let (mut writer, policy) = state.writer(&shared.env, stripe);
                 // What there is no room for goes on waiting: to count is no reason to drop it.
-                let _ = writer.complete_all(policy);
+                let _ = writer.apply_all(policy);
                 entries += state.core.index.entries() as u64;
             });
             entries
@@ -186,21 +204,23 @@ impl Cache {
         self.with(Shared::stats)
     }
 
-    /// Gives all memory back and fails every later call with [`Error::Closed`] (a get finds nothing). Calls that are under
-    /// way are waited for; memory that views hold goes with the last of them. Closing twice is fine. Its namespaces are closed
-    /// with it; a namespace that is closed gives its memory to the others.
+    /// Gives all memory back and fails every later call with [`Error::Closed`] (a get finds
+    /// nothing). Calls that are under way are waited for; memory that views hold goes with the last
+    /// of them. Closing twice is fine. Its namespaces are closed with it; a namespace that is
+    /// closed gives its memory to the others.
     pub fn close(&self) {
         assert!(!epoch::is_pinned(), "close was called from inside the cache");
         let shared = self.shared.swap(ptr::null_mut(), Ordering::AcqRel);
         if !shared.is_null() {
             epoch::synchronize();
-            // SAFETY: the pointer came from Arc::into_raw in `of`, was taken by this call alone, and nobody who read it
-            // is still inside.
+            // SAFETY: the pointer came from Arc::into_raw in `of`, was taken by this call alone,
+            // and nobody who read it is still inside.
             let shared = unsafe { Arc::from_raw(shared) };
             if shared.is_namespace {
                 self.names.remove(self);
                 shared.family.leave(Arc::as_ptr(&shared) as *const dyn Member);
-                // Back to the pool now, even if views or the background thread hold the rest for a while.
+                // Back to the pool now, even if views or the background thread hold the rest for a
+                // while.
                 shared.each_stripe(|stripe, state| {
                     let (mut writer, policy) = state.writer(&shared.env, stripe);
                     writer.clear(policy);

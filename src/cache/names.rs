@@ -1,8 +1,9 @@
 //! The names of a cache's namespaces.
 //!
-//! A namespace is owned by this list: it lives, with or without handles, until it is closed or the cache is. All handles of one
-//! are counts of the same cache, so that closing it by any of them closes it for all, and a get need not ask. The list is
-//! generic only because it is known below what it lists: each cache's handle has it.
+//! A namespace is owned by this list: it lives, with or without handles, until it is closed or the
+//! cache is. All handles of one are counts of the same cache, so that closing it by any of them
+//! closes it for all, and a get need not ask. The list is generic only because it is known below
+//! what it lists: each cache's handle has it.
 //!
 //! Its lock is taken with nothing else locked, and nothing is closed, dropped or evicted under it.
 

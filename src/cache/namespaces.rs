@@ -1,8 +1,8 @@
 //! Namespaces: caches of their own that share a budget.
 //!
-//! A namespace has its own keys, stripes, policy, counters and default time to live; its segments come from the pool of
-//! the cache that it was made from (`memory::quota` says who may take from whom). To that pool a namespace is no more than some
-//! stripes more.
+//! A namespace has its own keys, stripes, policy, counters and default time to live; its segments
+//! come from the pool of the cache that it was made from (`memory::quota` says who may take from
+//! whom). To that pool a namespace is no more than some stripes more.
 
 use crate::cache::family::Member;
 use crate::cache::handle::Cache;
@@ -20,7 +20,11 @@ pub const MAX_NAMESPACES: usize = 256;
 pub const MAX_NAME: usize = 255;
 
 /// The namespace of a name, if it is there and has these options.
-fn find(list: &List<Cache>, name: &[u8], options: &NamespaceOptions) -> Result<Option<Arc<Cache>>, Error> {
+fn find(
+    list: &List<Cache>,
+    name: &[u8],
+    options: &NamespaceOptions,
+) -> Result<Option<Arc<Cache>>, Error> {
     if list.closed {
         return Err(Error::Closed);
     }
@@ -41,10 +45,12 @@ fn find(list: &List<Cache>, name: &[u8], options: &NamespaceOptions) -> Result<O
 }
 
 impl Cache {
-    /// The namespace of a name (1 to 255 bytes): a cache with entries, statistics and a policy of its own, within this
-    /// one's budget. It is made if it isn't there; else the handle is one more of the same, and options that are set must be
-    /// those it has. It lives until it is closed, by any handle, or this cache is closed or dropped, whatever becomes of the handles.
-    /// Takes an allocation or two, and evicts where there is no room for its index; finding one takes a lock.
+    /// The namespace of a name (1 to 255 bytes): a cache with entries, statistics and a policy of
+    /// its own, within this one's budget. It is made if it isn't there; else the handle is one more
+    /// of the same, and options that are set must be those it has. It lives until it is closed, by
+    /// any handle, or this cache is closed or dropped, whatever becomes of the handles. Takes an
+    /// allocation or two, and evicts where there is no room for its index; finding one takes a
+    /// lock.
     ///
     /// ```
     /// # use larder::{Cache, NamespaceOptions, Options};
@@ -58,10 +64,14 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidOptions`]: a name or an option out of range, options that disagree, more than 256 namespaces, a
-    /// budget with too few segments for one more, or a namespace of a namespace; [`Error::Closed`],
-    /// [`Error::OutOfMemory`], [`Error::Full`].
-    pub fn namespace(&self, name: impl AsRef<[u8]>, options: NamespaceOptions) -> Result<Arc<Cache>, Error> {
+    /// [`Error::InvalidOptions`]: a name or an option out of range, options that disagree, more
+    /// than 256 namespaces, a budget with too few segments for one more, or a namespace of a
+    /// namespace; [`Error::Closed`], [`Error::OutOfMemory`], [`Error::Full`].
+    pub fn namespace(
+        &self,
+        name: impl AsRef<[u8]>,
+        options: NamespaceOptions,
+    ) -> Result<Arc<Cache>, Error> {
         let name = name.as_ref();
         if name.is_empty() || name.len() > MAX_NAME {
             return Err(Error::InvalidOptions("a namespace's name has 1 to 255 bytes"));
@@ -73,7 +83,8 @@ impl Cache {
         if let Some(found) = find(&self.names.lock(), name, &options)? {
             return Ok(found);
         }
-        // Made without the lock, since that may have to evict. Of two that are made at once one goes again.
+        // Made without the lock, since that may have to evict. Of two that are made at once one
+        // goes again.
         let shared = Arc::new(self.new_member(&parent, &options)?);
         let options = NamespaceOptions { stripes: shared.stripes.len(), ..options };
         let made = Arc::new(Cache::of(shared.clone(), self.names.clone()));
@@ -101,12 +112,14 @@ impl Cache {
             return Ok(Vec::new());
         }
         let list = self.names.lock();
-        let mut all: Vec<_> = list.named.iter().map(|it| (it.name.clone(), it.cache.clone())).collect();
+        let mut all: Vec<_> =
+            list.named.iter().map(|it| (it.name.clone(), it.cache.clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(all)
     }
 
-    /// The first namespace whose name comes behind this one, in the order of bytes: for iterations that hold nothing meanwhile.
+    /// The first namespace whose name comes behind this one, in the order of bytes: for iterations
+    /// that hold nothing meanwhile.
     pub(crate) fn namespace_after(&self, name: &[u8]) -> Result<Option<(Name, Arc<Cache>)>, Error> {
         let parent = self.hold()?;
         if parent.is_namespace {

@@ -1,8 +1,8 @@
 //! Room: what a call does that finds none under the lock, and the loop around it.
 //!
-//! A store is tried under the stripe's lock. If memory is short, nothing has changed; the lock is let go, room is made
-//! (perhaps in another stripe), and it is tried again: `Cache::write` is that loop, and everything that stores by the slow
-//! door goes through it.
+//! A store is tried under the stripe's lock. If memory is short, nothing has changed; the lock is
+//! let go, room is made (perhaps in another stripe), and it is tried again: `Cache::write` is that
+//! loop, and everything that stores by the slow door goes through it.
 
 use crate::cache::family::Member;
 use crate::cache::handle::Cache;
@@ -18,8 +18,9 @@ use crate::sync::waker;
 use crate::sys::atomic::Ordering;
 use std::time::Duration;
 
-/// How often a set that finds no room waits, 100 microseconds and more each time, for readers who are on their way out. They
-/// take a microsecond, unless the system takes the processor from them: on a crowded machine for tenths of a second.
+/// How often a set that finds no room waits, 100 microseconds and more each time, for readers who
+/// are on their way out. They take a microsecond, unless the system takes the processor from them:
+/// on a crowded machine for tenths of a second.
 const READERS: u32 = 20_000;
 /// The same for views, which may be held for ever.
 const VIEWS: u32 = 2_000;
@@ -46,19 +47,28 @@ pub(crate) struct Effort {
 }
 
 impl Shared {
-    /// Evicts something: of this cache, if it is at its bound or holds its part of the memory (see `share`), else of the
-    /// one that holds most. If nothing can be had there, of any: a set never fails because others are full.
+    /// Evicts something: of this cache, if it is at its bound or holds its part of the memory (see
+    /// `memory::quota`), else of the one that holds most. If nothing can be had there, of any: a
+    /// set never fails because others are full.
     fn give_room(&self, hash: Option<u64>, bytes: u64, keeps: &mut usize) -> Given {
         let full = self.env.space.is_full(bytes);
         let alone = self.family.len() == 0;
-        if full || alone || !self.env.space.may_take(|| self.env.space.segment_budget()) || self.is_sparse(hash) {
+        if full
+            || alone
+            || !self.env.space.may_take(|| self.env.space.segment_budget())
+            || self.is_sparse(hash)
+        {
             let given = self.drain(hash, keeps);
             if given != Given::Nothing || full || alone {
                 return given;
             }
         }
         let others = self.family.fullest_first();
-        others.iter().map(|other| other.give(keeps)).find(|given| *given != Given::Nothing).unwrap_or(Given::Nothing)
+        others
+            .iter()
+            .map(|other| other.give(keeps))
+            .find(|given| *given != Given::Nothing)
+            .unwrap_or(Given::Nothing)
     }
 
     fn drain(&self, hash: Option<u64>, keeps: &mut usize) -> Given {
@@ -68,7 +78,8 @@ impl Shared {
         writer.give_room(policy, keeps)
     }
 
-    /// Whether a quarter of what the stripe of a hash holds is dead: then it is to compact, before it takes from others.
+    /// Whether a quarter of what the stripe of a hash holds is dead: then it is to compact, before
+    /// it takes from others.
     fn is_sparse(&self, hash: Option<u64>) -> bool {
         hash.is_some_and(|hash| {
             let stripe = self.stripe(hash);
@@ -78,8 +89,8 @@ impl Shared {
         })
     }
 
-    /// The stripe that must give room for an entry with this hash: its own, unless it holds less than half of its share; then
-    /// the fullest.
+    /// The stripe that must give room for an entry with this hash: its own, unless it holds less
+    /// than half of its share; then the fullest.
     fn victim(&self, hash: Option<u64>) -> &Stripe {
         let footprint = |stripe: &Stripe| stripe.footprint.load(Ordering::Relaxed);
         let total: u64 = self.stripes.iter().map(footprint).sum();
@@ -87,11 +98,12 @@ impl Shared {
             let held = footprint(own);
             held > 0 && held * self.stripes.len() as u64 >= total / 2
         });
-        own.or_else(|| self.stripes.iter().max_by_key(|stripe| footprint(stripe))).expect("there are stripes")
+        own.or_else(|| self.stripes.iter().max_by_key(|stripe| footprint(stripe)))
+            .expect("there are stripes")
     }
 
-    /// Has every stripe of the family give back what index and policy needn't hold: when nothing else can be had, and when the budget
-    /// has shrunk.
+    /// Has every stripe of the family give back what index and policy needn't hold: when nothing
+    /// else can be had, and when the budget has shrunk.
     pub fn settle_family(&self) {
         for member in self.family.fullest_first() {
             member.settle();
@@ -103,7 +115,7 @@ impl Shared {
         self.each_stripe(|stripe, state| {
             stripe.index.settle(&mut state.core.index, &self.env.space, &self.env.index_space);
             let (mut writer, policy) = state.writer(&self.env, stripe);
-            writer.inform_now(policy);
+            writer.update_capacity_now(policy);
         });
     }
 }
@@ -123,7 +135,8 @@ impl Member for Shared {
 }
 
 impl Cache {
-    /// Runs `attempt` under the lock of a key's stripe, again and again while there is no room, making some in between.
+    /// Runs `attempt` under the lock of a key's stripe, again and again while there is no room,
+    /// making some in between.
     pub(crate) fn write<T>(
         &self,
         key: &[u8],
@@ -143,10 +156,11 @@ impl Cache {
         })
     }
 
-    /// Has `look` look for a key, pinned, and complete what waits under it. There may have to be room for that, and who is pinned
-    /// would hold back what is given up: then `look` returns None, room is made, and it looks again. If its last argument is true it must
-    /// go on, and drop what waits if there is no room.
-    pub(crate) fn settled<T>(
+    /// Runs `look` under a pin, after applying any deferred set of the key. `look` returns None if
+    /// applying needs memory; the pin is dropped (it would delay reclamation), room is made, and
+    /// `look` runs again. On the last attempt `drops` is true: `look` must discard the deferred
+    /// set.
+    pub(crate) fn with_applied<T>(
         &self,
         key: &[u8],
         mut look: impl FnMut(&Guard, &Shared, u64, bool) -> Option<T>,
@@ -195,19 +209,20 @@ impl Cache {
                 let mut state = stripe.lock();
                 let (mut writer, policy) = state.writer(&shared.env, stripe);
                 if !informed {
-                    // If there is no room for the policy's ghosts it is made once, and before the entry comes, which might
-                    // be what has to go.
+                    // If there is no room for the policy's ghosts it is made once, and before the
+                    // entry comes, which might be what has to go.
                     informed = true;
-                    if !writer.inform(policy) {
+                    if !writer.update_capacity(policy) {
                         break 'attempt;
                     }
                 }
-                if !writer.complete_all(policy) {
+                if !writer.apply_all(policy) {
                     break 'attempt;
                 }
                 let done = attempt(shared, hash, &mut writer, policy, placed);
                 drop(state);
-                // After it: this set may be the one to say so, and the next that comes by here may be thousands away.
+                // After it: this set may be the one to say so, and the next that comes by here may
+                // be thousands away.
                 if shared.wants_ahead() {
                     waker::wake_now();
                 }
@@ -225,16 +240,22 @@ impl Cache {
         }
     }
 
-    /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their share, or from the
-    /// fullest. Called with nothing pinned and nothing locked.
-    pub(crate) fn make_room(&self, hash: Option<u64>, bytes: u64, effort: &mut Effort) -> Result<(), Error> {
+    /// Evicts until a segment is free, from the stripe of a hash unless others hold more than their
+    /// share, or from the fullest. Called with nothing pinned and nothing locked.
+    pub(crate) fn make_room(
+        &self,
+        hash: Option<u64>,
+        bytes: u64,
+        effort: &mut Effort,
+    ) -> Result<(), Error> {
         // Who is at its own bound has nothing to gain from what waits.
         let (waited, waiting) = self.with(|shared| {
             let space = &shared.env.space;
             if space.is_full(bytes) { (false, 0) } else { (space.is_waiting(), space.reclaim()) }
         })?;
         if waited && waiting == 0 {
-            // What was waited for is free just now: that may be room enough, and nothing else has to go.
+            // What was waited for is free just now: that may be room enough, and nothing else has
+            // to go.
             return Ok(());
         }
         if waiting == 0 {
@@ -251,7 +272,8 @@ impl Cache {
                 self.with(|shared| shared.env.space.reclaim())?;
                 return Ok(());
             }
-            // No entry is left that could go: what was kept for those that went, if it was not given back with them.
+            // No entry is left that could go: what was kept for those that went, if it was not
+            // given back with them.
             if effort.waits.is_multiple_of(SETTLE_EVERY) {
                 self.with(Shared::settle_family)?;
             }

@@ -7,23 +7,24 @@ use crate::cache::ttl::{Lifetimes, Ttl, millis};
 use crate::entry::{MAX_KEY, MAX_VALUE};
 use crate::error::Error;
 use crate::index::{IndexSpace, LEAST_BYTES};
-use crate::memory::quota::{Share, UNBOUNDED};
+use crate::memory::quota::{Quota, UNBOUNDED};
 use crate::memory::{MAX_BUDGET, MIN_BUDGET, Space, least_segments, segment_bytes};
 use crate::policy::{self, AnyPolicy, Kind, Policy};
-use crate::stripe::deferred::combining::Mailbox;
-use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::deferred::combining::Publications;
+use crate::stripe::deferred::write_buffer::WriteBuffer;
 use crate::stripe::env::Env;
 use crate::stripe::events::{self, Queue, Reasons};
 use crate::stripe::tags::Invalidations;
-use crate::stripe::{State, Stripe};
+use crate::stripe::{Stripe, StripeState};
 use crate::sync::counters::{Counters, Handle};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::seqlock::Sequences;
+use crate::sync::seqlock::Seqlocks;
 use crate::sys::atomic::AtomicU64;
 use crate::sys::hash::KeyHasher;
 use std::sync::Arc;
 
-/// What all users of an open cache share. Lives until the cache is closed and the last view of it is released.
+/// What all users of an open cache share. Lives until the cache is closed and the last view of it
+/// is released.
 pub struct Shared {
     /// What the stripes use of it.
     pub env: Env,
@@ -38,7 +39,7 @@ pub struct Shared {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) rejections: AtomicU64,
     pub(crate) index_huge: bool,
-    /// Whether sets that overwrite in place need no lock (see `overwrite`).
+    /// Whether sets that overwrite in place need no lock (see `cache::in_place`).
     pub(crate) overwrites_alone: bool,
     /// What an empty cache takes.
     pub(crate) fixed_bytes: u64,
@@ -46,15 +47,16 @@ pub struct Shared {
     stripe_mask: u64,
 }
 
-/// Budgets from here on have huge pages for the index. The last one is full only in part, which counts: in a cache of 64 MiB
-/// it might be three bytes for each small entry.
+/// Budgets from here on have huge pages for the index. The last one is full only in part, which
+/// counts: in a cache of 64 MiB it might be three bytes for each small entry.
 const INDEX_HUGE_FROM: u64 = 128 << 20;
 /// Budgets from here on are larger than the CPU's caches, as far as they can be the cache's.
 const FAR_FROM: u64 = 64 << 20;
 /// And bounds on entries, so that those of small caches are kept to the entry after each set.
 const FAR_FROM_ENTRIES: u64 = 1 << 16;
-/// Sets in caches of a larger budget never overwrite without the lock. They have more stripes; and there a set waits for its bucket and its entry to come from
-/// memory, which is better done under the lock, where something else is done meanwhile.
+/// Sets in caches of a larger budget never overwrite without the lock. They have more stripes; and
+/// there a set waits for its bucket and its entry to come from memory, which is better done under
+/// the lock, where something else is done meanwhile.
 pub const MOST_OVERWRITTEN_ALONE: u64 = 32 << 20;
 
 /// Also what is said when a namespace finds no room, for which some can be made.
@@ -70,7 +72,7 @@ impl Shared {
         let count = options.stripe_count(segment_bytes(max))?;
         let space = Space::new(max, count).map_err(|_| Error::OutOfMemory)?;
         let hasher = options.seed.map_or_else(KeyHasher::new, KeyHasher::with_seed);
-        let share = Share::whole(space, count, Parts::of(options, count).for_good());
+        let share = Quota::whole(space, count, Parts::of(options, count).for_good());
         let shared = Shared::build(options, share, count, hasher, Arc::new(Family::new()), false)?;
         // A value of a quarter of the budget must fit beside all this.
         if shared.env.space.committed() > max / 4 {
@@ -88,8 +90,9 @@ impl Shared {
         let budget = parent.env.space.max();
         let bound = if options.max_bytes == 0 { UNBOUNDED } else { options.max_bytes };
         let options = Options {
-            // Of no bound: as of one that comes to hold an eighth, or an equal part if there are more. With as many stripes as for an
-            // eighth, what is open and half drained in them was a third of a cache of a hundred namespaces.
+            // Of no bound: as of one that comes to hold an eighth, or an equal part if there are
+            // more. With as many stripes as for an eighth, what is open and half drained in them
+            // was a third of a cache of a hundred namespaces.
             max_bytes: bound.min(budget / (parent.family.len() as u64 + 1).max(8)),
             max_entries: options.max_entries,
             default_ttl: options.default_ttl,
@@ -111,23 +114,35 @@ impl Shared {
         }
         let fixed = Parts::of(&options, count).for_good();
         if bound < fixed + (count as u64 + parent.env.space.spare() + 1) * segment {
-            return Err(Error::InvalidOptions("a namespace's max_bytes is too small for its own tables and stripes"));
+            return Err(Error::InvalidOptions(
+                "a namespace's max_bytes is too small for its own tables and stripes",
+            ));
         }
         let share = parent.env.space.beside(count, fixed, bound);
-        let share = share.ok_or(Error::InvalidOptions("max_bytes is too small for one more namespace"))?;
-        Shared::build(&options, share, count, parent.env.hasher.clone(), parent.family.clone(), true)
+        let share =
+            share.ok_or(Error::InvalidOptions("max_bytes is too small for one more namespace"))?;
+        Shared::build(
+            &options,
+            share,
+            count,
+            parent.env.hasher.clone(),
+            parent.family.clone(),
+            true,
+        )
     }
 
     fn build(
         options: &Options,
-        space: Share,
+        space: Quota,
         count: usize,
         hasher: KeyHasher,
         family: Arc<Family>,
         is_namespace: bool,
     ) -> Result<Shared, Error> {
         let default_ttl = match options.default_ttl {
-            Some(ttl) if ttl.is_zero() => return Err(Error::InvalidOptions("default_ttl must be positive")),
+            Some(ttl) if ttl.is_zero() => {
+                return Err(Error::InvalidOptions("default_ttl must be positive"));
+            }
             Some(ttl) => Some(millis(ttl)),
             None => None,
         };
@@ -135,13 +150,18 @@ impl Shared {
             return Err(Error::InvalidOptions("ttl_jitter must be between 0 and 1"));
         }
         let far = is_far(options);
-        let index_space = IndexSpace::new(space.take_index().map_err(|_| Error::OutOfMemory)?, count);
-        // Nor for a namespace: a huge page for each of many small tables would be more than is counted.
-        let index_huge = !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
+        let index_space =
+            IndexSpace::new(space.take_index().map_err(|_| Error::OutOfMemory)?, count);
+        // Nor for a namespace: a huge page for each of many small tables would be more than is
+        // counted.
+        let index_huge =
+            !is_namespace && options.max_bytes >= INDEX_HUGE_FROM && index_space.use_huge();
         let mut stripes = Vec::with_capacity(count);
         let mut hit_max = 0;
         if options.event_bytes > options.max_bytes / 8 {
-            return Err(Error::InvalidOptions("event_bytes must be at most an eighth of max_bytes"));
+            return Err(Error::InvalidOptions(
+                "event_bytes must be at most an eighth of max_bytes",
+            ));
         }
         let Parts { event_bytes, waits, leaves, own, .. } = Parts::of(options, count);
         if !space.reserve_bookkeeping(own) {
@@ -157,8 +177,8 @@ impl Shared {
                 state,
                 policy,
                 events,
-                waits.then(Pending::new),
-                leaves.then(|| Mailbox::new(options.max_bytes)),
+                waits.then(WriteBuffer::new),
+                leaves.then(|| Publications::new(options.max_bytes)),
             ));
         }
         let fixed_bytes = space.held();
@@ -166,7 +186,7 @@ impl Shared {
             space,
             index_space,
             hasher,
-            sequences: Sequences::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
+            seqlocks: Seqlocks::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
             clock: options.clock.clone(),
             max_entries: options.max_entries,
             entries: AtomicU64::new(0),
@@ -190,21 +210,28 @@ impl Shared {
             rejections: AtomicU64::new(0),
             index_huge,
             // An event is written under the lock.
-            overwrites_alone: options.max_bytes <= MOST_OVERWRITTEN_ALONE && options.event_bytes == 0,
+            overwrites_alone: options.max_bytes <= MOST_OVERWRITTEN_ALONE
+                && options.event_bytes == 0,
             fixed_bytes,
             stripe_mask: count as u64 - 1,
         };
         for stripe in &shared.stripes {
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            writer.inform(policy);
+            writer.update_capacity(policy);
         }
         Ok(shared)
     }
 
-    /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).
+    /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or
+    /// the cache does so).
     #[inline]
-    pub(crate) fn deadline(&self, ttl: Ttl, hash: u64, sliding: bool) -> (Option<u64>, Option<u64>) {
+    pub(crate) fn deadline(
+        &self,
+        ttl: Ttl,
+        hash: u64,
+        sliding: bool,
+    ) -> (Option<u64>, Option<u64>) {
         self.lifetimes.deadline(&self.env.clock, ttl, hash, sliding)
     }
 
@@ -213,8 +240,8 @@ impl Shared {
     pub fn stripe(&self, hash: u64) -> &Stripe {
         let number = (hash & self.stripe_mask) as usize;
         debug_assert_eq!(self.stripe_mask as usize + 1, self.stripes.len());
-        // SAFETY: there is one stripe more than the mask, from the making of the cache on. (A checked index could panic, which
-        // has no place on the fast door's stack.)
+        // SAFETY: there is one stripe more than the mask, from the making of the cache on. (A
+        // checked index could panic, which has no place on the fast path's stack.)
         unsafe { self.stripes.get_unchecked(number) }
     }
 
@@ -253,17 +280,20 @@ impl Shared {
     pub(crate) fn check_lengths(&self, key: usize, value: usize) -> Result<(), Error> {
         if key > MAX_KEY {
             Err(Error::KeyTooLarge)
-        } else if value as u64 > (self.env.space.max().min(self.env.space.bound()) / 4).min(MAX_VALUE) {
+        } else if value as u64
+            > (self.env.space.max().min(self.env.space.bound()) / 4).min(MAX_VALUE)
+        {
             Err(Error::ValueTooLarge)
         } else {
             Ok(())
         }
     }
 
-    /// Touches some of the memory that the cache will need next. Returns whether there is more to be touched.
+    /// Touches some of the memory that the cache will need next. Returns whether there is more to
+    /// be touched.
     pub fn fault_ahead(&self) -> bool {
-        // The index first. It is little; and while a cache fills as fast as memory can be touched, or the thread lacks a
-        // processor, there is no end of segments.
+        // The index first. It is little; and while a cache fills as fast as memory can be touched,
+        // or the thread lacks a processor, there is no end of segments.
         self.env.index_space.fault_ahead();
         self.env.space.fault_ahead()
     }
@@ -275,7 +305,7 @@ impl Shared {
     }
 
     /// Runs `f` on each stripe, locked.
-    pub fn each_stripe(&self, mut f: impl FnMut(&Stripe, &mut State)) {
+    pub fn each_stripe(&self, mut f: impl FnMut(&Stripe, &mut StripeState)) {
         for stripe in &self.stripes {
             f(stripe, &mut stripe.state.lock());
         }
@@ -309,13 +339,13 @@ impl Parts {
         // Whoever listens to events is to hear of a set when it has returned.
         let (waits, leaves) = (far && options.event_bytes == 0, !far && options.event_bytes == 0);
         let pending_bytes = match (waits, leaves) {
-            (true, _) => size_of::<Pending>() as u64,
-            (_, true) => Mailbox::bytes(options.max_bytes),
+            (true, _) => size_of::<WriteBuffer>() as u64,
+            (_, true) => Publications::bytes(options.max_bytes),
             _ => 0,
         };
         let own = (size_of::<Shared>() + count * size_of::<Stripe>()) as u64
             + count as u64 * (event_bytes + pending_bytes)
-            + Sequences::bytes_for(options.max_bytes);
+            + Seqlocks::bytes_for(options.max_bytes);
         let least = count as u64 * (LEAST_BYTES + AnyPolicy::least_bytes(options.policy));
         Parts { event_bytes, waits, leaves, own, least }
     }
@@ -326,7 +356,7 @@ impl Parts {
     }
 }
 
-/// Why the fast door gave up.
+/// Why the fast path gave up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TryError {
     /// Repeat it the slow way.

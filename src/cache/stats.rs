@@ -26,8 +26,9 @@ pub struct Stats {
     pub rejections: u64,
     /// Entries now.
     pub entries: u64,
-    /// Bytes in use of the budget: index, bookkeeping and segments that are not free. The fields about the budget are those
-    /// of a cache and its namespaces together; those of a namespace are its own. The others are always a cache's own.
+    /// Bytes in use of the budget: index, bookkeeping and segments that are not free. The fields
+    /// about the budget are those of a cache and its namespaces together; those of a namespace are
+    /// its own. The others are always a cache's own.
     pub bytes: u64,
     /// The budget; of a namespace its bound, or the cache's budget if it has none.
     pub max_bytes: u64,
@@ -49,7 +50,8 @@ pub struct Stats {
     pub copied_bytes: u64,
     /// Events that found their queue full.
     pub dropped_events: u64,
-    /// Bytes that this cache itself holds, without its namespaces: index, bookkeeping of its own, segments.
+    /// Bytes that this cache itself holds, without its namespaces: index, bookkeeping of its own,
+    /// segments.
     pub own_bytes: u64,
     /// Namespaces that it has.
     pub namespaces: u64,
@@ -64,7 +66,7 @@ impl Shared {
         self.each_stripe(|stripe, state| {
             let (mut writer, policy) = state.writer(&self.env, stripe);
             // What there is no room for goes on waiting: to count is no reason to drop it.
-            let _ = writer.complete_all(policy);
+            let _ = writer.apply_all(policy);
             sum.sets += writer.waiting();
             let tally = &state.core.tally;
             sum.sets += tally.sets;

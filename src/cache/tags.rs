@@ -1,5 +1,5 @@
-//! Invalidating by tags: the calls, and the pass over the entries that forgets what was invalidated (`stripe::tags` says how they
-//! are judged).
+//! Invalidating by tags: the calls, and the pass over the entries that forgets what was invalidated
+//! (`stripe::tags` says how they are judged).
 
 use crate::cache::handle::Cache;
 use crate::cache::room::Effort;
@@ -37,7 +37,8 @@ impl Shared {
         }
     }
 
-    /// Removes some of what was invalidated, and forgets the invalidations when it has seen all. Returns whether it has.
+    /// Removes some of what was invalidated, and forgets the invalidations when it has seen all.
+    /// Returns whether it has.
     pub(crate) fn settle_tags(&self, pass: &mut Pass) -> bool {
         let _guard = epoch::pin();
         let stamp = *pass.stamp.get_or_insert_with(|| self.env.invalidations.stamp());
@@ -60,15 +61,17 @@ impl Shared {
 
     /// Whether it is time for [`Shared::settle_tags`].
     pub(crate) fn wants_settling(&self) -> bool {
-        self.env.invalidations.len() >= SETTLE_FROM || self.env.invalidations.short.load(Ordering::Relaxed)
+        self.env.invalidations.len() >= SETTLE_FROM
+            || self.env.invalidations.short.load(Ordering::Relaxed)
     }
 }
 
 impl Cache {
-    /// Invalidates all entries that carry a tag and were stored before: none of them is served once this has returned. `soft`:
-    /// they are stale from then on instead. Takes the same time however many there are. In a full cache, entries are
-    /// evicted when there are more invalidated tags to remember than ever before (48 to 96 bytes for each); where nothing can
-    /// be evicted, all entries with tags are invalidated instead.
+    /// Invalidates all entries that carry a tag and were stored before: none of them is served once
+    /// this has returned. `soft`: they are stale from then on instead. Takes the same time however
+    /// many there are. In a full cache, entries are evicted when there are more invalidated tags to
+    /// remember than ever before (48 to 96 bytes for each); where nothing can be evicted, all
+    /// entries with tags are invalidated instead.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -103,7 +106,8 @@ impl Cache {
         Ok(())
     }
 
-    /// Where invalidations of tags stand: for [`SetOptions::as_of`](crate::SetOptions::as_of), taken before a value is fetched.
+    /// Where invalidations of tags stand: for [`SetOptions::as_of`](crate::SetOptions::as_of),
+    /// taken before a value is fetched.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -112,8 +116,8 @@ impl Cache {
         Ok(self.shared(&guard)?.env.invalidations.stamp())
     }
 
-    /// Removes now what invalidated tags have made invalid, and forgets the tags. The background thread does it when there
-    /// are thousands. Visits every entry.
+    /// Removes now what invalidated tags have made invalid, and forgets the tags. The background
+    /// thread does it when there are thousands. Visits every entry.
     ///
     /// # Errors
     /// [`Error::Closed`].

@@ -1,4 +1,5 @@
-//! How long entries live: from what the caller says, the cache's default and its jitter to a deadline.
+//! How long entries live: from what the caller says, the cache's default and its jitter to a
+//! deadline.
 
 use crate::sys::clock::Clock;
 use std::time::Duration;
@@ -36,9 +37,16 @@ pub(crate) struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or the cache does so).
+    /// When an entry stored now expires, and milliseconds by which that slides (if `sliding`, or
+    /// the cache does so).
     #[inline]
-    pub(crate) fn deadline(&self, clock: &Clock, ttl: Ttl, hash: u64, sliding: bool) -> (Option<u64>, Option<u64>) {
+    pub(crate) fn deadline(
+        &self,
+        clock: &Clock,
+        ttl: Ttl,
+        hash: u64,
+        sliding: bool,
+    ) -> (Option<u64>, Option<u64>) {
         let ttl = match ttl {
             Ttl::Default => match self.default_ttl {
                 Some(ttl) => ttl,
@@ -59,7 +67,9 @@ impl Lifetimes {
             return ttl;
         }
         // The hash differs among what is stored together, the time for what is stored again.
-        let random = (hash ^ now.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 48;
+        let random = (hash ^ now.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .wrapping_mul(0xd6e8_feb8_6659_fd93)
+            >> 48;
         let cut = ((u128::from(ttl) * u128::from(self.jitter) * u128::from(random)) >> 32) as u64;
         (ttl - cut.min(ttl)).max(1)
     }

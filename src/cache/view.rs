@@ -1,9 +1,10 @@
 //! Borrowed reads: a value where it lies, without a copy.
 //!
-//! A view pins its segment: the memory is not used again until the last view of it is released, whatever happens to the
-//! entry or the cache meanwhile (overwriting, eviction, `clear`, `resize`, `close`). The segment goes on counting against
-//! the budget, and small values in it are not overwritten in place (`sequence`). Taking and releasing a view costs two atomic increments each on lines that others may share, so for small
-//! values a copy is cheaper.
+//! A view pins its segment: the memory is not used again until the last view of it is released,
+//! whatever happens to the entry or the cache meanwhile (overwriting, eviction, `clear`, `resize`,
+//! `close`). The segment goes on counting against the budget, and small values in it are not
+//! overwritten in place (`sync::seqlock`). Taking and releasing a view costs two atomic increments
+//! each on lines that others may share, so for small values a copy is cheaper.
 
 use crate::cache::handle::Cache;
 use crate::cache::shared::Shared;
@@ -23,7 +24,8 @@ pub struct View {
     shared: Arc<Shared>,
 }
 
-// SAFETY: the bytes behind `data` are immutable while the view lives, and the rest is Send and Sync itself.
+// SAFETY: the bytes behind `data` are immutable while the view lives, and the rest is Send and Sync
+// itself.
 unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
@@ -32,7 +34,8 @@ impl Deref for View {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the segment is pinned, so the published value doesn't change or go away before the view does.
+        // SAFETY: the segment is pinned, so the published value doesn't change or go away before
+        // the view does.
         unsafe { std::slice::from_raw_parts(self.data, self.len) }
     }
 }
@@ -57,7 +60,12 @@ impl View {
     ///
     /// # Safety
     /// The parts come from one [`View::into_parts`], and are used once.
-    pub(crate) unsafe fn from_parts(data: *const u8, len: usize, shared: *const Shared, segment: u32) -> View {
+    pub(crate) unsafe fn from_parts(
+        data: *const u8,
+        len: usize,
+        shared: *const Shared,
+        segment: u32,
+    ) -> View {
         // SAFETY: as the caller promises.
         View { data, len, segment, shared: unsafe { Arc::from_raw(shared) } }
     }
@@ -79,16 +87,16 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn view(&self, key: &[u8]) -> Result<Option<View>, Error> {
-        self.settled(key, |guard, shared, hash, drops| shared.view(guard, hash, key, drops))
+        self.with_applied(key, |guard, shared, hash, drops| shared.view(guard, hash, key, drops))
     }
 }
 
 impl Shared {
     /// None if a set of the key waits and wants room, unless `drops`.
     fn view(&self, guard: &Guard, hash: u64, key: &[u8], drops: bool) -> Option<Option<View>> {
-        let sequence = self.env.sequences.of(hash);
+        let sequence = self.env.seqlocks.of(hash);
         let line = self.line(guard);
-        let found = self.patiently(hash, drops, || {
+        let found = self.retry_until_stable(hash, drops, || {
             let number = sequence.number();
             let Some((entry, header)) = self.lookup(guard, hash, key)? else { return Ok(None) };
             let segment = entry.run(header).unwrap_or_else(|| {
@@ -108,11 +116,12 @@ impl Shared {
             line.miss(1);
             return Some(None);
         };
-        // SAFETY: larger values never change. Others don't while the segment is pinned: the sequence says that no writer
-        // had begun to overwrite it, and one that begins now sees the pin.
+        // SAFETY: larger values never change. Others don't while the segment is pinned: the
+        // sequence says that no writer had begun to overwrite it, and one that begins now sees the
+        // pin.
         let value = unsafe { entry.value_bytes(header) };
-        // SAFETY: this is inside the Arc that Cache::new made; the cache holds a count of it as long as anyone is
-        // pinned that has seen it open.
+        // SAFETY: this is inside the Arc that Cache::new made; the cache holds a count of it as
+        // long as anyone is pinned that has seen it open.
         let owner = unsafe {
             Arc::increment_strong_count(self);
             Arc::from_raw(self)

@@ -1,11 +1,11 @@
-//! Sets and deletes: what can be said of a value, and the calls by either door.
+//! Sets and deletes: what can be said of a value, and the calls by either path.
 
 use crate::cache::handle::Cache;
 use crate::cache::room::Attempt;
 use crate::cache::shared::Shared;
 use crate::cache::shared::TryError;
 use crate::cache::ttl::{Ttl, millis};
-use crate::entry::extension::{Extra, MAX_TAGS, Tags};
+use crate::entry::extension::{Extension, MAX_TAGS, Tags};
 use crate::entry::freshness;
 use crate::error::{CasError, Error};
 use crate::policy::Policy;
@@ -24,18 +24,26 @@ pub struct SetOptions<'a> {
     pub stale_after: Option<Duration>,
     /// Each read puts its expiry off to the time to live from then.
     pub sliding: bool,
-    /// It says that the key has no value: gets miss, [`Cache::get_with`] tells. The value should be empty.
+    /// It says that the key has no value: gets miss, [`Cache::get_with`] tells. The value should be
+    /// empty.
     pub absent: bool,
     /// Names by which it can be invalidated: at most 64.
     pub tags: &'a [&'a [u8]],
-    /// The stamp ([`Cache::stamp`]) of the moment before which the value wasn't obtained: if one of its tags has been invalidated since
-    /// then, it is invalid from the start. `None`: now.
+    /// The stamp ([`Cache::stamp`]) of the moment before which the value wasn't obtained: if one of
+    /// its tags has been invalidated since then, it is invalid from the start. `None`: now.
     pub as_of: Option<u64>,
 }
 
 impl Default for SetOptions<'_> {
     fn default() -> Self {
-        SetOptions { ttl: Ttl::Default, stale_after: None, sliding: false, absent: false, tags: &[], as_of: None }
+        SetOptions {
+            ttl: Ttl::Default,
+            stale_after: None,
+            sliding: false,
+            absent: false,
+            tags: &[],
+            as_of: None,
+        }
     }
 }
 
@@ -63,7 +71,8 @@ impl SetOptions<'_> {
         if self.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
-        // A stamp that was never given (by another cache, say) would be proof against what is still to come.
+        // A stamp that was never given (by another cache, say) would be proof against what is still
+        // to come.
         let now = shared.env.invalidations.stamp();
         let stamp = self.as_of.map_or(now, |as_of| as_of.min(now));
         let mut hashes = TagHashes { hashes: [0; MAX_TAGS], len: self.tags.len(), stamp };
@@ -74,24 +83,33 @@ impl SetOptions<'_> {
     }
 
     /// The deadline and the extension of an entry that is stored now.
-    pub(crate) fn times<'t>(&self, shared: &Shared, hash: u64, tags: &'t TagHashes) -> (Option<u64>, Extra<'t>) {
+    pub(crate) fn times<'t>(
+        &self,
+        shared: &Shared,
+        hash: u64,
+        tags: &'t TagHashes,
+    ) -> (Option<u64>, Extension<'t>) {
         let tags = tags.tags();
         let (deadline, sliding) = shared.deadline(self.ttl, hash, self.sliding);
         let stale = match self.stale_after {
             Some(after) => {
                 let now = shared.env.clock.now();
-                Some(freshness::word(now.saturating_add(shared.lifetimes.jittered(millis(after), hash, now))))
+                Some(freshness::word(now.saturating_add(shared.lifetimes.jittered(
+                    millis(after),
+                    hash,
+                    now,
+                ))))
             }
             // What has tags can be made stale by them.
             None => tags.map(|_| freshness::word(u64::MAX)),
         };
-        (deadline, Extra { absent: self.absent, stale, sliding, version: None, tags })
+        (deadline, Extension { absent: self.absent, stale, sliding, version: None, tags })
     }
 }
 
 impl Cache {
-    /// Stores a value if a condition is met; `versioned`: with a version, which is returned. `Err` of the inner result: it
-    /// isn't met, and there was an entry (true) or none.
+    /// Stores a value if a condition is met; `versioned`: with a version, which is returned. `Err`
+    /// of the inner result: it isn't met, and there was an entry (true) or none.
     pub(crate) fn store(
         &self,
         key: &[u8],
@@ -100,7 +118,8 @@ impl Cache {
         condition: Condition,
         versioned: bool,
     ) -> Result<u64, CasError> {
-        // Where there are tags, their stamp is of the first attempt: an invalidation between two attempts counts.
+        // Where there are tags, their stamp is of the first attempt: an invalidation between two
+        // attempts counts.
         let mut tags = None;
         self.write(key, value.len(), |shared, hash, writer, policy, placed| {
             if tags.is_none() {
@@ -123,12 +142,12 @@ impl Cache {
         })?
     }
 
-    /// Stores a value for the default time to live. Every get that begins after this has returned sees it, until it is
-    /// overwritten, deleted, expired or evicted.
+    /// Stores a value for the default time to live. Every get that begins after this has returned
+    /// sees it, until it is overwritten, deleted, expired or evicted.
     ///
     /// # Errors
-    /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::Closed`], [`Error::Full`]; an older value of the key then
-    /// stays.
+    /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::Closed`], [`Error::Full`]; an
+    /// older value of the key then stays.
     pub fn set(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         self.set_with(key, value, &SetOptions::default())
     }
@@ -141,12 +160,17 @@ impl Cache {
         self.set_with(key, value, &SetOptions::from(ttl.into()))
     }
 
-    /// Stores a value of which more is to be said. What the options ask for costs 8 bytes for the first, 8 more for each of:
-    /// going stale, sliding, tags, and each tag.
+    /// Stores a value of which more is to be said. What the options ask for costs 8 bytes for the
+    /// first, 8 more for each of: going stale, sliding, tags, and each tag.
     ///
     /// # Errors
     /// As [`Cache::set`], and [`Error::TooManyTags`].
-    pub fn set_with(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<(), Error> {
+    pub fn set_with(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        options: &SetOptions<'_>,
+    ) -> Result<(), Error> {
         match self.store(key, value, options, Condition::Always, false) {
             Err(CasError::Set(error)) => Err(error),
             // Without a condition nothing is refused.
@@ -154,8 +178,8 @@ impl Cache {
         }
     }
 
-    /// As [`Cache::set_ttl`], but gives up where that would have to wait, take a segment or call the system. This is what
-    /// the fast door runs.
+    /// As [`Cache::set_ttl`], but gives up where that would have to wait, take a segment or call
+    /// the system. This is what the fast path runs.
     pub(crate) fn try_store(&self, key: &[u8], value: &[u8], ttl: Ttl) -> Result<(), TryError> {
         let guard = epoch::try_enter().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
@@ -166,7 +190,7 @@ impl Cache {
         }
         let hash = shared.env.hasher.hash(key);
         let (deadline, sliding) = shared.deadline(ttl, hash, false);
-        // An extension would cost the fast door's stack more than it has.
+        // An extension would cost the fast path's stack more than it has.
         if sliding.is_some() || deadline.is_some() && waker::asleep() {
             return Err(TryError::Busy);
         }
@@ -176,13 +200,14 @@ impl Cache {
         }
         let stripe = shared.stripe(hash);
         stripe.index.prefetch(hash);
-        let mut state = match stripe.try_state_or_leave(&store) {
+        let mut state = match stripe.try_state_or_publish(&store) {
             Reached::Lock(state) => state,
-            Reached::Left => return Ok(()),
+            Reached::Published => return Ok(()),
             Reached::Nothing => return Err(TryError::Busy),
         };
         if shared.env.far && shared.env.space.pressure().drains() {
-            // If the key is new, the policy will be asked for its ghost: that arrives together with the bucket.
+            // If the key is new, the policy will be asked for its ghost: that arrives together with
+            // the bucket.
             state.policy.prefetch(hash);
         }
         if !state.admits_fast(&shared.env, stripe) {
@@ -192,7 +217,7 @@ impl Cache {
         if writer.try_set(policy, &store) { Ok(()) } else { Err(TryError::Busy) }
     }
 
-    /// As [`Cache::delete`], for the fast door.
+    /// As [`Cache::delete`], for the fast path.
     pub(crate) fn try_delete(&self, key: &[u8]) -> Result<bool, TryError> {
         let guard = epoch::try_enter().ok_or(TryError::Busy)?;
         let shared = self.shared(&guard).map_err(|_| TryError::Closed)?;
@@ -217,11 +242,11 @@ impl Cache {
     /// # Errors
     /// [`Error::Closed`].
     pub fn try_remove(&self, key: &[u8]) -> Result<bool, Error> {
-        self.settled(key, |_, shared, hash, drops| {
+        self.with_applied(key, |_, shared, hash, drops| {
             let stripe = shared.stripe(hash);
             let mut state = stripe.state.lock();
             let (mut writer, policy) = state.writer(&shared.env, stripe);
-            writer.finish_key(policy, hash, drops).then(|| writer.delete(policy, hash, key))
+            writer.apply_key(policy, hash, drops).then(|| writer.delete(policy, hash, key))
         })
     }
 }

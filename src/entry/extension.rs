@@ -1,7 +1,7 @@
 //! What few entries have: the extension of an entry's header.
 //!
-//! A plain entry pays 8 bytes of header, and 8 more if it expires. An entry that can be stale, has tags or a version pays for
-//! an extension word, and for what that announces, in this order:
+//! A plain entry pays 8 bytes of header, and 8 more if it expires. An entry that can be stale, has
+//! tags or a version pays for an extension word, and for what that announces, in this order:
 //!
 //! ```text
 //! extension word: bit 0 absent   the entry says that its key has no value (a negative entry)
@@ -12,7 +12,8 @@
 //!                     8..16      number of tags
 //! ```
 //!
-//! The stale word is an atomic that readers change. The others never change once the entry is published.
+//! The stale word is an atomic that readers change. The others never change once the entry is
+//! published.
 
 /// Bits of the extension word.
 pub const ABSENT: u64 = 1;
@@ -40,7 +41,7 @@ pub struct Tags<'a> {
 
 /// What an extension says.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Extra<'a> {
+pub struct Extension<'a> {
     /// The entry says that its key has no value.
     pub absent: bool,
     /// From when on it is stale.
@@ -53,12 +54,14 @@ pub struct Extra<'a> {
     pub tags: Option<Tags<'a>>,
 }
 
-impl Extra<'_> {
+impl Extension<'_> {
     /// The extension word; 0 if there is nothing to say.
     #[inline]
     pub fn word(&self) -> u64 {
         let bit = |there: bool, bit: u64| if there { bit } else { 0 };
-        let tags = self.tags.map_or(0, |tags| TAGS | (tags.hashes.len().min(MAX_TAGS) as u64) << TAGS_SHIFT);
+        let tags = self
+            .tags
+            .map_or(0, |tags| TAGS | (tags.hashes.len().min(MAX_TAGS) as u64) << TAGS_SHIFT);
         bit(self.absent, ABSENT)
             | bit(self.stale.is_some(), STALE)
             | bit(self.sliding.is_some(), SLIDING)
@@ -74,7 +77,10 @@ impl Extra<'_> {
             return;
         }
         f(word);
-        for word in [self.stale, self.sliding, self.version, self.tags.map(|tags| tags.stamp)].into_iter().flatten() {
+        for word in [self.stale, self.sliding, self.version, self.tags.map(|tags| tags.stamp)]
+            .into_iter()
+            .flatten()
+        {
             f(word);
         }
         if let Some(tags) = self.tags {
@@ -95,7 +101,8 @@ pub fn bytes(word: u64) -> usize {
     if word == 0 { 0 } else { 8 * (1 + (word & WORDS).count_ones() as usize + tags(word)) }
 }
 
-/// Where the word of one of the bits lies, in words from the extension word on. None if it isn't there.
+/// Where the word of one of the bits lies, in words from the extension word on. None if it isn't
+/// there.
 #[inline]
 pub fn place(word: u64, bit: u64) -> Option<usize> {
     (word & bit != 0).then(|| 1 + (word & WORDS & (bit - 1)).count_ones() as usize)
@@ -110,7 +117,7 @@ mod tests {
         let hashes = [11, 22, 33];
         for bits in 0..32u32 {
             let has = |bit: u32| bits & 1 << bit != 0;
-            let extra = Extra {
+            let extra = Extension {
                 absent: has(0),
                 stale: has(1).then_some(101),
                 sliding: has(2).then_some(102),
@@ -122,7 +129,10 @@ mod tests {
             let word = extra.word();
             assert_eq!(words.len() * 8, bytes(word));
             for (bit, value) in [(STALE, 101), (SLIDING, 102), (VERSION, 103), (TAGS, 104)] {
-                assert_eq!(place(word, bit).map(|at| words[at]), (word & bit != 0).then_some(value));
+                assert_eq!(
+                    place(word, bit).map(|at| words[at]),
+                    (word & bit != 0).then_some(value)
+                );
             }
             assert_eq!(tags(word), if has(4) { 3 } else { 0 });
             if has(4) {

@@ -1,14 +1,16 @@
-//! Stale-while-revalidate: an entry may become *stale* before it expires, and its first reader from then on gets a *lease* to
-//! refresh it.
+//! Stale-while-revalidate: an entry may become *stale* before it expires, and its first reader from
+//! then on gets a *lease* to refresh it.
 //!
-//! Both are in one word of the entry: the time from which it is stale, and a bit that says that somebody holds the lease,
-//! until the time in the word. A reader of a stale entry whose lease is free takes it with a compare-and-swap; the others
-//! are told that the entry is stale and that somebody sees to it. A refresh that succeeds writes a new entry, and the word
-//! goes with the old one. One that fails, or whose thread is gone, leaves the lease to run out after [`LEASE_MILLIS`]: that
-//! is the pause between tries. (The leases of Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, without a server.)
+//! Both are in one word of the entry: the time from which it is stale, and a bit that says that
+//! somebody holds the lease, until the time in the word. A reader of a stale entry whose lease is
+//! free takes it with a compare-and-swap; the others are told that the entry is stale and that
+//! somebody sees to it. A refresh that succeeds writes a new entry, and the word goes with the old
+//! one. One that fails, or whose thread is gone, leaves the lease to run out after
+//! [`LEASE_MILLIS`]: that is the pause between tries. (The leases of Nishtala et al., Scaling
+//! Memcache at Facebook, NSDI 2013, without a server.)
 //!
-//! The word may be lost with a copy made by a drain at the same moment: the lease is then given twice, and the second
-//! refresh is one too many, no more.
+//! The word may be lost with a copy made by a drain at the same moment: the lease is then given
+//! twice, and the second refresh is one too many, no more.
 //!
 //! Also here: deadlines that slide with each read.
 
@@ -18,8 +20,8 @@ use crate::sys::atomic::{AtomicU64, Ordering};
 /// How long a lease lasts.
 pub const LEASE_MILLIS: u64 = 10_000;
 const LEASED: u64 = 1 << 63;
-/// A read puts a sliding deadline off only when that moves it by a 32nd of the time to live or more, so that a hot entry isn't
-/// written at each read. It may expire that much early.
+/// A read puts a sliding deadline off only when that moves it by a 32nd of the time to live or
+/// more, so that a hot entry isn't written at each read. It may expire that much early.
 const SLIDE_SHIFT: u32 = 5;
 
 /// How fresh an entry is.
@@ -56,12 +58,14 @@ pub fn look(word: &AtomicU64, now: u64, lease: bool, soft: bool) -> State {
     }
 }
 
-/// Gives a lease back that nothing will come of: the entry is stale, and the next reader gets it. Nothing if nobody has one.
+/// Gives a lease back that nothing will come of: the entry is stale, and the next reader gets it.
+/// Nothing if nobody has one.
 pub fn give_back(word: &AtomicU64, now: u64) {
     let seen = word.load(Ordering::Relaxed);
     if seen & LEASED != 0 {
         // Who has stored something else there since knows better.
-        let _ = word.compare_exchange(seen, now.min(LEASED - 1), Ordering::Relaxed, Ordering::Relaxed);
+        let _ =
+            word.compare_exchange(seen, now.min(LEASED - 1), Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

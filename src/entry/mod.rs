@@ -15,18 +15,20 @@
 //! then        key, value, padding to 8 bytes
 //! ```
 //!
-//! The header, the deadline, the stamp of tags and the stale word are atomics. The key, and a value of more than [`IN_PLACE`] bytes,
-//! are written before the entry is published in the index and never change until the segment's grace period has passed. A smaller
-//! value may be overwritten in place ([`Entry::overwrite`]), with one that takes the same room: then its bytes are atomics too,
-//! and readers tell by the key's `sequence` whether what they have copied is whole. A published entry of 16 + 100 bytes costs 12
-//! bytes over key and value without a deadline, 20 with one.
+//! The header, the deadline, the stamp of tags and the stale word are atomics. The key, and a value
+//! of more than [`IN_PLACE`] bytes, are written before the entry is published in the index and
+//! never change until the segment's grace period has passed. A smaller value may be overwritten in
+//! place ([`Entry::overwrite`]), with one that takes the same room: then its bytes are atomics too,
+//! and readers tell by the key's `sync::seqlock` whether what they have copied is whole. A
+//! published entry of 16 + 100 bytes costs 12 bytes over key and value without a deadline, 20 with
+//! one.
 //!
 //! All raw access to segment memory is in this file.
 
 pub mod extension;
 pub mod freshness;
 
-use crate::entry::extension::Extra;
+use crate::entry::extension::Extension;
 use crate::sync::seqlock::IN_PLACE;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::bytes;
@@ -62,7 +64,7 @@ pub struct Shape<'a> {
     /// The segment that holds this entry alone.
     pub run: Option<u32>,
     /// What few entries have; not an empty one.
-    pub extra: Option<&'a Extra<'a>>,
+    pub extra: Option<&'a Extension<'a>>,
 }
 
 impl Shape<'_> {
@@ -80,8 +82,9 @@ impl Shape<'_> {
         (self.prefix() + self.key_len + self.value_len).next_multiple_of(8)
     }
 
-    /// Whether an entry of the same key, with this header, can be overwritten in place: it has the same words before the key,
-    /// takes the same room, and its value is small both before and after.
+    /// Whether an entry of the same key, with this header, can be overwritten in place: it has the
+    /// same words before the key, takes the same room, and its value is small both before and
+    /// after.
     #[inline]
     pub fn fits_over(&self, header: Header) -> bool {
         self.value_len <= IN_PLACE
@@ -112,7 +115,7 @@ impl Header {
         if shape.run.is_some() {
             word |= RUN;
         }
-        let extra = shape.extra.map_or(0, Extra::word);
+        let extra = shape.extra.map_or(0, Extension::word);
         if extra != 0 {
             word |= EXTRA;
         }
@@ -211,7 +214,8 @@ impl Header {
         self.value_len() <= IN_PLACE && self.is_plain()
     }
 
-    /// The header after the value has been overwritten in place by one of this length, which counts as a use.
+    /// The header after the value has been overwritten in place by one of this length, which counts
+    /// as a use.
     #[inline]
     fn overwritten(self, value_len: usize, hit_max: u8) -> Header {
         let lengths = self.word & !(MAX_VALUE << VALUE_SHIFT) | (value_len as u64) << VALUE_SHIFT;
@@ -220,8 +224,8 @@ impl Header {
     }
 }
 
-/// A value as a reader finds it: perhaps about to be overwritten. It can be copied; whether the copy is whole is known only
-/// when the key's sequence has been looked at again.
+/// A value as a reader finds it: perhaps about to be overwritten. It can be copied; whether the
+/// copy is whole is known only when the key's sequence has been looked at again.
 #[derive(Clone, Copy)]
 pub struct Value<'g> {
     start: *const u8,
@@ -240,11 +244,12 @@ impl Value<'_> {
     /// Copies it.
     ///
     /// # Safety
-    /// `to` is writable for as many bytes, outside of the cache, and nobody else accesses them meanwhile.
+    /// `to` is writable for as many bytes, outside of the cache, and nobody else accesses them
+    /// meanwhile.
     #[inline(always)]
     pub unsafe fn copy_to(&self, to: *mut u8) {
-        // SAFETY: the bytes were written before publication and stay for 'g; what may change is written by
-        // `Entry::overwrite` only, as atomics. The target is the caller's promise.
+        // SAFETY: the bytes were written before publication and stay for 'g; what may change is
+        // written by `Entry::overwrite` only, as atomics. The target is the caller's promise.
         unsafe {
             if self.may_change {
                 bytes::copy_out(self.start, to, self.len);
@@ -258,7 +263,8 @@ impl Value<'_> {
     #[inline]
     pub fn append_to(&self, out: &mut Vec<u8>) {
         out.reserve(self.len);
-        // SAFETY: there is room for so many bytes behind the vector's length, and they are written before that covers them.
+        // SAFETY: there is room for so many bytes behind the vector's length, and they are written
+        // before that covers them.
         unsafe {
             self.copy_to(out.as_mut_ptr().add(out.len()));
             out.set_len(out.len() + self.len);
@@ -266,7 +272,8 @@ impl Value<'_> {
     }
 }
 
-/// A published entry, as long as whatever keeps its segment from being reused (`'g`: a guard or the stripe's lock).
+/// A published entry, as long as whatever keeps its segment from being reused (`'g`: a guard or the
+/// stripe's lock).
 #[derive(Clone, Copy)]
 pub struct Entry<'g> {
     start: *const u8,
@@ -277,8 +284,8 @@ impl<'g> Entry<'g> {
     /// The entry at an address.
     ///
     /// # Safety
-    /// `start` is 8-byte aligned and an entry was written there with [`write`], happening before this call, in a segment
-    /// that isn't reused while `'g` lasts.
+    /// `start` is 8-byte aligned and an entry was written there with [`write`], happening before
+    /// this call, in a segment that isn't reused while `'g` lasts.
     #[inline]
     pub unsafe fn at(start: *const u8) -> Entry<'g> {
         Entry { start, _alive: PhantomData }
@@ -286,8 +293,8 @@ impl<'g> Entry<'g> {
 
     #[inline]
     fn word(&self, i: usize) -> &'g AtomicU64 {
-        // SAFETY: `at` promised an entry here; callers ask only for words that its header says exist. They are aligned
-        // and accessed as atomics by everyone once published.
+        // SAFETY: `at` promised an entry here; callers ask only for words that its header says
+        // exist. They are aligned and accessed as atomics by everyone once published.
         unsafe { &*self.start.cast::<AtomicU64>().add(i) }
     }
 
@@ -303,7 +310,10 @@ impl<'g> Entry<'g> {
         let word = self.word(0).load(Ordering::Relaxed);
         let header = Header { word, extra: 0 };
         if header.has_extra() {
-            return Header { extra: self.word(header.plain_words()).load(Ordering::Relaxed), ..header };
+            return Header {
+                extra: self.word(header.plain_words()).load(Ordering::Relaxed),
+                ..header
+            };
         }
         header
     }
@@ -345,9 +355,10 @@ impl<'g> Entry<'g> {
     pub fn tags(&self, header: Header) -> Option<extension::Tags<'g>> {
         let place = header.plain_words() + extension::place(header.extra, extension::TAGS)?;
         let stamp = self.word(place).load(Ordering::Relaxed);
-        // SAFETY: the extension says that so many words follow the stamp. They were written before publication and don't
-        // change during 'g, so a plain slice may be made of them: from the entry's own pointer, since one made of the stamp's
-        // reference would be good for that word only.
+        // SAFETY: the extension says that so many words follow the stamp. They were written before
+        // publication and don't change during 'g, so a plain slice may be made of them: from the
+        // entry's own pointer, since one made of the stamp's reference would be good for that word
+        // only.
         let hashes = unsafe {
             let start = self.start.cast::<u64>().add(place + 1);
             std::slice::from_raw_parts(start, extension::tags(header.extra))
@@ -363,8 +374,8 @@ impl<'g> Entry<'g> {
     }
 
     /// All that the extension says.
-    pub fn extra(&self, header: Header) -> Extra<'g> {
-        Extra {
+    pub fn extra(&self, header: Header) -> Extension<'g> {
+        Extension {
             absent: header.extra & extension::ABSENT != 0,
             stale: self.stale_word(header).map(|word| word.load(Ordering::Relaxed)),
             sliding: self.sliding(header),
@@ -387,14 +398,16 @@ impl<'g> Entry<'g> {
     pub fn put_off(&self, header: Header, seen: u64, deadline: u64) {
         debug_assert!(header.has_deadline());
         if header.has_deadline() {
-            let _ = self.word(1).compare_exchange(seen, deadline, Ordering::Relaxed, Ordering::Relaxed);
+            let _ =
+                self.word(1).compare_exchange(seen, deadline, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
     /// The key.
     #[inline]
     pub fn key(&self, header: Header) -> &'g [u8] {
-        // SAFETY: the key lies behind the prefix, was written before publication and doesn't change during 'g.
+        // SAFETY: the key lies behind the prefix, was written before publication and doesn't change
+        // during 'g.
         unsafe { std::slice::from_raw_parts(self.start.add(header.prefix()), header.key_len()) }
     }
 
@@ -402,26 +415,39 @@ impl<'g> Entry<'g> {
     #[inline]
     pub fn value(&self, header: Header) -> Value<'g> {
         let start = self.start.wrapping_add(header.prefix() + header.key_len());
-        Value { start, len: header.value_len(), may_change: header.may_change(), _alive: PhantomData }
+        Value {
+            start,
+            len: header.value_len(),
+            may_change: header.may_change(),
+            _alive: PhantomData,
+        }
     }
 
     /// The value's bytes where they lie.
     ///
     /// # Safety
-    /// They don't change while the slice is in use: the stripe's lock is held, the key's sequence closed, and the holder doesn't
-    /// call [`Entry::overwrite`]; or the segment has been pinned by the rules of `sequence`; or the header says that they
-    /// never do.
+    /// They don't change while the slice is in use: the stripe's lock is held, the key's sequence
+    /// closed, and the holder doesn't call [`Entry::overwrite`]; or the segment has been pinned by
+    /// the rules of `sequence`; or the header says that they never do.
     #[inline]
     pub unsafe fn value_bytes(&self, header: Header) -> &'g [u8] {
-        // SAFETY: the value lies behind the key, was written before publication, and doesn't change as the caller promises.
-        unsafe { std::slice::from_raw_parts(self.start.add(header.prefix() + header.key_len()), header.value_len()) }
+        // SAFETY: the value lies behind the key, was written before publication, and doesn't change
+        // as the caller promises.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.start.add(header.prefix() + header.key_len()),
+                header.value_len(),
+            )
+        }
     }
 
-    /// Puts another value in the place of the one that is there, with its deadline, and counts it as a use.
+    /// Puts another value in the place of the one that is there, with its deadline, and counts it
+    /// as a use.
     ///
     /// # Safety
-    /// The key's sequence is odd, by the caller, and the header was read since it was, or is as then but for hits and death;
-    /// `shape` [fits over](Shape::fits_over) it. The segment isn't pinned, and nobody has a slice of the value.
+    /// The key's sequence is odd, by the caller, and the header was read since it was, or is as
+    /// then but for hits and death; `shape` [fits over](Shape::fits_over) it. The segment isn't
+    /// pinned, and nobody has a slice of the value.
     #[inline]
     pub unsafe fn overwrite(&self, header: Header, shape: &Shape<'_>, value: &[u8], hit_max: u8) {
         debug_assert!(shape.fits_over(header) && value.len() == shape.value_len);
@@ -435,14 +461,20 @@ impl<'g> Entry<'g> {
                 break;
             }
             // A reader may count a hit, or who has the stripe's lock mark the entry as dead.
-            match self.word(0).compare_exchange_weak(word, after, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.word(0).compare_exchange_weak(
+                word,
+                after,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => break,
                 Err(other) => word = other,
             }
         }
         let start = self.start.wrapping_add(header.prefix() + header.key_len()).cast_mut();
-        // SAFETY: the value's room lies behind the key, within the entry; it is large enough, as the entry's size stays the
-        // same. Everyone else who accesses it meanwhile is a reader, who copies it out.
+        // SAFETY: the value's room lies behind the key, within the entry; it is large enough, as
+        // the entry's size stays the same. Everyone else who accesses it meanwhile is a reader, who
+        // copies it out.
         unsafe { bytes::copy_in(value.as_ptr(), start, value.len()) };
     }
 
@@ -459,14 +491,20 @@ impl<'g> Entry<'g> {
         header.is_run().then(|| self.word(i).load(Ordering::Relaxed) as u32)
     }
 
-    /// Raises the hit counter if it is below `max`. One try: a hit lost to a race is a hit not counted, and an entry that
-    /// is hot enough to race will be hit again. At `max` nothing is written, so a hot entry's line stays shared.
+    /// Raises the hit counter if it is below `max`. One try: a hit lost to a race is a hit not
+    /// counted, and an entry that is hot enough to race will be hit again. At `max` nothing is
+    /// written, so a hot entry's line stays shared.
     #[inline]
     pub fn mark_hit(&self, header: Header, max: u8) {
         if header.counter() < max {
             let raised = header.word + (1 << POLICY_SHIFT);
             debug_assert_eq!(raised & !COUNTER_MASK, header.word & !COUNTER_MASK);
-            let _ = self.word(0).compare_exchange(header.word, raised, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.word(0).compare_exchange(
+                header.word,
+                raised,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -491,7 +529,7 @@ impl<'g> Entry<'g> {
         word.fetch_xor(other << STEPS_SHIFT, Ordering::Relaxed);
     }
 
-    /// Marks the entry as gone from the index. Under the stripe's lock.
+    /// PendingFilter the entry as gone from the index. Under the stripe's lock.
     #[inline]
     pub fn mark_dead(&self) {
         self.word(0).fetch_or(DEAD, Ordering::Relaxed);
@@ -501,20 +539,30 @@ impl<'g> Entry<'g> {
 /// The bits of a header that a copy has its own of.
 #[inline]
 fn moving_bits(policy_bits: u8, steps: u32) -> u64 {
-    (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK | u64::from(steps.min(MAX_STEPS)) << STEPS_SHIFT
+    (u64::from(policy_bits) << POLICY_SHIFT) & POLICY_MASK
+        | u64::from(steps.min(MAX_STEPS)) << STEPS_SHIFT
 }
 
-/// Writes a copy of an entry that is not a run. What its extension changes to meanwhile may be lost.
+/// Writes a copy of an entry that is not a run. What its extension changes to meanwhile may be
+/// lost.
 ///
 /// # Safety
-/// The key's sequence is odd, by the caller, and the header was read since it was.
-/// `start` is 8-byte aligned; `header.size()` bytes from there are the caller's to write, and nobody reads them.
+/// The key's sequence is odd, by the caller, and the header was read since it was. `start` is
+/// 8-byte aligned; `header.size()` bytes from there are the caller's to write, and nobody reads
+/// them.
 #[inline]
-pub unsafe fn write_copy(start: *mut u8, entry: Entry<'_>, header: Header, policy_bits: u8, steps: u32) {
+pub unsafe fn write_copy(
+    start: *mut u8,
+    entry: Entry<'_>,
+    header: Header,
+    policy_bits: u8,
+    steps: u32,
+) {
     debug_assert!(start.align_offset(8) == 0 && !header.is_run());
     let prefix = header.prefix();
-    // SAFETY: all of it lies within `header.size()` bytes that are ours, and within the bytes of the entry. The words of the
-    // prefix, some of which may change, are read as atomics; what follows is immutable.
+    // SAFETY: all of it lies within `header.size()` bytes that are ours, and within the bytes of
+    // the entry. The words of the prefix, some of which may change, are read as atomics; what
+    // follows is immutable.
     unsafe {
         let words = start.cast::<u64>();
         words.write(
@@ -524,24 +572,38 @@ pub unsafe fn write_copy(start: *mut u8, entry: Entry<'_>, header: Header, polic
         for i in 1..prefix / 8 {
             words.add(i).write(entry.word(i).load(Ordering::Relaxed));
         }
-        bytes::copy(entry.start.add(prefix), start.add(prefix), header.key_len() + header.value_len());
+        bytes::copy(
+            entry.start.add(prefix),
+            start.add(prefix),
+            header.key_len() + header.value_len(),
+        );
     }
 }
 
 /// Writes an entry that isn't published yet.
 ///
 /// # Safety
-/// `start` is 8-byte aligned; `shape.size()` bytes from there are the caller's to write, and nobody reads them.
+/// `start` is 8-byte aligned; `shape.size()` bytes from there are the caller's to write, and nobody
+/// reads them.
 #[inline(always)]
-pub unsafe fn write(start: *mut u8, shape: &Shape<'_>, policy_bits: u8, steps: u32, key: &[u8], value: &[u8]) {
+pub unsafe fn write(
+    start: *mut u8,
+    shape: &Shape<'_>,
+    policy_bits: u8,
+    steps: u32,
+    key: &[u8],
+    value: &[u8],
+) {
     debug_assert!(start.align_offset(8) == 0);
     debug_assert!(key.len() == shape.key_len && value.len() == shape.value_len);
-    // SAFETY: all of it lies within `shape.size()` bytes that are ours. Word accesses are aligned. The header and the
-    // deadline may have been atomics of an earlier entry; its readers are gone.
+    // SAFETY: all of it lies within `shape.size()` bytes that are ours. Word accesses are aligned.
+    // The header and the deadline may have been atomics of an earlier entry; its readers are gone.
     unsafe {
         let words = start.cast::<u64>();
         let body = if shape.run.is_none() && shape.extra.is_none() {
-            words.write(Header::new(&Shape { run: None, extra: None, ..*shape }, policy_bits, steps).word);
+            words.write(
+                Header::new(&Shape { run: None, extra: None, ..*shape }, policy_bits, steps).word,
+            );
             match shape.deadline {
                 Some(deadline) => {
                     words.add(1).write(deadline);
@@ -557,8 +619,8 @@ pub unsafe fn write(start: *mut u8, shape: &Shape<'_>, policy_bits: u8, steps: u
     }
 }
 
-/// Writes all words before the key, of an entry that isn't plain, and returns how many bytes they are. (Apart: what it takes in
-/// registers, plain entries would pay for.)
+/// Writes all words before the key, of an entry that isn't plain, and returns how many bytes they
+/// are. (Apart: what it takes in registers, plain entries would pay for.)
 ///
 /// # Safety
 /// As of [`write`].
@@ -594,9 +656,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let mut memory = vec![0u64; 64];
-        for (deadline, run) in [(None, None), (Some(77), None), (None, Some(9)), (Some(u64::MAX), Some(u32::MAX))] {
+        for (deadline, run) in
+            [(None, None), (Some(77), None), (None, Some(9)), (Some(u64::MAX), Some(u32::MAX))]
+        {
             let (key, value) = (b"some key".as_slice(), b"and its value".as_slice());
-            let shape = Shape { key_len: key.len(), value_len: value.len(), deadline, run, extra: None };
+            let shape =
+                Shape { key_len: key.len(), value_len: value.len(), deadline, run, extra: None };
             let start = memory.as_mut_ptr().cast::<u8>();
             // SAFETY: 512 aligned bytes of our own.
             let entry = unsafe {
@@ -630,7 +695,13 @@ mod tests {
         let mut memory = vec![0u64; 64];
         let start = memory.as_mut_ptr().cast::<u8>();
         for deadline in [None, Some(77)] {
-            let shape = |value_len, deadline| Shape { key_len: 5, value_len, deadline, run: None, extra: None };
+            let shape = |value_len, deadline| Shape {
+                key_len: 5,
+                value_len,
+                deadline,
+                run: None,
+                extra: None,
+            };
             // SAFETY: 512 aligned bytes of our own.
             let entry = unsafe {
                 write(start, &shape(30, deadline), 0b0110, 77, b"a key", &[1; 30]);
@@ -638,7 +709,9 @@ mod tests {
             };
             let header = entry.header();
             assert!(shape(35, deadline).fits_over(header) && shape(28, deadline).fits_over(header));
-            assert!(!shape(36, deadline).fits_over(header) && !shape(27, deadline).fits_over(header));
+            assert!(
+                !shape(36, deadline).fits_over(header) && !shape(27, deadline).fits_over(header)
+            );
             assert!(!shape(30, deadline.xor(Some(1))).fits_over(header));
             let after = shape(35, deadline.map(|_| 99));
             // SAFETY: nobody else knows of it.
@@ -646,16 +719,28 @@ mod tests {
             let header = entry.header();
             let mut copy = Vec::new();
             entry.value(header).append_to(&mut copy);
-            assert_eq!((entry.key(header), copy.as_slice()), (b"a key".as_slice(), [2; 35].as_slice()));
+            assert_eq!(
+                (entry.key(header), copy.as_slice()),
+                (b"a key".as_slice(), [2; 35].as_slice())
+            );
             assert_eq!(entry.deadline(header), after.deadline);
-            assert_eq!((header.policy_bits(), header.steps(), header.size()), (0b0111, 77, after.size()));
+            assert_eq!(
+                (header.policy_bits(), header.steps(), header.size()),
+                (0b0111, 77, after.size())
+            );
             // SAFETY: as above.
             unsafe { entry.overwrite(header, &after, &[3; 35], 3) };
             assert_eq!(entry.header(), header);
         }
-        let large =
-            Header::new(&Shape { key_len: 5, value_len: IN_PLACE + 1, deadline: None, run: None, extra: None }, 0, 0);
-        assert!(!Shape { key_len: 5, value_len: IN_PLACE, deadline: None, run: None, extra: None }.fits_over(large));
+        let large = Header::new(
+            &Shape { key_len: 5, value_len: IN_PLACE + 1, deadline: None, run: None, extra: None },
+            0,
+            0,
+        );
+        assert!(
+            !Shape { key_len: 5, value_len: IN_PLACE, deadline: None, run: None, extra: None }
+                .fits_over(large)
+        );
     }
 
     /// Under Miri this says whether each word is reached by a pointer that may.
@@ -666,8 +751,20 @@ mod tests {
         let hashes: Vec<u64> = (1..=64).collect();
         for count in [1, 3, 64] {
             let tags = extension::Tags { stamp: 5, hashes: &hashes[..count] };
-            let extra = Extra { absent: false, stale: Some(7), sliding: Some(8), version: Some(9), tags: Some(tags) };
-            let shape = Shape { key_len: 3, value_len: 5, deadline: Some(77), run: None, extra: Some(&extra) };
+            let extra = Extension {
+                absent: false,
+                stale: Some(7),
+                sliding: Some(8),
+                version: Some(9),
+                tags: Some(tags),
+            };
+            let shape = Shape {
+                key_len: 3,
+                value_len: 5,
+                deadline: Some(77),
+                run: None,
+                extra: Some(&extra),
+            };
             // SAFETY: 1,024 aligned bytes of our own.
             let entry = unsafe {
                 write(start, &shape, 0, 0, b"key", b"value");
@@ -686,8 +783,13 @@ mod tests {
 
     #[test]
     fn lengths_at_their_limits_fit_the_header() {
-        let shape =
-            Shape { key_len: MAX_KEY, value_len: MAX_VALUE as usize, deadline: Some(1), run: Some(2), extra: None };
+        let shape = Shape {
+            key_len: MAX_KEY,
+            value_len: MAX_VALUE as usize,
+            deadline: Some(1),
+            run: Some(2),
+            extra: None,
+        };
         let header = Header::new(&shape, 0xf, 300);
         assert_eq!((header.policy_bits(), header.steps()), (0xf, MAX_STEPS));
         assert_eq!(header.key_len(), MAX_KEY);

@@ -1,7 +1,7 @@
 //! Many keys in one crossing.
 //!
-//! A call does one group of keys (16) and moves `done` on; the caller repeats it until `done` is `n`. So the work of one
-//! crossing is bounded, and the fast door's rules hold.
+//! A call does one group of keys (16) and moves `done` on; the caller repeats it until `done` is
+//! `n`. So the work of one crossing is bounded, and the fast path's rules hold.
 
 use super::cache::ttl_from;
 use super::{FAST_COPY, LARDER_CALL_TTL, LarderCache, LarderMany, Status, boundary, handle};
@@ -28,8 +28,9 @@ struct Parts<'a> {
 }
 
 /// # Safety
-/// The struct's pointers are NULL or valid for their lengths: `key_ends`, and where given `value_ends`, `out_ends` and
-/// `out_status`, have `n` elements, `keys` the bytes that the last end says, `buf` has `buf_len`.
+/// The struct's pointers are NULL or valid for their lengths: `key_ends`, and where given
+/// `value_ends`, `out_ends` and `out_status`, have `n` elements, `keys` the bytes that the last end
+/// says, `buf` has `buf_len`.
 #[inline]
 unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
     // SAFETY: NULL or valid, as the caller promises.
@@ -37,10 +38,16 @@ unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
     let n = many.n;
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(many.cache) }?;
-    if n > u32::MAX as usize || n > 0 && (many.key_ends.is_null() || many.out_status.is_null()) || many.done > n {
+    if n > u32::MAX as usize
+        || n > 0 && (many.key_ends.is_null() || many.out_status.is_null())
+        || many.done > n
+    {
         return Err(Status::LARDER_INVALID_ARGUMENT);
     }
-    if many.buf_len > u32::MAX as usize || many.used > many.buf_len || many.buf.is_null() && many.buf_len > 0 {
+    if many.buf_len > u32::MAX as usize
+        || many.used > many.buf_len
+        || many.buf.is_null() && many.buf_len > 0
+    {
         return Err(Status::LARDER_INVALID_ARGUMENT);
     }
     // SAFETY: as the caller promises; empty slices are made without the pointer.
@@ -54,13 +61,21 @@ unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
             } else {
                 std::slice::from_raw_parts_mut(many.out_ends, n)
             },
-            out_status: if n == 0 { &mut [] } else { std::slice::from_raw_parts_mut(many.out_status, n) },
+            out_status: if n == 0 {
+                &mut []
+            } else {
+                std::slice::from_raw_parts_mut(many.out_status, n)
+            },
             buf: many.buf,
             room: many.buf_len,
             used: &mut many.used,
             need: &mut many.need,
             done: &mut many.done,
-            ttl: if many.flags & LARDER_CALL_TTL != 0 { ttl_from(many.ttl_ms) } else { Ttl::Default },
+            ttl: if many.flags & LARDER_CALL_TTL != 0 {
+                ttl_from(many.ttl_ms)
+            } else {
+                Ttl::Default
+            },
         })
     }
 }
@@ -68,7 +83,7 @@ unsafe fn parts<'a>(many: *mut LarderMany) -> Result<Parts<'a>, Status> {
 /// The cache of a call, for whatever comes of it; None where there is none.
 ///
 /// # Safety
-/// `many` is NULL or valid, and its cache NULL or a handle that wasn't freed.
+/// `batch` is NULL or valid, and its cache NULL or a handle that wasn't freed.
 unsafe fn cache_of<'a>(many: *const LarderMany) -> Option<&'a LarderCache> {
     // SAFETY: as the caller promises.
     unsafe { handle(many.as_ref()?.cache) }.ok()
@@ -82,20 +97,23 @@ unsafe fn cache_of<'a>(many: *const LarderMany) -> Option<&'a LarderCache> {
 unsafe fn packed<'a>(bytes: *const u8, ends: *const u32, n: usize) -> Keys<'a> {
     // SAFETY: as the caller promises; empty slices are made without the pointer.
     unsafe {
-        let ends = if ends.is_null() || n == 0 { &[][..] } else { std::slice::from_raw_parts(ends, n) };
+        let ends =
+            if ends.is_null() || n == 0 { &[][..] } else { std::slice::from_raw_parts(ends, n) };
         let bytes = match ends.last() {
-            Some(&len) if len > 0 && !bytes.is_null() => std::slice::from_raw_parts(bytes, len as usize),
+            Some(&len) if len > 0 && !bytes.is_null() => {
+                std::slice::from_raw_parts(bytes, len as usize)
+            }
             _ => &[][..],
         };
         Keys { bytes, ends }
     }
 }
 
-/// Checks a call of the fast door and starts loading what its next group will need. Not inlined: what it takes of the stack is given back
-/// before the sets or deletes begin.
+/// Checks a call of the fast path and starts loading what its next group will need. Not inlined:
+/// what it takes of the stack is given back before the sets or deletes begin.
 ///
 /// # Safety
-/// As [`parts`].
+/// As [`deadlines`].
 #[inline(never)]
 unsafe fn prepare(many: *mut LarderMany) -> Result<usize, Status> {
     // SAFETY: passed on to the caller.
@@ -160,8 +178,9 @@ impl Answers for Buffer<'_> {
     }
 }
 
-/// For the fast door from Go: gets the next group. LARDER_OK when `done` has moved on, LARDER_BUFFER_TOO_SMALL when the
-/// next value needs `need` bytes of room behind `used`, LARDER_BUSY, or as larder_get.
+/// For the fast path from Go: gets the next group. LARDER_OK when `done` has moved on,
+/// LARDER_BUFFER_TOO_SMALL when the next value needs `need` bytes of room behind `used`,
+/// LARDER_BUSY, or as larder_get.
 ///
 /// # Safety
 /// The struct and its pointers are valid, and its cache is a handle that wasn't freed.
@@ -192,11 +211,13 @@ pub unsafe extern "C" fn larder_fast_get_many(many: *mut LarderMany) -> usize {
     status as usize
 }
 
-/// Gets the next group of keys. Each key's outcome is in `out_status`, its value in `buf`, and where it ends in `out_ends`.
+/// Gets the next group of keys. Each key's outcome is in `out_status`, its value in `buf`, and
+/// where it ends in `out_ends`.
 ///
-/// Status: LARDER_OK when `done` has moved on; LARDER_BUFFER_TOO_SMALL when the next value needs `need` bytes of room behind
-/// `used`: give a larger `buf` (with the bytes that are in it) or take out what it holds, and repeat the call;
-/// LARDER_INVALID_ARGUMENT when a required pointer is NULL; LARDER_CLOSED.
+/// Status: LARDER_OK when `done` has moved on; LARDER_BUFFER_TOO_SMALL when the next value needs
+/// `need` bytes of room behind `used`: give a larger `buf` (with the bytes that are in it) or take
+/// out what it holds, and repeat the call; LARDER_INVALID_ARGUMENT when a required pointer is NULL;
+/// LARDER_CLOSED.
 ///
 /// # Safety
 /// The struct's pointers are NULL or valid for their lengths.
@@ -218,8 +239,8 @@ pub unsafe extern "C" fn larder_get_many(many: *mut LarderMany) -> Status {
     })
 }
 
-/// Stores the next group on the fast door. Each key's outcome is in `out_status`. LARDER_BUSY when the one at `done` has to
-/// take the slow door.
+/// Stores the next group on the fast path. Each key's outcome is in `out_status`. LARDER_BUSY when
+/// the one at `done` has to take the slow path.
 ///
 /// # Safety
 /// As larder_fast_get_many.
@@ -241,27 +262,36 @@ pub unsafe extern "C" fn larder_fast_set_many(many: *mut LarderMany) -> usize {
     while many.done < end {
         let (n, i) = (many.n, many.done);
         // SAFETY: passed on to the caller.
-        let (key, value) =
-            unsafe { (packed(many.keys, many.key_ends, n).get(i), packed(many.values, many.value_ends, n).get(i)) };
+        let (key, value) = unsafe {
+            (
+                packed(many.keys, many.key_ends, n).get(i),
+                packed(many.values, many.value_ends, n).get(i),
+            )
+        };
         copied += value.len();
         if copied > FAST_COPY || key.len() > MAX_KEY {
             return Status::LARDER_BUSY as usize;
         }
         let status = match cache.try_store(key, value, ttl) {
             Ok(()) => Status::LARDER_OK,
-            Err(error @ (TryError::Busy | TryError::Closed)) => return Status::from(error) as usize,
+            Err(error @ (TryError::Busy | TryError::Closed)) => {
+                return Status::from(error) as usize;
+            }
             Err(error) => error.into(),
         };
-        // SAFETY: `out_status` has `n` elements, and is not NULL where `n` isn't 0: `prepare` has checked.
+        // SAFETY: `out_status` has `n` elements, and is not NULL where `n` isn't 0: `prepare` has
+        // checked.
         unsafe { many.out_status.add(i).write(status as u8) };
         many.done = i + 1;
     }
     Status::LARDER_OK as usize
 }
 
-/// Stores the next group of keys. Each key's outcome, as of larder_set or larder_set_ttl, is in `out_status`.
+/// Stores the next group of keys. Each key's outcome, as of larder_set or larder_set_ttl, is in
+/// `out_status`.
 ///
-/// Status: LARDER_OK when `done` has moved on; LARDER_INVALID_ARGUMENT when a required pointer is NULL; LARDER_CLOSED.
+/// Status: LARDER_OK when `done` has moved on; LARDER_INVALID_ARGUMENT when a required pointer is
+/// NULL; LARDER_CLOSED.
 ///
 /// # Safety
 /// As larder_get_many.
@@ -292,7 +322,8 @@ pub unsafe extern "C" fn larder_set_many(many: *mut LarderMany) -> Status {
     })
 }
 
-/// Deletes the next group on the fast door; `out_status` has LARDER_OK or LARDER_NOT_FOUND for each.
+/// Deletes the next group on the fast path; `out_status` has LARDER_OK or LARDER_NOT_FOUND for
+/// each.
 ///
 /// # Safety
 /// As larder_fast_get_many.
@@ -318,7 +349,8 @@ pub unsafe extern "C" fn larder_fast_delete_many(many: *mut LarderMany) -> usize
             Ok(false) => Status::LARDER_NOT_FOUND,
             Err(error) => return Status::from(error) as usize,
         };
-        // SAFETY: `out_status` has `n` elements, and is not NULL where `n` isn't 0: `prepare` has checked.
+        // SAFETY: `out_status` has `n` elements, and is not NULL where `n` isn't 0: `prepare` has
+        // checked.
         unsafe { many.out_status.add(i).write(status as u8) };
         many.done = i + 1;
     }
@@ -339,7 +371,8 @@ pub unsafe extern "C" fn larder_delete_many(many: *mut LarderMany) -> Status {
         let parts = unsafe { parts(many) }?;
         for i in parts.group() {
             let found = parts.cache.try_remove(parts.keys.get(i))?;
-            parts.out_status[i] = if found { Status::LARDER_OK } else { Status::LARDER_NOT_FOUND } as u8;
+            parts.out_status[i] =
+                if found { Status::LARDER_OK } else { Status::LARDER_NOT_FOUND } as u8;
             *parts.done = i + 1;
         }
         Ok(())

@@ -3,8 +3,8 @@
 use super::invalid_option::note;
 use super::types::FIRST_OPTIONS;
 use super::{
-    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary, handle, into_handle,
-    key_bytes, value_bytes,
+    LarderCache, LarderCursor, LarderOptions, LarderStats, LarderView, Out, Status, boundary,
+    handle, into_handle, key_bytes, value_bytes,
 };
 use crate::cache::handle::Cache;
 use crate::cache::iter::Cursor;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// The version of this ABI: raised when something that compiled programs rely on changes.
 pub const LARDER_ABI_VERSION: u32 = 1;
 
-/// Returns LARDER_ABI_VERSION of the library that is linked. A program may compare it with its header's.
+/// Returns LARDER_ABI_VERSION of the library that is linked. A program may compare it with its
+/// header's.
 #[unsafe(no_mangle)]
 pub extern "C" fn larder_abi_version() -> u32 {
     LARDER_ABI_VERSION
@@ -57,14 +58,17 @@ pub extern "C" fn larder_status_message(status: i32) -> *const c_char {
 
 /// Makes a cache and stores its handle in *out. Free it with larder_free.
 ///
-/// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an option out of range),
-/// LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is taken as the cache fills; with a budget of
-/// 64 MiB or more, 4 to 18 MiB at once.
+/// Status: LARDER_INVALID_ARGUMENT (NULL, a struct_size that no version of larder_options had, an
+/// option out of range), LARDER_OUT_OF_MEMORY (no address space). *out is NULL then. Memory is
+/// taken as the cache fills; with a budget of 64 MiB or more, 4 to 18 MiB at once.
 ///
 /// # Safety
 /// `options` and `out` are NULL or valid; so is the clock in the options.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mut LarderCache) -> Status {
+pub unsafe extern "C" fn larder_new(
+    options: *const LarderOptions,
+    out: *mut *mut LarderCache,
+) -> Status {
     boundary(None, || {
         note("");
         if out.is_null() {
@@ -77,14 +81,16 @@ pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mu
         }
         // SAFETY: not null, so valid for at least its first field.
         let size = unsafe { (&raw const (*options).struct_size).read() };
-        // A longer struct is a newer program's; fields that this library doesn't know can't be checked, so it is refused.
-        // A shorter one is an older program's: what it doesn't have is 0.
-        if !(FIRST_OPTIONS..=size_of::<LarderOptions>()).contains(&size) || !size.is_multiple_of(8) {
+        // A longer struct is a newer program's; fields that this library doesn't know can't be
+        // checked, so it is refused. A shorter one is an older program's: what it doesn't have is
+        // 0.
+        if !(FIRST_OPTIONS..=size_of::<LarderOptions>()).contains(&size) || !size.is_multiple_of(8)
+        {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         let mut known = std::mem::MaybeUninit::<LarderOptions>::zeroed();
-        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of integers and a pointer:
-        // all bytes are values of it.
+        // SAFETY: `size` bytes are the caller's, and no more than the struct has, which is made of
+        // integers and a pointer: all bytes are values of it.
         let known = unsafe {
             ptr::copy_nonoverlapping(options.cast::<u8>(), known.as_mut_ptr().cast::<u8>(), size);
             known.assume_init()
@@ -98,10 +104,11 @@ pub unsafe extern "C" fn larder_new(options: *const LarderOptions, out: *mut *mu
     })
 }
 
-/// Closes a cache: all its memory goes back to the system, and later calls with the handle return LARDER_CLOSED.
+/// Closes a cache: all its memory goes back to the system, and later calls with the handle return
+/// LARDER_CLOSED.
 ///
-/// Safe while other threads call; those calls are waited for. Memory held by views goes with the last of them. Closing
-/// twice is fine.
+/// Safe while other threads call; those calls are waited for. Memory held by views goes with the
+/// last of them. Closing twice is fine.
 ///
 /// # Safety
 /// `cache` is NULL or a handle that wasn't freed.
@@ -118,8 +125,8 @@ pub unsafe extern "C" fn larder_close(cache: *const LarderCache) -> Status {
     })
 }
 
-/// Closes a cache and frees its handle. NULL is fine. Nobody may be using the handle, or use it later; views stay valid.
-/// Of a namespace it frees a handle, and closes nothing.
+/// Closes a cache and frees its handle. NULL is fine. Nobody may be using the handle, or use it
+/// later; views stay valid. Of a namespace it frees a handle, and closes nothing.
 ///
 /// # Safety
 /// `cache` is NULL or a handle that wasn't freed.
@@ -127,19 +134,21 @@ pub unsafe extern "C" fn larder_close(cache: *const LarderCache) -> Status {
 pub unsafe extern "C" fn larder_free(cache: *mut LarderCache) {
     if !cache.is_null() {
         boundary(None, || {
-            // SAFETY: made by `into_handle` from an Arc<Cache>, and this count of it is given back once.
+            // SAFETY: made by `into_handle` from an Arc<Cache>, and this count of it is given back
+            // once.
             drop(unsafe { Arc::from_raw(cache.cast_const().cast::<Cache>()) });
             Ok(())
         });
     }
 }
 
-/// Copies the value of a key to `buf` and stores its length in *value_len. `buf` must not overlap the key, which may be
-/// compared again when the value was overwritten while it was copied.
+/// Copies the value of a key to `buf` and stores its length in *value_len. `buf` must not overlap
+/// the key, which may be compared again when the value was overwritten while it was copied.
 ///
-/// Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is the length
-/// required; the contents of `buf` are unspecified; `buf` may be NULL with buf_len 0 to ask for the length); LARDER_KEY_TOO_LARGE,
-/// LARDER_INVALID_ARGUMENT, LARDER_CLOSED. *value_len is 0 unless said otherwise; value_len may be NULL.
+/// Status: LARDER_OK; LARDER_NOT_FOUND; LARDER_BUFFER_TOO_SMALL (*value_len is the length required;
+/// the contents of `buf` are unspecified; `buf` may be NULL with buf_len 0 to ask for the length);
+/// LARDER_KEY_TOO_LARGE, LARDER_INVALID_ARGUMENT, LARDER_CLOSED. *value_len is 0 unless said
+/// otherwise; value_len may be NULL.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -173,11 +182,12 @@ pub unsafe extern "C" fn larder_get(
     })
 }
 
-/// Stores a value for the cache's default time to live. When it has returned, every get that begins later sees it.
+/// Stores a value for the cache's default time to live. When it has returned, every get that begins
+/// later sees it.
 ///
 /// Status: LARDER_OK; LARDER_KEY_TOO_LARGE, LARDER_VALUE_TOO_LARGE, LARDER_FULL,
-/// LARDER_INVALID_ARGUMENT, LARDER_CLOSED. An older value of the key stays when it fails. Key and value are
-/// copied.
+/// LARDER_INVALID_ARGUMENT, LARDER_CLOSED. An older value of the key stays when it fails. Key and
+/// value are copied.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -240,7 +250,11 @@ unsafe fn set(
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_delete(cache: *const LarderCache, key: *const u8, key_len: usize) -> Status {
+pub unsafe extern "C" fn larder_delete(
+    cache: *const LarderCache,
+    key: *const u8,
+    key_len: usize,
+) -> Status {
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {
@@ -264,9 +278,10 @@ pub unsafe extern "C" fn larder_clear(cache: *const LarderCache) -> Status {
 
 /// Changes the budget while in use; when it shrinks, entries are evicted until the rest fits.
 ///
-/// Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 64th of the
-/// first budget, more with more than 8 stripes, with event_bytes or with namespaces, to the larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would have to go; the new budget is in force
-/// and following sets shrink further), LARDER_CLOSED.
+/// Status: LARDER_OK; LARDER_INVALID_ARGUMENT outside the range (the larger of 256 KiB and a 64th
+/// of the first budget, more with more than 8 stripes, with event_bytes or with namespaces, to the
+/// larger of 16 GiB and four times the first budget), LARDER_FULL (views or readers hold what would
+/// have to go; the new budget is in force and following sets shrink further), LARDER_CLOSED.
 ///
 /// # Safety
 /// `cache` is NULL or a handle that wasn't freed.
@@ -280,7 +295,8 @@ pub unsafe extern "C" fn larder_resize(cache: *const LarderCache, max_bytes: u64
     })
 }
 
-/// Stores the number of entries in *len (0 when the cache is closed). Expired ones count until they are found.
+/// Stores the number of entries in *len (0 when the cache is closed). Expired ones count until they
+/// are found.
 ///
 /// # Safety
 /// The pointers are NULL or valid.
@@ -321,19 +337,21 @@ pub unsafe extern "C" fn larder_stats(cache: *const LarderCache, out: *mut Larde
         }
         let stats = LarderStats::new(size, &cache?.0.stats()?);
         // SAFETY: `size` bytes are the caller's, and no more than the struct has.
-        unsafe { ptr::copy_nonoverlapping((&raw const stats).cast::<u8>(), out.cast::<u8>(), size) };
+        unsafe {
+            ptr::copy_nonoverlapping((&raw const stats).cast::<u8>(), out.cast::<u8>(), size)
+        };
         Ok(())
     })
 }
 
-/// Copies the next entries to `buf`, as records of key length (4 bytes, little endian), value length (likewise), key and
-/// value, without padding, and stores their bytes in *written.
+/// Copies the next entries to `buf`, as records of key length (4 bytes, little endian), value
+/// length (likewise), key and value, without padding, and stores their bytes in *written.
 ///
-/// An entry that is there from the first call to the last is returned exactly once; one that comes, goes or changes
-/// meanwhile may be returned or not, once.
+/// An entry that is there from the first call to the last is returned exactly once; one that comes,
+/// goes or changes meanwhile may be returned or not, once.
 ///
-/// Status: LARDER_OK; LARDER_NOT_FOUND at the end; LARDER_BUFFER_TOO_SMALL (*written is what the next
-/// step needs); LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
+/// Status: LARDER_OK; LARDER_NOT_FOUND at the end; LARDER_BUFFER_TOO_SMALL (*written is what the
+/// next step needs); LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -354,8 +372,8 @@ pub unsafe extern "C" fn larder_iterate(
         let out: &mut [u8] = if buf_len == 0 {
             &mut []
         } else {
-            // SAFETY: the caller's own buffer, not null; it may be uninitialised in C's eyes, but bytes are written before
-            // they are read here.
+            // SAFETY: the caller's own buffer, not null; it may be uninitialised in C's eyes, but
+            // bytes are written before they are read here.
             unsafe { std::slice::from_raw_parts_mut(buf, buf_len.min(isize::MAX as usize)) }
         };
         // SAFETY: both not null, so valid.
@@ -367,7 +385,9 @@ pub unsafe extern "C" fn larder_iterate(
         let result = cache?.0.fill(&mut at, out);
         let (status, bytes) = match result? {
             crate::cache::iter::Filled::Some(bytes) => (Ok(()), bytes),
-            crate::cache::iter::Filled::Needs(bytes) => (Err(Status::LARDER_BUFFER_TOO_SMALL), bytes),
+            crate::cache::iter::Filled::Needs(bytes) => {
+                (Err(Status::LARDER_BUFFER_TOO_SMALL), bytes)
+            }
             crate::cache::iter::Filled::End => (Err(Status::LARDER_NOT_FOUND), 0),
         };
         // SAFETY: as above.
@@ -379,9 +399,9 @@ pub unsafe extern "C" fn larder_iterate(
     })
 }
 
-/// Borrows the value of a key where it lies, until larder_view_release: no copy, for large values. It stays valid whatever
-/// happens to the entry or the cache meanwhile, and may be released on any thread. Its memory goes on counting against
-/// the budget.
+/// Borrows the value of a key where it lies, until larder_view_release: no copy, for large values.
+/// It stays valid whatever happens to the entry or the cache meanwhile, and may be released on any
+/// thread. Its memory goes on counting against the budget.
 ///
 /// Status: LARDER_OK; otherwise as larder_get, and *out is all zero.
 ///
@@ -401,18 +421,28 @@ pub unsafe extern "C" fn larder_view(
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         // SAFETY: not null, so valid.
-        unsafe { out.write(LarderView { data: ptr::null(), len: 0, owner: ptr::null(), token: 0 }) };
+        unsafe {
+            out.write(LarderView { data: ptr::null(), len: 0, owner: ptr::null(), token: 0 })
+        };
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
         let view = cache?.0.view(key)?.ok_or(Status::LARDER_NOT_FOUND)?;
         let (data, len, shared, segment) = view.into_parts();
         // SAFETY: as above.
-        unsafe { out.write(LarderView { data, len, owner: shared.cast::<c_void>(), token: u64::from(segment) }) };
+        unsafe {
+            out.write(LarderView {
+                data,
+                len,
+                owner: shared.cast::<c_void>(),
+                token: u64::from(segment),
+            })
+        };
         Ok(())
     })
 }
 
-/// Gives a view back and sets it to zero. A zero view and NULL are fine; a copy of a view that was given back is not.
+/// Gives a view back and sets it to zero. A zero view and NULL are fine; a copy of a view that was
+/// given back is not.
 ///
 /// # Safety
 /// `view` is NULL, zero, or from larder_view and not yet released (nor a copy of it).
@@ -421,10 +451,13 @@ pub unsafe extern "C" fn larder_view_release(view: *mut LarderView) -> Status {
     boundary(None, || {
         // SAFETY: NULL or valid.
         let Some(view) = (unsafe { view.as_mut() }) else { return Ok(()) };
-        let LarderView { data, len, owner, token } =
-            std::mem::replace(view, LarderView { data: ptr::null(), len: 0, owner: ptr::null(), token: 0 });
+        let LarderView { data, len, owner, token } = std::mem::replace(
+            view,
+            LarderView { data: ptr::null(), len: 0, owner: ptr::null(), token: 0 },
+        );
         if !owner.is_null() {
-            // SAFETY: the parts come from larder_view, and were zeroed above so that they are used once.
+            // SAFETY: the parts come from larder_view, and were zeroed above so that they are used
+            // once.
             drop(unsafe { View::from_parts(data, len, owner.cast(), token as u32) });
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 use crate::sys::clock::MockClock;
 
-/// A clock that stands still until it is told to move; see `clock` of larder_options. Of any number of caches at once. Its
-/// functions may be called by any thread.
+/// A clock that stands still until it is told to move; see `clock` of larder_options. Of any number
+/// of caches at once. Its functions may be called by any thread.
 pub struct LarderMockClock(pub(super) MockClock);
 
 /// Makes a clock that stands at 0. Free it with larder_mock_clock_free. Never NULL.
@@ -12,7 +12,8 @@ pub extern "C" fn larder_mock_clock_new() -> *mut LarderMockClock {
     Box::into_raw(Box::new(LarderMockClock(MockClock::default())))
 }
 
-/// Frees a clock. NULL is fine. Caches made with it keep what it counts in: for them time stands still from then on.
+/// Frees a clock. NULL is fine. Caches made with it keep what it counts in: for them time stands
+/// still from then on.
 ///
 /// # Safety
 /// `clock` is NULL or was not freed.
@@ -36,7 +37,8 @@ pub unsafe extern "C" fn larder_mock_clock_advance(clock: *const LarderMockClock
     }
 }
 
-/// Moves a clock to so many milliseconds, unless it is beyond that already: it never goes back. NULL is fine.
+/// Moves a clock to so many milliseconds, unless it is beyond that already: it never goes back.
+/// NULL is fine.
 ///
 /// # Safety
 /// `clock` is NULL or was not freed.

@@ -2,9 +2,10 @@
 
 use super::cache::ttl_from;
 use super::{
-    LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_QUIET, LARDER_GET_VERSION, LARDER_REFRESH,
-    LARDER_SET_ABSENT, LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL, LARDER_STALE, LarderCache,
-    LarderEntryInfo, LarderSetOptions, Out, Status, boundary, handle, key_bytes, value_bytes,
+    LARDER_ABSENT, LARDER_FRESH, LARDER_GET_LEASE, LARDER_GET_QUIET, LARDER_GET_VERSION,
+    LARDER_REFRESH, LARDER_SET_ABSENT, LARDER_SET_AS_OF, LARDER_SET_SLIDING, LARDER_SET_TTL,
+    LARDER_STALE, LarderCache, LarderEntryInfo, LarderSetOptions, Out, Status, boundary, handle,
+    key_bytes, value_bytes,
 };
 use crate::cache::batch::Keys;
 use crate::cache::conditional::Ask;
@@ -38,7 +39,8 @@ pub(super) unsafe fn with_options<T>(
     if options.is_null() {
         return f(&SetOptions::default());
     }
-    // SAFETY: not null, so valid for at least its first field, and for all if that is the size of the struct.
+    // SAFETY: not null, so valid for at least its first field, and for all if that is the size of
+    // the struct.
     let options = unsafe {
         if (*options).struct_size != size_of::<LarderSetOptions>() {
             return Err(Status::LARDER_INVALID_ARGUMENT);
@@ -50,11 +52,16 @@ pub(super) unsafe fn with_options<T>(
     if options.flags & !KNOWN != 0 || n > MAX_TAGS || n > 0 && options.tag_ends.is_null() {
         return Err(Status::LARDER_INVALID_ARGUMENT);
     }
-    // SAFETY: not null where `n` isn't 0, so valid for `n` elements.
-    let ends = if n == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(options.tag_ends, n) } };
+    let ends = match n {
+        0 => &[][..],
+        // SAFETY: not null where `n` isn't 0, so valid for `n` elements.
+        _ => unsafe { std::slice::from_raw_parts(options.tag_ends, n) },
+    };
     let bytes = match ends.last() {
         Some(_) if !ends.is_sorted() => return Err(Status::LARDER_INVALID_ARGUMENT),
-        Some(&len) if len > 0 && options.tags.is_null() => return Err(Status::LARDER_INVALID_ARGUMENT),
+        Some(&len) if len > 0 && options.tags.is_null() => {
+            return Err(Status::LARDER_INVALID_ARGUMENT);
+        }
         // SAFETY: not null, so valid for as many bytes as the last end says.
         Some(&len) if len > 0 => unsafe { std::slice::from_raw_parts(options.tags, len as usize) },
         _ => &[],
@@ -77,8 +84,8 @@ pub(super) unsafe fn with_options<T>(
 
 /// As larder_set, with more to be said of the value. `options` may be NULL.
 ///
-/// Status: as larder_set; LARDER_INVALID_ARGUMENT also for a struct_size that is not sizeof(larder_set_options), unknown flags,
-/// or more than 64 tags.
+/// Status: as larder_set; LARDER_INVALID_ARGUMENT also for a struct_size that is not
+/// sizeof(larder_set_options), unknown flags, or more than 64 tags.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -103,9 +110,9 @@ pub unsafe extern "C" fn larder_set_with(
     })
 }
 
-/// As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A negative entry is LARDER_OK too,
-/// with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the stripe's lock. `flags`: LARDER_GET_*. `buf` must not
-/// overlap the key.
+/// As larder_get, and tells of the entry in *info, whose struct_size the caller has set. A negative
+/// entry is LARDER_OK too, with the state LARDER_ABSENT. With LARDER_GET_VERSION it takes the
+/// stripe's lock. `flags`: LARDER_GET_*. `buf` must not overlap the key.
 ///
 /// Status: as larder_get; with LARDER_GET_VERSION also as larder_set.
 ///
@@ -139,7 +146,8 @@ pub unsafe extern "C" fn larder_get_with(
         }
         // SAFETY: passed on to the caller.
         let key = unsafe { key_bytes(key, key_len) }?;
-        let ask = Ask { lease: flags & LARDER_GET_LEASE != 0, version: flags & LARDER_GET_VERSION != 0 };
+        let ask =
+            Ask { lease: flags & LARDER_GET_LEASE != 0, version: flags & LARDER_GET_VERSION != 0 };
         // SAFETY: passed on to the caller.
         let take = |value: Value<'_>| unsafe { out.take(value) };
         let found = if flags & LARDER_GET_QUIET != 0 {
@@ -153,14 +161,16 @@ pub unsafe extern "C" fn larder_get_with(
             return Err(Status::LARDER_NOT_FOUND);
         };
         let struct_size = size_of::<LarderEntryInfo>();
-        let (version, ttl_ms, state) = (told.version, told.ttl.unwrap_or(u64::MAX), state_number(told.state));
+        let (version, ttl_ms, state) =
+            (told.version, told.ttl.unwrap_or(u64::MAX), state_number(told.state));
         // SAFETY: as above, and of the right size.
         unsafe { info.write(LarderEntryInfo { struct_size, version, ttl_ms, state }) };
         taken
     })
 }
 
-/// Stores a value if the key has none; a negative entry is none. LARDER_EXISTS if it has; else as larder_set_with.
+/// Stores a value if the key has none; a negative entry is none. LARDER_EXISTS if it has; else as
+/// larder_set_with.
 ///
 /// # Safety
 /// As larder_set_with.
@@ -180,20 +190,18 @@ pub unsafe extern "C" fn larder_add(
         // SAFETY: passed on to the caller.
         unsafe {
             let (key, value) = (key_bytes(key, key_len)?, value_bytes(value, value_len)?);
-            with_options(
-                options,
-                |options| {
-                    if cache.0.add(key, value, options)? { Ok(()) } else { Err(Status::LARDER_EXISTS) }
-                },
-            )
+            with_options(options, |options| {
+                if cache.0.add(key, value, options)? { Ok(()) } else { Err(Status::LARDER_EXISTS) }
+            })
         }
     })
 }
 
-/// Stores a value if the key's entry still has the version that larder_get_with told, and stores the new one in
-/// *new_version (which may be NULL).
+/// Stores a value if the key's entry still has the version that larder_get_with told, and stores
+/// the new one in *new_version (which may be NULL).
 ///
-/// Status: LARDER_CONFLICT (it was set since), LARDER_NOT_FOUND (it is gone); else as larder_set_with.
+/// Status: LARDER_CONFLICT (it was set since), LARDER_NOT_FOUND (it is gone); else as
+/// larder_set_with.
 ///
 /// # Safety
 /// As larder_set_with.
@@ -215,23 +223,25 @@ pub unsafe extern "C" fn larder_compare_and_swap(
         // SAFETY: passed on to the caller.
         unsafe {
             let (key, value) = (key_bytes(key, key_len)?, value_bytes(value, value_len)?);
-            with_options(options, |options| match cache.0.compare_and_swap(key, value, version, options) {
-                Ok(version) => {
-                    if !new_version.is_null() {
-                        new_version.write(version);
+            with_options(options, |options| {
+                match cache.0.compare_and_swap(key, value, version, options) {
+                    Ok(version) => {
+                        if !new_version.is_null() {
+                            new_version.write(version);
+                        }
+                        Ok(())
                     }
-                    Ok(())
+                    Err(CasError::Conflict) => Err(Status::LARDER_CONFLICT),
+                    Err(CasError::NotFound) => Err(Status::LARDER_NOT_FOUND),
+                    Err(CasError::Set(error)) => Err(error.into()),
                 }
-                Err(CasError::Conflict) => Err(Status::LARDER_CONFLICT),
-                Err(CasError::NotFound) => Err(Status::LARDER_NOT_FOUND),
-                Err(CasError::Set(error)) => Err(error.into()),
             })
         }
     })
 }
 
-/// Gives an entry another time to live, in milliseconds from now; 0: it doesn't expire. LARDER_OK, LARDER_NOT_FOUND, or as
-/// larder_set.
+/// Gives an entry another time to live, in milliseconds from now; 0: it doesn't expire. LARDER_OK,
+/// LARDER_NOT_FOUND, or as larder_set.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -251,11 +261,12 @@ pub unsafe extern "C" fn larder_touch(
     })
 }
 
-/// Adds `delta` to a counter, an entry whose value is a 64-bit number in decimal digits, and stores the sum in *sum (which may
-/// be NULL). Where there is no entry one is made that counts from 0, by the options (NULL: the defaults); one that is there
-/// keeps its deadline and the rest.
+/// Adds `delta` to a counter, an entry whose value is a 64-bit number in decimal digits, and stores
+/// the sum in *sum (which may be NULL). Where there is no entry one is made that counts from 0, by
+/// the options (NULL: the defaults); one that is there keeps its deadline and the rest.
 ///
-/// Status: LARDER_NOT_A_NUMBER (the value isn't one, or the sum would not be); else as larder_set_with.
+/// Status: LARDER_NOT_A_NUMBER (the value isn't one, or the sum would not be); else as
+/// larder_set_with.
 ///
 /// # Safety
 /// As larder_set_with.
@@ -275,7 +286,8 @@ pub unsafe extern "C" fn larder_increment(
         // SAFETY: passed on to the caller.
         unsafe {
             let key = key_bytes(key, key_len)?;
-            let now = with_options(options, |options| Ok(cache.0.increment(key, delta, options)?))?;
+            let now =
+                with_options(options, |options| Ok(cache.0.increment(key, delta, options)?))?;
             if !sum.is_null() {
                 sum.write(now);
             }
@@ -284,13 +296,18 @@ pub unsafe extern "C" fn larder_increment(
     })
 }
 
-/// Gives the lease of a stale entry back, which larder_get_with told the caller he had, if he won't refresh it after all: the
-/// next one who asks for it gets it. LARDER_OK, LARDER_NOT_FOUND, or as larder_get.
+/// Gives the lease of a stale entry back, which larder_get_with told the caller he had, if he won't
+/// refresh it after all: the next one who asks for it gets it. LARDER_OK, LARDER_NOT_FOUND, or as
+/// larder_get.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_release_lease(cache: *const LarderCache, key: *const u8, key_len: usize) -> Status {
+pub unsafe extern "C" fn larder_release_lease(
+    cache: *const LarderCache,
+    key: *const u8,
+    key_len: usize,
+) -> Status {
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {
@@ -300,13 +317,17 @@ pub unsafe extern "C" fn larder_release_lease(cache: *const LarderCache, key: *c
     })
 }
 
-/// Makes an entry stale at once: who reads it next by larder_get_with with LARDER_GET_LEASE is asked to refresh it. LARDER_OK,
-/// LARDER_NOT_FOUND, or as larder_set.
+/// Makes an entry stale at once: who reads it next by larder_get_with with LARDER_GET_LEASE is
+/// asked to refresh it. LARDER_OK, LARDER_NOT_FOUND, or as larder_set.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn larder_mark_stale(cache: *const LarderCache, key: *const u8, key_len: usize) -> Status {
+pub unsafe extern "C" fn larder_mark_stale(
+    cache: *const LarderCache,
+    key: *const u8,
+    key_len: usize,
+) -> Status {
     // SAFETY: passed on to the caller.
     let cache = unsafe { handle(cache) };
     boundary(cache.as_ref().ok().copied(), || {

@@ -1,7 +1,9 @@
 //! A defect, on request: that every way into the library closes the cache alike when one is caught.
 
 use super::{LarderCache, LarderCall, LarderMany, Status, into_handle};
-use super::{batch::*, cache::*, conditional::*, events::*, go::*, loads::*, namespaces::*, tags::*};
+use super::{
+    batch::*, cache::*, conditional::*, events::*, go::*, loads::*, namespaces::*, tags::*,
+};
 use crate::{Cache, Options};
 use std::cell::Cell;
 use std::ptr::{null, null_mut};
@@ -43,7 +45,10 @@ fn many(cache: *mut LarderCache, f: unsafe extern "C" fn(*mut LarderMany) -> Sta
 }
 
 /// Ways in that take a cache, with as little as they can be called with.
-#[allow(clippy::undocumented_unsafe_blocks, reason = "all alike: a valid handle, and NULL with a length of 0")]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "all alike: a valid handle, and NULL with a length of 0"
+)]
 const ENTRIES: &[Entry] = &[
     ("close", |c| unsafe { larder_close(c) as usize }),
     ("get", |c| unsafe { larder_get(c, null(), 0, null_mut(), 0, null_mut()) as usize }),
@@ -56,7 +61,9 @@ const ENTRIES: &[Entry] = &[
     ("stats", |c| unsafe { larder_stats(c, null_mut()) as usize }),
     ("iterate", |c| unsafe { larder_iterate(c, null_mut(), null_mut(), 0, null_mut()) as usize }),
     ("view", |c| unsafe { larder_view(c, null(), 0, null_mut()) as usize }),
-    ("events", |c| unsafe { larder_events(c, null_mut(), null_mut(), 0, null_mut(), null_mut()) as usize }),
+    ("events", |c| unsafe {
+        larder_events(c, null_mut(), null_mut(), 0, null_mut(), null_mut()) as usize
+    }),
     ("call_get", |c| call(c, larder_call_get)),
     ("call_set", |c| call(c, larder_call_set)),
     ("call_delete", |c| call(c, larder_call_delete)),
@@ -64,7 +71,9 @@ const ENTRIES: &[Entry] = &[
     ("set_many", |c| many(c, larder_set_many)),
     ("delete_many", |c| many(c, larder_delete_many)),
     ("set_with", |c| unsafe { larder_set_with(c, null(), 0, null(), 0, null()) as usize }),
-    ("get_with", |c| unsafe { larder_get_with(c, null(), 0, null_mut(), 0, null_mut(), 0, null_mut()) as usize }),
+    ("get_with", |c| unsafe {
+        larder_get_with(c, null(), 0, null_mut(), 0, null_mut(), 0, null_mut()) as usize
+    }),
     ("add", |c| unsafe { larder_add(c, null(), 0, null(), 0, null()) as usize }),
     ("compare_and_swap", |c| unsafe {
         larder_compare_and_swap(c, null(), 0, null(), 0, 0, null(), null_mut()) as usize
@@ -89,7 +98,10 @@ fn a_defect_that_is_caught_closes_the_cache_whichever_way_it_was_entered() {
         let cache = into_handle(Arc::new(Cache::new(Options::new(1 << 20)).unwrap()));
         // SAFETY: a handle that is freed at the end.
         unsafe {
-            assert_eq!(larder_set(cache, b"key".as_ptr(), 3, b"value".as_ptr(), 5), Status::LARDER_OK);
+            assert_eq!(
+                larder_set(cache, b"key".as_ptr(), 3, b"value".as_ptr(), 5),
+                Status::LARDER_OK
+            );
             STRIKES.set(true);
             assert_eq!(enter(cache), Status::LARDER_PANIC as usize, "{name}");
             assert!(!STRIKES.get(), "{name} was entered");
@@ -107,7 +119,10 @@ fn only_who_has_no_cache_enters_without_one() {
     let without: usize = std::fs::read_dir(sources)
         .unwrap()
         .map(|file| {
-            std::fs::read_to_string(file.unwrap().path()).unwrap().matches(concat!("boundary(", "None")).count()
+            std::fs::read_to_string(file.unwrap().path())
+                .unwrap()
+                .matches(concat!("boundary(", "None"))
+                .count()
         })
         .sum();
     assert_eq!(without, 3, "larder_new, larder_free and larder_view_release");

@@ -3,22 +3,26 @@
 use super::{LarderCache, LarderCursor, Status, boundary, handle};
 use crate::cache::iter::{Cursor, Filled};
 
-/// Moves the next events to `buf`, as records of reason (LARDER_EVENT_*, 4 bytes, little endian), key length (likewise),
-/// value length (likewise) and key, without padding, and stores their bytes in *written. The value is the one that is gone
-/// or was rejected; its length is all there is to know of it.
+/// Moves the next events to `buf`, as records of reason (LARDER_EVENT_*, 4 bytes, little endian),
+/// key length (likewise), value length (likewise) and key, without padding, and stores their bytes
+/// in *written. The value is the one that is gone or was rejected; its length is all there is to
+/// know of it.
 ///
-/// *dropped, unless dropped is NULL, is the number of events that were dropped, because their stripe's part of event_bytes
-/// was full, since a call last reported them; it may be more than 0 whatever the status. larder_stats has their sum.
+/// *dropped, unless dropped is NULL, is the number of events that were dropped, because their
+/// stripe's part of event_bytes was full, since a call last reported them; it may be more than 0
+/// whatever the status. larder_stats has their sum.
 ///
-/// Begin with a cursor of all zero and call until LARDER_NOT_FOUND: this is a pass, which returns everything that was
-/// there when it began, and perhaps some of what came meanwhile, and always comes to an end. Events of one key come in order;
-/// those of different keys may not. Several threads may make passes at once, each with a cursor of its own: every event,
-/// and every count, goes to one of them. A call that fails takes no events. Nothing is left after larder_close.
+/// Begin with a cursor of all zero and call until LARDER_NOT_FOUND: this is a pass, which returns
+/// everything that was there when it began, and perhaps some of what came meanwhile, and always
+/// comes to an end. Events of one key come in order; those of different keys may not. Several
+/// threads may make passes at once, each with a cursor of its own: every event, and every count,
+/// goes to one of them. A call that fails takes no events. Nothing is left after larder_close.
 ///
 /// Cost: one lock of a stripe for every 16 KiB, and at least one for each stripe.
 ///
-/// Status: LARDER_OK; LARDER_NOT_FOUND at the end of the pass (at once without event_bytes); LARDER_BUFFER_TOO_SMALL
-/// (*written is what the next record needs: 12 bytes and its key, at most 65,548); LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
+/// Status: LARDER_OK; LARDER_NOT_FOUND at the end of the pass (at once without event_bytes);
+/// LARDER_BUFFER_TOO_SMALL (*written is what the next record needs: 12 bytes and its key, at most
+/// 65,548); LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -40,8 +44,8 @@ pub unsafe extern "C" fn larder_events(
         let out: &mut [u8] = if buf_len == 0 {
             &mut []
         } else {
-            // SAFETY: the caller's own buffer, not null; it may be uninitialised in C's eyes, but bytes are written before
-            // they are read here.
+            // SAFETY: the caller's own buffer, not null; it may be uninitialised in C's eyes, but
+            // bytes are written before they are read here.
             unsafe { std::slice::from_raw_parts_mut(buf, buf_len.min(isize::MAX as usize)) }
         };
         // SAFETY: NULL or valid.

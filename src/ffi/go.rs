@@ -1,15 +1,17 @@
-//! The doors for Go: the same operations, with one pointer to a struct of words.
+//! The paths for Go: the same operations, with one pointer to a struct of words.
 //!
-//! `larder_call_*` come through cgo, on a thread's stack, and may do anything. `larder_fast_*` run on a goroutine's stack
-//! of a few KiB, where nobody can stop them: they are short, don't wait, don't allocate, call no system and can't panic;
-//! whatever needs more returns [`Status::LARDER_BUSY`], and Go repeats it by the other door. tests/stackdepth checks what can be
-//! checked of that in the built library. The callers of these are Go's alone, which sees to it that pointers are what they should be.
+//! `larder_call_*` come through cgo, on a thread's stack, and may do anything. `larder_fast_*` run
+//! on a goroutine's stack of a few KiB, where nobody can stop them: they are short, don't wait,
+//! don't allocate, call no system and can't panic; whatever needs more returns
+//! [`Status::LARDER_BUSY`], and Go repeats it by the other path. tests/stackdepth checks what can
+//! be checked of that in the built library. The callers of these are Go's alone, which sees to it
+//! that pointers are what they should be.
 
 use super::cache::ttl_from;
 use super::conditional::{state_number, with_options};
 use super::{
-    FAST_COPY, LARDER_CALL_QUIET, LARDER_CALL_STATE, LARDER_CALL_TTL, LarderCache, LarderCall, Status, boundary,
-    handle, key_bytes, value_bytes,
+    FAST_COPY, LARDER_CALL_QUIET, LARDER_CALL_STATE, LARDER_CALL_TTL, LarderCache, LarderCall,
+    Status, boundary, handle, key_bytes, value_bytes,
 };
 use crate::cache::conditional::Ask;
 use crate::cache::read::{Take, Tried};
@@ -32,7 +34,7 @@ unsafe fn deliver(call: &mut LarderCall, value: Value<'_>) -> Result<(), Status>
     Ok(())
 }
 
-/// The buffer of a get by the fast door, which is valid for its length.
+/// The buffer of a get by the fast path, which is valid for its length.
 struct Buffer<'a>(&'a mut LarderCall);
 
 impl Take for Buffer<'_> {
@@ -44,7 +46,8 @@ impl Take for Buffer<'_> {
 
     #[inline(always)]
     fn take(&mut self, value: Value<'_>) {
-        // SAFETY: it fits, as the caller has seen to; and the buffer is apart from the cache's memory.
+        // SAFETY: it fits, as the caller has seen to; and the buffer is apart from the cache's
+        // memory.
         unsafe { value.copy_to(self.0.buf) };
     }
 }
@@ -53,7 +56,7 @@ fn ttl_of(flags: u64, ttl_ms: u64) -> Ttl {
     if flags & LARDER_CALL_TTL != 0 { ttl_from(ttl_ms) } else { Ttl::Default }
 }
 
-/// The cache and key of a call from the fast door.
+/// The cache and key of a call from the fast path.
 ///
 /// # Safety
 /// The cache is a handle that wasn't freed, and the key is valid for its length.
@@ -62,16 +65,19 @@ unsafe fn fast_key<'a>(call: &LarderCall) -> Result<(&'a LarderCache, &'a [u8]),
     match call.key_len {
         // Its pointer may be NULL, which no slice may have: not worth a test for each get.
         0 => Err(Status::LARDER_BUSY),
-        // SAFETY: as the caller promises.
-        1..=MAX_KEY => Ok(unsafe { (&*call.cache, std::slice::from_raw_parts(call.key, call.key_len)) }),
+        1..=MAX_KEY => {
+            // SAFETY: as the caller promises.
+            Ok(unsafe { (&*call.cache, std::slice::from_raw_parts(call.key, call.key_len)) })
+        }
         _ => Err(Status::LARDER_KEY_TOO_LARGE),
     }
 }
 
-/// For the fast door from Go: larder_get. May return LARDER_BUSY.
+/// For the fast path from Go: larder_get. May return LARDER_BUSY.
 ///
 /// # Safety
-/// `call` is valid, its cache a handle that wasn't freed, and its key and buffer are valid for their lengths.
+/// `call` is valid, its cache a handle that wasn't freed, and its key and buffer are valid for
+/// their lengths.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
@@ -96,7 +102,7 @@ pub unsafe extern "C" fn larder_fast_get(call: *mut LarderCall) -> usize {
     status as usize
 }
 
-/// For the fast door from Go: larder_set or larder_set_ttl. May return LARDER_BUSY.
+/// For the fast path from Go: larder_set or larder_set_ttl. May return LARDER_BUSY.
 ///
 /// # Safety
 /// As larder_fast_get.
@@ -127,7 +133,7 @@ pub unsafe extern "C" fn larder_fast_set(call: *mut LarderCall) -> usize {
     }
 }
 
-/// For the fast door from Go: larder_delete. May return LARDER_BUSY.
+/// For the fast path from Go: larder_delete. May return LARDER_BUSY.
 ///
 /// # Safety
 /// As larder_fast_get.
@@ -147,13 +153,18 @@ pub unsafe extern "C" fn larder_fast_delete(call: *mut LarderCall) -> usize {
     }
 }
 
-/// Runs a call from the slow door.
+/// Runs a call from the slow path.
 ///
 /// # Safety
 /// `call` is NULL or valid, and so is what it points at.
-unsafe fn slow(call: *mut LarderCall, f: impl FnOnce(&mut LarderCall, &LarderCache) -> Result<(), Status>) -> usize {
+unsafe fn slow(
+    call: *mut LarderCall,
+    f: impl FnOnce(&mut LarderCall, &LarderCache) -> Result<(), Status>,
+) -> usize {
     // SAFETY: passed on to the caller.
-    let Some(call) = (unsafe { call.as_mut() }) else { return Status::LARDER_INVALID_ARGUMENT as usize };
+    let Some(call) = (unsafe { call.as_mut() }) else {
+        return Status::LARDER_INVALID_ARGUMENT as usize;
+    };
     // SAFETY: passed on to the caller.
     let cache = match unsafe { handle(call.cache) } {
         Ok(cache) => cache,
@@ -162,7 +173,7 @@ unsafe fn slow(call: *mut LarderCall, f: impl FnOnce(&mut LarderCall, &LarderCac
     boundary(Some(cache), || f(call, cache)) as usize
 }
 
-/// For the slow door from Go: larder_get.
+/// For the slow path from Go: larder_get.
 ///
 /// # Safety
 /// `call` is NULL or valid, and so is what it points at.
@@ -200,7 +211,7 @@ pub unsafe extern "C" fn larder_call_get(call: *mut LarderCall) -> usize {
     }
 }
 
-/// For the slow door from Go: larder_set or larder_set_ttl.
+/// For the slow path from Go: larder_set or larder_set_ttl.
 ///
 /// # Safety
 /// As larder_call_get.
@@ -209,16 +220,19 @@ pub unsafe extern "C" fn larder_call_set(call: *mut LarderCall) -> usize {
     // SAFETY: passed on to the caller.
     unsafe {
         slow(call, |call, cache| {
-            let (key, value) = (key_bytes(call.key, call.key_len)?, value_bytes(call.buf, call.buf_len)?);
+            let (key, value) =
+                (key_bytes(call.key, call.key_len)?, value_bytes(call.buf, call.buf_len)?);
             if !call.options.is_null() {
-                return with_options(call.options, |options| Ok(cache.0.set_with(key, value, options)?));
+                return with_options(call.options, |options| {
+                    Ok(cache.0.set_with(key, value, options)?)
+                });
             }
             Ok(cache.0.set_ttl(key, value, ttl_of(call.flags, call.ttl_ms))?)
         })
     }
 }
 
-/// For the slow door from Go: larder_delete.
+/// For the slow path from Go: larder_delete.
 ///
 /// # Safety
 /// As larder_call_get.

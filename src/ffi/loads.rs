@@ -6,10 +6,11 @@ use crate::cache::loads::Load;
 
 /// Begins the load of a key that isn't there, and stores its token in *token.
 ///
-/// LARDER_NOT_FOUND: the caller should fetch the value, and then call larder_load_end or larder_load_cancel, once.
-/// LARDER_OK: a load with this token is under way, by another, and what that fetches is not older than any set, delete or
-/// clear of the key that has returned. Loads are told apart by a 64-bit hash of the key: compare keys before you wait
-/// for another's. Or as larder_get.
+/// LARDER_NOT_FOUND: the caller should fetch the value, and then call larder_load_end or
+/// larder_load_cancel, once. LARDER_OK: a load with this token is under way, by another, and what
+/// that fetches is not older than any set, delete or clear of the key that has returned. Loads are
+/// told apart by a 64-bit hash of the key: compare keys before you wait for another's. Or as
+/// larder_get.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.
@@ -38,8 +39,9 @@ pub unsafe extern "C" fn larder_load_begin(
     })
 }
 
-/// Ends a load by storing the value, as larder_set_with, unless the key was set, deleted or cleared since it began: then
-/// LARDER_SUPERSEDED, and nothing is stored. Whatever the status, the load has ended.
+/// Ends a load by storing the value, as larder_set_with, unless the key was set, deleted or cleared
+/// since it began: then LARDER_SUPERSEDED, and nothing is stored. Whatever the status, the load has
+/// ended.
 ///
 /// # Safety
 /// As larder_set_with.
@@ -60,8 +62,9 @@ pub unsafe extern "C" fn larder_load_end(
         // SAFETY: passed on to the caller.
         unsafe {
             let key = key_bytes(key, key_len)?;
-            let stored = value_bytes(value, value_len)
-                .and_then(|value| with_options(options, |options| Ok(cache.0.load_end(key, token, value, options)?)));
+            let stored = value_bytes(value, value_len).and_then(|value| {
+                with_options(options, |options| Ok(cache.0.load_end(key, token, value, options)?))
+            });
             if stored.is_err() {
                 let _ = cache.0.load_cancel(key, token);
             }
@@ -70,7 +73,8 @@ pub unsafe extern "C" fn larder_load_end(
     })
 }
 
-/// Ends a load without a value. LARDER_SUPERSEDED if the key was changed since it began, or the load has ended.
+/// Ends a load without a value. LARDER_SUPERSEDED if the key was changed since it began, or the
+/// load has ended.
 ///
 /// # Safety
 /// The pointers are NULL or valid for their lengths.

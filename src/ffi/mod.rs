@@ -1,8 +1,10 @@
-//! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results become statuses.
+//! The C ABI. Nothing here decides anything: arguments are checked, the crate is called, results
+//! become statuses.
 //!
-//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`]. `types` has what crosses; `cache`,
-//! `conditional`, `events`, `loads`, `tags`, `namespaces` and `clock` what C programs use, `batch` many keys at a time, and `go` the
-//! same operations with one pointer to a struct of words, for the Go package.
+//! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`].
+//! `types` has what crosses; `cache`, `conditional`, `events`, `loads`, `tags`, `namespaces` and
+//! `clock` what C programs use, `batch` many keys at a time, and `go` the same operations with one
+//! pointer to a struct of words, for the Go package.
 
 mod batch;
 mod cache;
@@ -31,13 +33,15 @@ fn into_handle(cache: Arc<Cache>) -> *mut LarderCache {
     Arc::into_raw(cache).cast_mut().cast()
 }
 
-/// Bytes that one crossing of the fast door copies at most: at 10 GB/s they take 6 microseconds, during which the goroutine
-/// can't be stopped for the garbage collector. The slow door copies what is longer. A value that is overwritten while it is
-/// copied is copied again, and that counts: the largest for which this happens has four tries.
+/// Bytes that one crossing of the fast path copies at most: at 10 GB/s they take 6 microseconds,
+/// during which the goroutine can't be stopped for the garbage collector. The slow path copies what
+/// is longer. A value that is overwritten while it is copied is copied again, and that counts: the
+/// largest for which this happens has four tries.
 const FAST_COPY: usize = 64 << 10;
 
-/// Runs `f`, and makes sure that no panic leaves it. After a panic nothing is known of the stripe that was being written,
-/// so the cache closes: later calls get [`Status::LARDER_CLOSED`] instead of wrong answers.
+/// Runs `f`, and makes sure that no panic leaves it. After a panic nothing is known of the stripe
+/// that was being written, so the cache closes: later calls get [`Status::LARDER_CLOSED`] instead
+/// of wrong answers.
 fn boundary(cache: Option<&LarderCache>, f: impl FnOnce() -> Result<(), Status>) -> Status {
     let guarded = || {
         #[cfg(test)]
@@ -111,13 +115,18 @@ unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
     }
 }
 
-/// As [`bytes`], for a key: lengths over the limit have a status of their own, whatever the pointer.
+/// As [`bytes`], for a key: lengths over the limit have a status of their own, whatever the
+/// pointer.
 ///
 /// # Safety
 /// As [`bytes`].
 unsafe fn key_bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
     if len > crate::entry::MAX_KEY {
-        return Err(if data.is_null() { Status::LARDER_INVALID_ARGUMENT } else { Status::LARDER_KEY_TOO_LARGE });
+        return Err(if data.is_null() {
+            Status::LARDER_INVALID_ARGUMENT
+        } else {
+            Status::LARDER_KEY_TOO_LARGE
+        });
     }
     // SAFETY: as the caller promises.
     unsafe { bytes(data, len) }

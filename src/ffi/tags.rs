@@ -2,8 +2,9 @@
 
 use super::{LarderCache, Status, boundary, bytes, handle};
 
-/// Invalidates all entries that carry a tag and were stored before: none is served once this has returned. `soft`: they are
-/// stale from then on instead (see larder_get_with). Takes the same time however many there are.
+/// Invalidates all entries that carry a tag and were stored before: none is served once this has
+/// returned. `soft`: they are stale from then on instead (see larder_get_with). Takes the same time
+/// however many there are.
 ///
 /// Status: LARDER_OK, LARDER_INVALID_ARGUMENT, LARDER_CLOSED.
 ///
@@ -25,7 +26,8 @@ pub unsafe extern "C" fn larder_invalidate_tag(
     })
 }
 
-/// Stores in *stamp where invalidations of tags stand: for as_of of larder_set_options, taken before a value is fetched.
+/// Stores in *stamp where invalidations of tags stand: for as_of of larder_set_options, taken
+/// before a value is fetched.
 ///
 /// # Safety
 /// The pointers are NULL or valid.

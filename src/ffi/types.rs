@@ -33,9 +33,11 @@ pub enum Status {
     LARDER_EXISTS = 4,
     /// larder_compare_and_swap: the entry has another version.
     LARDER_CONFLICT = 5,
-    /// larder_load_end: the key was set, deleted or cleared since the load began; nothing was stored.
+    /// larder_load_end: the key was set, deleted or cleared since the load began; nothing was
+    /// stored.
     LARDER_SUPERSEDED = 6,
-    /// NULL where bytes are needed, an option out of range, or a struct_size that this library doesn't know.
+    /// NULL where bytes are needed, an option out of range, or a struct_size that this library
+    /// doesn't know.
     LARDER_INVALID_ARGUMENT = 16,
     /// The key is longer than 65,536 bytes.
     LARDER_KEY_TOO_LARGE = 17,
@@ -95,9 +97,11 @@ pub const LARDER_POLICY_S3FIFO: u32 = 2;
 /// larder's own: two logs and two ghosts that learn how to share (docs/policy.md).
 pub const LARDER_POLICY_CELLAR: u32 = 3;
 
-/// An event, by its reason: an entry was dropped to make room. larder_stats counts it among the evictions.
+/// An event, by its reason: an entry was dropped to make room. larder_stats counts it among the
+/// evictions.
 pub const LARDER_EVENT_EVICTED: u32 = 1;
-/// An entry was removed after its time had come: when it was found, or in the background, at most about 0.6 s after.
+/// An entry was removed after its time had come: when it was found, or in the background, at most
+/// about 0.6 s after.
 pub const LARDER_EVENT_EXPIRED: u32 = 2;
 /// A set failed with LARDER_FULL. An older value of the key is still there.
 pub const LARDER_EVENT_REJECTED: u32 = 4;
@@ -105,7 +109,8 @@ pub const LARDER_EVENT_REJECTED: u32 = 4;
 pub const LARDER_EVENT_DELETED: u32 = 8;
 /// An entry's value was replaced by a set.
 pub const LARDER_EVENT_OVERWRITTEN: u32 = 16;
-/// An entry was removed because a tag of it was invalidated: when it was found, or in the background.
+/// An entry was removed because a tag of it was invalidated: when it was found, or in the
+/// background.
 pub const LARDER_EVENT_INVALIDATED: u32 = 32;
 
 // The numbers are the crate's.
@@ -128,7 +133,8 @@ fn policy(number: u32) -> Result<Kind, Status> {
     })
 }
 
-/// How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes; the rest is optional.
+/// How a cache is to be. Set all to zero, then struct_size to sizeof(larder_options) and max_bytes;
+/// the rest is optional.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LarderOptions {
@@ -148,23 +154,27 @@ pub struct LarderOptions {
     pub flags: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// Each time to live is shortened by a random part of up to this share, 0 to 1, so that what is stored together doesn't
-    /// expire together.
+    /// Each time to live is shortened by a random part of up to this share, 0 to 1, so that what is
+    /// stored together doesn't expire together.
     pub ttl_jitter: f64,
-    /// 1: every deadline slides: a read puts it off to the time to live from then (it may expire a 32nd of that early). 0: none
-    /// does, but those of entries stored with LARDER_SET_SLIDING.
+    /// 1: every deadline slides: a read puts it off to the time to live from then (it may expire a
+    /// 32nd of that early). 0: none does, but those of entries stored with LARDER_SET_SLIDING.
     pub sliding: u64,
-    /// Memory in bytes for events that nobody has drained yet (larder_events); 0 for none, up to an eighth of the budget,
-    /// which pays for it. It is divided over the stripes in whole pages of 4 KiB; an event takes 12 bytes and its key.
+    /// Memory in bytes for events that nobody has drained yet (larder_events); 0 for none, up to an
+    /// eighth of the budget, which pays for it. It is divided over the stripes in whole pages of 4
+    /// KiB; an event takes 12 bytes and its key.
     pub event_bytes: u64,
-    /// LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected. Only with event_bytes.
+    /// LARDER_EVENT_*, combined by |: which events are wanted; 0 for evicted, expired and rejected.
+    /// Only with event_bytes.
     pub events: u64,
-    /// The clock that times to live go by, for tests: from larder_mock_clock_new, which may be freed before the cache is. NULL
-    /// for the system's, CLOCK_MONOTONIC_COARSE: it stands still while the system is suspended.
+    /// The clock that times to live go by, for tests: from larder_mock_clock_new, which may be
+    /// freed before the cache is. NULL for the system's, CLOCK_MONOTONIC_COARSE: it stands still
+    /// while the system is suspended.
     pub clock: *const LarderMockClock,
 }
 
-/// Bytes of the first larder_options, before ttl_jitter was added to it: programs that were built then may go on.
+/// Bytes of the first larder_options, before ttl_jitter was added to it: programs that were built
+/// then may go on.
 pub(super) const FIRST_OPTIONS: usize = std::mem::offset_of!(LarderOptions, ttl_jitter);
 
 impl LarderOptions {
@@ -172,7 +182,11 @@ impl LarderOptions {
     /// `clock` is NULL or valid.
     pub(super) unsafe fn to_options(self) -> Result<Options, Status> {
         let policy = policy(self.policy)?;
-        if self.flags != 0 || self.reserved != 0 || self.sliding > 1 || self.events != 0 && self.event_bytes == 0 {
+        if self.flags != 0
+            || self.reserved != 0
+            || self.sliding > 1
+            || self.events != 0 && self.event_bytes == 0
+        {
             return Err(Status::LARDER_INVALID_ARGUMENT);
         }
         let events = match self.events {
@@ -181,7 +195,8 @@ impl LarderOptions {
         };
         Ok(Options {
             max_entries: self.max_entries,
-            default_ttl: (self.default_ttl_ms > 0).then(|| Duration::from_millis(self.default_ttl_ms)),
+            default_ttl: (self.default_ttl_ms > 0)
+                .then(|| Duration::from_millis(self.default_ttl_ms)),
             policy,
             stripes: self.stripes as usize,
             ttl_jitter: self.ttl_jitter,
@@ -189,21 +204,22 @@ impl LarderOptions {
             event_bytes: self.event_bytes,
             events,
             // SAFETY: not null, so a clock that wasn't freed, as who made the options promises.
-            clock: unsafe { self.clock.as_ref() }.map_or(Clock::Coarse, |clock| Clock::Mock(clock.0.clone())),
+            clock: unsafe { self.clock.as_ref() }
+                .map_or(Clock::Coarse, |clock| Clock::Mock(clock.0.clone())),
             ..Options::new(self.max_bytes)
         })
     }
 }
 
-/// How a namespace is to be. Set all to zero, then struct_size to sizeof(larder_namespace_options); the rest is optional.
-/// Jitter and sliding are as in the cache.
+/// How a namespace is to be. Set all to zero, then struct_size to sizeof(larder_namespace_options);
+/// the rest is optional. Jitter and sliding are as in the cache.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LarderNamespaceOptions {
     /// sizeof(larder_namespace_options).
     pub struct_size: usize,
-    /// The most bytes of the cache's budget that it may hold, entries, index and bookkeeping; 0: no bound but the budget.
-    /// At least 2 * stripes + 6 segments, of which a budget has about 2,048.
+    /// The most bytes of the cache's budget that it may hold, entries, index and bookkeeping; 0: no
+    /// bound but the budget. At least 2 * stripes + 6 segments, of which a budget has about 2,048.
     pub max_bytes: u64,
     /// At most this many entries; 0 for no such bound.
     pub max_entries: u64,
@@ -220,7 +236,8 @@ impl LarderNamespaceOptions {
         Ok(NamespaceOptions {
             max_bytes: self.max_bytes,
             max_entries: self.max_entries,
-            default_ttl: (self.default_ttl_ms > 0).then(|| Duration::from_millis(self.default_ttl_ms)),
+            default_ttl: (self.default_ttl_ms > 0)
+                .then(|| Duration::from_millis(self.default_ttl_ms)),
             policy: policy(self.policy)?,
             stripes: self.stripes as usize,
         })
@@ -283,8 +300,8 @@ pub struct LarderStats {
     pub invalidations: u64,
     /// Events that were dropped because there was no room for them in event_bytes.
     pub dropped_events: u64,
-    /// Bytes that this cache itself holds, without its namespaces. What is said of the budget elsewhere here is of all of
-    /// them together; for a namespace it is its own.
+    /// Bytes that this cache itself holds, without its namespaces. What is said of the budget
+    /// elsewhere here is of all of them together; for a namespace it is its own.
     pub own_bytes: u64,
     /// Namespaces that it has.
     pub namespaces: u64,
@@ -321,7 +338,8 @@ pub struct LarderView {
 /// Flag of larder_call and larder_many: `ttl_ms` counts instead of the cache's default.
 pub const LARDER_CALL_TTL: u64 = 1;
 
-/// Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an absent entry is LARDER_OK.
+/// Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and an
+/// absent entry is LARDER_OK.
 pub const LARDER_CALL_STATE: u64 = 2;
 
 /// Flag of larder_call_get: as LARDER_GET_QUIET. Not for larder_fast_get, which doesn't look at it.
@@ -331,12 +349,14 @@ pub const LARDER_CALL_QUIET: u64 = 4;
 pub const LARDER_SET_TTL: u64 = 1;
 /// Flag of larder_set_options: each read puts the deadline off to the time to live from then.
 pub const LARDER_SET_SLIDING: u64 = 2;
-/// Flag of larder_set_options: a negative entry, which says that the key has no value. Plain gets don't find it.
+/// Flag of larder_set_options: a negative entry, which says that the key has no value. Plain gets
+/// don't find it.
 pub const LARDER_SET_ABSENT: u64 = 4;
 /// Flag of larder_set_options: `as_of` counts.
 pub const LARDER_SET_AS_OF: u64 = 8;
 
-/// What can be said of a value when it is stored. Set all to zero, then struct_size to sizeof(larder_set_options).
+/// What can be said of a value when it is stored. Set all to zero, then struct_size to
+/// sizeof(larder_set_options).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LarderSetOptions {
@@ -354,8 +374,8 @@ pub struct LarderSetOptions {
     pub tag_ends: *const u32,
     /// How many tags: at most 64.
     pub tag_count: usize,
-    /// With LARDER_SET_AS_OF: what larder_stamp said before the value was fetched. If one of the tags has been invalidated since, the
-    /// entry is invalid from the start.
+    /// With LARDER_SET_AS_OF: what larder_stamp said before the value was fetched. If one of the
+    /// tags has been invalidated since, the entry is invalid from the start.
     pub as_of: u64,
 }
 
@@ -363,8 +383,8 @@ pub struct LarderSetOptions {
 pub const LARDER_GET_LEASE: u64 = 1;
 /// Flag of larder_get_with: tell the version. An entry without one is written again with one.
 pub const LARDER_GET_VERSION: u64 = 2;
-/// Flag of larder_get_with: only look. It counts neither as hit nor as miss, is no use in the policy's eyes, and puts no
-/// sliding deadline off. Not together with LARDER_GET_VERSION.
+/// Flag of larder_get_with: only look. It counts neither as hit nor as miss, is no use in the
+/// policy's eyes, and puts no sliding deadline off. Not together with LARDER_GET_VERSION.
 pub const LARDER_GET_QUIET: u64 = 4;
 
 /// State of an entry: it is not stale.
@@ -376,7 +396,8 @@ pub const LARDER_REFRESH: u64 = 2;
 /// State: a negative entry.
 pub const LARDER_ABSENT: u64 = 3;
 
-/// What larder_get_with tells of an entry. Set struct_size to sizeof(larder_entry_info) before the call.
+/// What larder_get_with tells of an entry. Set struct_size to sizeof(larder_entry_info) before the
+/// call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LarderEntryInfo {
@@ -415,7 +436,8 @@ pub struct LarderCall {
     pub state: u64,
 }
 
-/// The arguments of a call for many keys. Keys (and for sets values) lie one behind the other; the ends say where.
+/// The arguments of a call for many keys. Keys (and for sets values) lie one behind the other; the
+/// ends say where.
 #[repr(C)]
 pub struct LarderMany {
     /// The cache.
@@ -434,7 +456,8 @@ pub struct LarderMany {
     pub buf: *mut u8,
     /// get: bytes of room.
     pub buf_len: usize,
-    /// get: where each value ends in `buf`; a key that was not found ends where the one before it did.
+    /// get: where each value ends in `buf`; a key that was not found ends where the one before it
+    /// did.
     pub out_ends: *mut u32,
     /// LARDER_OK, LARDER_NOT_FOUND or an error for each key.
     pub out_status: *mut u8,

@@ -1,15 +1,18 @@
 //! A bucket: eight slots in one cache line.
 //!
-//! A slot is a word of 64 bits: 28 bits of *tag* (the top bits of the hash) and 36 bits of *location* (in steps of 8 bytes); 0 is
-//! an empty slot. A search asks a bucket which slots have a tag and whether any is empty, which ends it.
+//! A slot is a word of 64 bits: 28 bits of *tag* (the top bits of the hash) and 36 bits of
+//! *location* (in steps of 8 bytes); 0 is an empty slot. A search asks a bucket which slots have a
+//! tag and whether any is empty, which ends it.
 //!
-//! What lies where is random, so a branch for each slot would be mispredicted all the time. All eight are compared at once
-//! instead, with SSE2 on x86-64 (elsewhere by a loop that says the same), and the answer is a set of slots: [`Matches`].
-//! Other entries may have the same tag, and tag 0 is also that of empty slots: who has found a slot looks at its word again,
-//! and then compares the key.
+//! What lies where is random, so a branch for each slot would be mispredicted all the time. All
+//! eight are compared at once instead, with SSE2 on x86-64 (elsewhere by a loop that says the
+//! same), and the answer is a set of slots: [`Matches`]. Other entries may have the same tag, and
+//! tag 0 is also that of empty slots: who has found a slot looks at its word again, and then
+//! compares the key.
 //!
-//! There are two ways to read a bucket. Readers [`look`] while writers store to it: each word is read whole, but the eight are
-//! not of one moment. Writers have the stripe's lock, so nothing changes under them: they ask [`Words`], which answers more.
+//! There are two ways to read a bucket. Readers [`look`] while writers store to it: each word is
+//! read whole, but the eight are not of one moment. Writers have the stripe's lock, so nothing
+//! changes under them: they ask [`Words`], which answers more.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
 
@@ -39,7 +42,12 @@ impl Slot {
     /// A slot for an entry at a byte offset (a multiple of 8, not 0).
     #[inline]
     pub fn new(tag: u32, offset: u64) -> Slot {
-        debug_assert!(tag < TAG_END && offset != 0 && offset.is_multiple_of(8) && offset >> 3 <= LOCATION_MASK);
+        debug_assert!(
+            tag < TAG_END
+                && offset != 0
+                && offset.is_multiple_of(8)
+                && offset >> 3 <= LOCATION_MASK
+        );
         Slot(u64::from(tag) << LOCATION_BITS | offset >> 3)
     }
 
@@ -59,7 +67,8 @@ impl Slot {
 /// Eight slots: one cache line.
 pub type Bucket = [AtomicU64; SLOTS];
 
-/// A bucket as it was read: which slots match (an empty one may, for tag 0), and whether none was empty.
+/// A bucket as it was read: which slots match (an empty one may, for tag 0), and whether none was
+/// empty.
 pub(super) struct Seen {
     pub(super) matches: Matches,
     pub(super) full: bool,
@@ -101,10 +110,15 @@ impl Iterator for Matches {
 
 /// Asks `found` about the slots of a bucket whose tags matched.
 #[inline(always)]
-pub(super) fn candidates<T>(slots: &Bucket, matches: Matches, found: &mut impl FnMut(Slot) -> Option<T>) -> Option<T> {
+pub(super) fn candidates<T>(
+    slots: &Bucket,
+    matches: Matches,
+    found: &mut impl FnMut(Slot) -> Option<T>,
+) -> Option<T> {
     for slot in matches {
         let word = slots[slot].load(Ordering::Acquire);
-        // It may have changed since it was compared; the key decides. Tag 0 also matches empty slots.
+        // It may have changed since it was compared; the key decides. Tag 0 also matches empty
+        // slots.
         if word != 0
             && let Some(answer) = found(Slot(word))
         {
@@ -122,19 +136,25 @@ pub fn candidate(slots: &Bucket, hash: u64) -> Option<Slot> {
     (word != 0).then_some(Slot(word))
 }
 
-/// Reads a bucket and compares all its tags, without a branch: 25 instructions, where eight loads and compares take 120.
+/// A bucket's words, two to a vector, each read whole.
+///
+/// The loads are written in assembly because other threads store to the slots meanwhile: each
+/// stands for two relaxed atomic loads of 8 bytes (aligned 8-byte halves of a vector load are read
+/// whole on x86-64), and x86 orders no later load before them, which makes them acquire loads.
+/// (Under the stripe's lock nobody stores another word; but the background thread touches pages
+/// ahead by a compare-and-swap of 0 for 0, beside which a plain load would be a race by the
+/// letter.)
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
+fn load(slots: &Bucket) -> [std::arch::x86_64::__m128; 4] {
     use std::arch::asm;
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::__m128;
     let start = slots.as_ptr().cast::<u8>();
-    // SAFETY: SSE2 is part of x86-64. The bucket is 64 bytes, aligned to 64. The loads are written in assembly because other
-    // threads store to the slots meanwhile: each stands for two relaxed atomic loads of 8 bytes (aligned 8-byte halves of a
-    // vector load are read whole on x86-64), and x86 orders no later load before them, which makes them acquire loads.
-    // Nothing is concluded from a word seen here but that its slot is worth a look or that the bucket had no empty slot.
+    let (a, b, c, d): (__m128, __m128, __m128, __m128);
+    // SAFETY: SSE2 is part of x86-64. The bucket is 64 bytes, aligned to 64. Nothing is concluded
+    // from a word seen here but that its slot is worth a look or that the bucket had no empty slot,
+    // unless the stripe's lock is held.
     unsafe {
-        let (a, b, c, d): (__m128, __m128, __m128, __m128);
         asm!(
             "movaps {a}, [{p}]",
             "movaps {b}, [{p} + 16]",
@@ -147,9 +167,24 @@ pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
             d = out(xmm_reg) d,
             options(nostack, preserves_flags, readonly),
         );
+    }
+    [a, b, c, d]
+}
+
+/// Reads a bucket and compares all its tags, without a branch: 25 instructions, where eight loads
+/// and compares take 120.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
+    use std::arch::x86_64::*;
+    let [a, b, c, d] = load(slots);
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe {
         // The high halves hold tag << 4 and the top of the location, the low halves the rest of it.
-        let high = [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)].map(|x| _mm_castps_si128(x));
-        let low = [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)].map(|x| _mm_castps_si128(x));
+        let high = [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)]
+            .map(|x| _mm_castps_si128(x));
+        let low = [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)]
+            .map(|x| _mm_castps_si128(x));
         let wanted = _mm_set1_epi32(tag as i32);
         let matches = |i: usize| _mm_cmpeq_epi32(_mm_srli_epi32::<TAG_SHIFT>(high[i]), wanted);
         let empty = |i: usize| _mm_cmpeq_epi32(_mm_or_si128(high[i], low[i]), _mm_setzero_si128());
@@ -173,8 +208,8 @@ pub(super) fn look(slots: &Bucket, tag: u32) -> Seen {
     seen
 }
 
-/// A bucket as a writer reads it, who has the stripe's lock: nobody stores to its slots meanwhile. All eight are compared at once, without
-/// a branch: what lies where is random.
+/// A bucket as a writer reads it, who has the stripe's lock: nobody stores to its slots meanwhile.
+/// All eight are compared at once, without a branch: what lies where is random.
 #[cfg(target_arch = "x86_64")]
 pub(super) struct Words {
     /// Tag << 4 and the top of the location, and the rest of it.
@@ -187,14 +222,14 @@ impl Words {
     #[inline(always)]
     pub(super) fn of(slots: &Bucket) -> Words {
         use std::arch::x86_64::*;
-        let start = slots.as_ptr().cast::<f32>();
-        // SAFETY: SSE2 is part of x86-64; the bucket is 64 bytes, aligned to 64. The stripe's lock is held, so nobody stores to the
-        // slots meanwhile: these are loads of what doesn't change.
+        let [a, b, c, d] = load(slots);
+        // SAFETY: SSE2 is part of x86-64.
         unsafe {
-            let [a, b, c, d] = [0, 4, 8, 12].map(|at| _mm_load_ps(start.add(at)));
             Words {
-                high: [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)].map(|x| _mm_castps_si128(x)),
-                low: [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)].map(|x| _mm_castps_si128(x)),
+                high: [_mm_shuffle_ps::<0xdd>(a, b), _mm_shuffle_ps::<0xdd>(c, d)]
+                    .map(|x| _mm_castps_si128(x)),
+                low: [_mm_shuffle_ps::<0x88>(a, b), _mm_shuffle_ps::<0x88>(c, d)]
+                    .map(|x| _mm_castps_si128(x)),
             }
         }
     }
@@ -212,7 +247,9 @@ impl Words {
     pub(super) fn empty(&self) -> Matches {
         use std::arch::x86_64::*;
         // SAFETY: SSE2 is part of x86-64.
-        Self::those(|i| unsafe { _mm_cmpeq_epi32(_mm_or_si128(self.high[i], self.low[i]), _mm_setzero_si128()) })
+        Self::those(|i| unsafe {
+            _mm_cmpeq_epi32(_mm_or_si128(self.high[i], self.low[i]), _mm_setzero_si128())
+        })
     }
 
     /// The slot with this word.
@@ -221,8 +258,14 @@ impl Words {
         use std::arch::x86_64::*;
         // SAFETY: SSE2 is part of x86-64.
         unsafe {
-            let (high, low) = (_mm_set1_epi32((slot.0 >> 32) as i32), _mm_set1_epi32(slot.0 as i32));
-            Self::those(|i| _mm_and_si128(_mm_cmpeq_epi32(self.high[i], high), _mm_cmpeq_epi32(self.low[i], low)))
+            let (high, low) =
+                (_mm_set1_epi32((slot.0 >> 32) as i32), _mm_set1_epi32(slot.0 as i32));
+            Self::those(|i| {
+                _mm_and_si128(
+                    _mm_cmpeq_epi32(self.high[i], high),
+                    _mm_cmpeq_epi32(self.low[i], low),
+                )
+            })
         }
     }
 
@@ -236,7 +279,8 @@ impl Words {
         })
     }
 
-    /// The slots with tags below this one, which is at most `TAG_END`; and the empty ones, if that isn't 0.
+    /// The slots with tags below this one, which is at most `TAG_END`; and the empty ones, if that
+    /// isn't 0.
     #[inline(always)]
     pub(super) fn below(&self, tag: u32) -> Matches {
         use std::arch::x86_64::*;
@@ -258,7 +302,13 @@ impl Words {
     }
 
     fn those(&self, is: impl Fn(Slot) -> bool) -> Matches {
-        Matches(self.0.iter().enumerate().map(|(i, &word)| (u32::from(is(Slot(word))) * 3) << (2 * i)).sum())
+        Matches(
+            self.0
+                .iter()
+                .enumerate()
+                .map(|(i, &word)| (u32::from(is(Slot(word))) * 3) << (2 * i))
+                .sum(),
+        )
     }
 
     pub(super) fn empty(&self) -> Matches {

@@ -1,28 +1,31 @@
 //! Growing and shrinking in place, a few buckets at a time.
 //!
-//! A table that has got too full gets an eighth more buckets, one that has got too empty an eighth fewer, and nobody waits
-//! for it: each insert and removal moves the entries of [`STEPS`] buckets on, and all are found meanwhile. While the table has
-//! two sizes, tags from `split` on have their home among `hi` buckets and those below among `lo`. Growing begins with `split`
-//! at 2^28 and moves it down to 0, shrinking begins with 0 and moves it up to 2^28. A step takes the entries out whose home
-//! is the bucket next to `split`, moves `split` past their tags, and puts them in again, now at their other home. When
-//! `split` has arrived, `lo` and `hi` become equal.
+//! A table that has got too full gets an eighth more buckets, one that has got too empty an eighth
+//! fewer, and nobody waits for it: each insert and removal moves the entries of [`STEPS`] buckets
+//! on, and all are found meanwhile. While the table has two sizes, tags from `split` on have their
+//! home among `hi` buckets and those below among `lo`. Growing begins with `split` at 2^28 and
+//! moves it down to 0, shrinking begins with 0 and moves it up to 2^28. A step takes the entries
+//! out whose home is the bucket next to `split`, moves `split` past their tags, and puts them in
+//! again, now at their other home. When `split` has arrived, `lo` and `hi` become equal.
 //!
-//! The slots hold all bits that are needed, so no entry is touched. (Linear hashing, Litwin 1980, also grows in place, but
-//! buckets that are not split yet hold twice what the others hold; Larson's partial expansions soften that. Order-keeping
-//! tables are Amble and Knuth 1974.)
+//! The slots hold all bits that are needed, so no entry is touched. (Linear hashing, Litwin 1980,
+//! also grows in place, but buckets that are not split yet hold twice what the others hold;
+//! Larson's partial expansions soften that. Order-keeping tables are Amble and Knuth 1974.)
 //!
-//! Two things can go wrong. To begin a growth takes memory: if there is none in the budget, the table gets fuller, and
-//! works as long as there are places. (How far it will reach is said before it begins, so that its pages can be touched
-//! ahead: `memory.rs`.) And tags may not be evenly spread, if somebody deletes in the order of an iteration: a
-//! shrink that would pile entries up is taken back, and tried again when a quarter more has gone.
+//! Two things can go wrong. To begin a growth takes memory: if there is none in the budget, the
+//! table gets fuller, and works as long as there are places. (How far it will reach is said before
+//! it begins, so that its pages can be touched ahead: `memory.rs`.) And tags may not be evenly
+//! spread, if somebody deletes in the order of an iteration: a shrink that would pile entries up is
+//! taken back, and tried again when a quarter more has gone.
 //!
-//! Whether anything is to be done is asked with each insert and removal. So the numbers of entries between which there is
-//! nothing to do are kept (`calm`), and written anew when what they depend on changes.
+//! Whether anything is to be done is asked with each insert and removal. So the numbers of entries
+//! between which there is nothing to do are kept (`calm`), and written anew when what they depend
+//! on changes.
 
 use super::bucket::{BUCKET_BYTES, SLOTS, Slot, TAG_BITS, TAG_END};
 use super::space::IndexSpace;
 use super::table::{Index, IndexState, MIN_BUCKETS, NO_VACANCY, Place, REACH, first_tag, home};
-use crate::memory::quota::Share;
+use crate::memory::quota::Quota;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::os::HUGE;
 use crate::sys::os::PAGE;
@@ -32,20 +35,21 @@ use std::cell::Cell;
 const NEAR: usize = 8;
 /// Grow above 80 % of the slots (a hit looks at 1.05 buckets, a miss at 1.2), shrink below 56 %.
 const GROW_AT: u64 = 80;
-/// What memory a growth will take is said when it is so many hundredths of the entries away, or as many entries as fill a third of a huge
-/// page of all stripes, so that it can be touched ahead: a growth of eight million entries takes five pages, and one page
-/// may take 9 milliseconds, as many as 9,000 sets.
+/// What memory a growth will take is said when it is so many hundredths of the entries away, or as
+/// many entries as fill a third of a huge page of all stripes, so that it can be touched ahead: a
+/// growth of eight million entries takes five pages, and one page may take 9 milliseconds, as many
+/// as 9,000 sets.
 const SAY_BEFORE: usize = 3;
 const SHRINK_AT: u64 = 56;
-/// Buckets moved for each insert or removal while the table grows or shrinks: with 4, a growth by an eighth is done before
-/// the part that waits is 83 % full.
+/// Buckets moved for each insert or removal while the table grows or shrinks: with 4, a growth by
+/// an eighth is done before the part that waits is 83 % full.
 const STEPS: usize = 4;
 /// More entries than one bucket is ever home to (the mean is 7).
 const MOVERS: usize = 64;
 
 impl IndexSpace {
     /// The table of one stripe, empty. `space` pays for it.
-    pub fn table(&self, stripe: usize, space: &Share) -> Option<(Index, IndexState)> {
+    pub fn table(&self, stripe: usize, space: &Quota) -> Option<(Index, IndexState)> {
         let extent = HUGE / self.stripes;
         let rounds = self.region.len() / HUGE;
         // Behind the last bucket there is room to look for the end of a chain.
@@ -105,9 +109,10 @@ impl Index {
         full.saturating_sub(third.max(full * SAY_BEFORE / 100))
     }
 
-    /// Says how far the next growth will reach, if there is memory for the entries that are wanting until then: a full cache
-    /// may never get there, and what was touched for nothing is resident all the same.
-    fn say(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    /// Says how far the next growth will reach, if there is memory for the entries that are wanting
+    /// until then: a full cache may never get there, and what was touched for nothing is resident
+    /// all the same.
+    fn say(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         let wanting = self.growth_at().saturating_sub(state.entries);
         // All stripes get there at about the same time. By the mean size so far.
         let bytes = space.held_segments() / state.entries.max(1) as u64 * wanting as u64;
@@ -126,18 +131,23 @@ impl Index {
         let wants = state.entries < low || state.entries >= high;
         debug_assert_eq!(
             wants,
-            self.resizing() || self.wants_to_say(state) || self.wants_growth(state) || self.wants_shrink(state)
+            self.resizing()
+                || self.wants_to_say(state)
+                || self.wants_growth(state)
+                || self.wants_shrink(state)
         );
         wants
     }
 
-    /// Notes with how many entries [`Index::wants_steps`]. To be called when anything that it depends on has changed, but their number.
+    /// Notes with how many entries [`Index::wants_steps`]. To be called when anything that it
+    /// depends on has changed, but their number.
     pub(super) fn measure(&self, state: &mut IndexState) {
         state.vacancy.set(NO_VACANCY);
         let hi = self.hi.load(Ordering::Relaxed);
         let shrink_at = (u64::from(hi) * SLOTS as u64 * SHRINK_AT).div_ceil(100) as usize;
         let low = if hi > MIN_BUCKETS { shrink_at.min(state.shrink_below) } else { 0 };
-        let high = if self.resizing() { 0 } else { self.growth_at().min(state.say_at.saturating_add(1)) };
+        let high =
+            if self.resizing() { 0 } else { self.growth_at().min(state.say_at.saturating_add(1)) };
         state.calm = (low, high);
     }
 
@@ -155,9 +165,9 @@ impl Index {
             && state.entries as u64 * 100 < u64::from(hi) * SLOTS as u64 * SHRINK_AT
     }
 
-    /// Goes on growing or shrinking by a bounded amount. Returns false if the table must grow and the budget has no room
-    /// (an insert may still succeed as long as it finds a free slot).
-    pub fn steps(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
+    /// Goes on growing or shrinking by a bounded amount. Returns false if the table must grow and
+    /// the budget has no room (an insert may still succeed as long as it finds a free slot).
+    pub fn steps(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) -> bool {
         let mut ok = true;
         if !self.resizing() {
             if self.wants_growth(state) {
@@ -188,8 +198,9 @@ impl Index {
         ok
     }
 
-    /// Goes on with a growth, for the fast door: its memory was reserved when it began. False if there is something else
-    /// to do, or pages of it haven't been touched yet, which whoever finds them so would have to wait for.
+    /// Goes on with a growth, for the fast path: its memory was reserved when it began. False if
+    /// there is something else to do, or pages of it haven't been touched yet, which whoever finds
+    /// them so would have to wait for.
     #[cold]
     #[inline(never)]
     pub fn grow_on(&self, state: &mut IndexState, memory: &IndexSpace) -> bool {
@@ -207,30 +218,33 @@ impl Index {
     }
 
     /// Finishes a growth or shrink that is under way, and shrinks as far as the entries allow.
-    pub fn settle(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    pub fn settle(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         while self.resizing() || self.wants_shrink(state) {
             self.steps(state, space, memory);
         }
     }
 
     /// As [`Index::settle`], a bounded amount of it.
-    pub fn shrink_on(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    pub fn shrink_on(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         if self.resizing() || self.wants_shrink(state) {
             self.steps(state, space, memory);
         }
     }
 
-    /// Buckets after the next growth: an eighth more, or less, down to a sixteenth, if an extent ends there. (One that is begun
-    /// takes a whole huge page, of which this stripe's part may be hardly used.)
+    /// Buckets after the next growth: an eighth more, or less, down to a sixteenth, if an extent
+    /// ends there. (One that is begun takes a whole huge page, of which this stripe's part may be
+    /// hardly used.)
     fn larger(&self) -> u32 {
         let n = self.hi.load(Ordering::Relaxed);
         let more = (n + (n / 8).max(MIN_BUCKETS)).min(self.max_buckets);
-        let end = (((more as usize + REACH) >> self.extent_bits) << self.extent_bits).saturating_sub(REACH) as u32;
+        let end = (((more as usize + REACH) >> self.extent_bits) << self.extent_bits)
+            .saturating_sub(REACH) as u32;
         if end > n + n / 16 { end } else { more }
     }
 
-    /// Tells the memory that the table is going to have so many buckets, and how many it will have in the end.
-    fn reach(&self, buckets: u32, space: &Share, memory: &IndexSpace) {
+    /// Tells the memory that the table is going to have so many buckets, and how many it will have
+    /// in the end.
+    fn reach(&self, buckets: u32, space: &Quota, memory: &IndexSpace) {
         let mut growth = space.outlook();
         let mut last = buckets;
         while growth > 1.125 && last < self.max_buckets {
@@ -240,7 +254,7 @@ impl Index {
         memory.reach(Self::pages_for(buckets), Self::pages_for(last));
     }
 
-    fn begin_growth(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) -> bool {
+    fn begin_growth(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) -> bool {
         let n = self.hi.load(Ordering::Relaxed);
         let more = self.larger();
         let pages = Self::pages_for(more);
@@ -261,8 +275,11 @@ impl Index {
 
     /// Moves the entries whose home is the one bucket below `split` to the larger table.
     fn grow_step(&self, state: &mut IndexState) {
-        let (lo, hi, split) =
-            (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
+        let (lo, hi, split) = (
+            self.lo.load(Ordering::Relaxed),
+            self.hi.load(Ordering::Relaxed),
+            self.split.load(Ordering::Relaxed),
+        );
         let bucket = home(split - 1, lo);
         let from = first_tag(bucket as u32, lo);
         self.begin_move();
@@ -271,7 +288,8 @@ impl Index {
         self.split.store(from, Ordering::Relaxed);
         for &mover in movers.iter().take(count) {
             if !self.put(mover) {
-                // Beyond all chance (see REACH). The entry is lost as if evicted; the drain finds it dead.
+                // Beyond all chance (see REACH). The entry is lost as if evicted; the drain finds
+                // it dead.
                 state.entries -= 1;
             }
         }
@@ -282,9 +300,12 @@ impl Index {
     }
 
     /// Moves the entries whose home is the bucket at `split` to the smaller table.
-    fn shrink_step(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
-        let (lo, hi, split) =
-            (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
+    fn shrink_step(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
+        let (lo, hi, split) = (
+            self.lo.load(Ordering::Relaxed),
+            self.hi.load(Ordering::Relaxed),
+            self.split.load(Ordering::Relaxed),
+        );
         let bucket = home(split, hi);
         let to = first_tag(bucket as u32 + 1, hi).min(TAG_END);
         self.begin_move();
@@ -294,8 +315,8 @@ impl Index {
         self.split.store(to, Ordering::Relaxed);
         let placed = movers.iter().take_while(|&&mover| self.put_within(mover, NEAR)).count();
         if placed < movers.len() {
-            // Tags are not evenly spread: somebody deletes in the order of an iteration. The entries go back to where they
-            // were, and the table to what it was.
+            // Tags are not evenly spread: somebody deletes in the order of an iteration. The
+            // entries go back to where they were, and the table to what it was.
             for &mover in &movers[..placed] {
                 self.take_back(mover);
             }
@@ -322,7 +343,8 @@ impl Index {
         }
     }
 
-    /// Takes the entries with these tags, whose home is one bucket, out of the table. Returns how many.
+    /// Takes the entries with these tags, whose home is one bucket, out of the table. Returns how
+    /// many.
     fn take_all(
         &self,
         state: &mut IndexState,
@@ -370,7 +392,7 @@ impl Index {
     }
 
     /// Empties the table and gives its memory back, but for the smallest size.
-    pub fn clear(&self, state: &mut IndexState, space: &Share, memory: &IndexSpace) {
+    pub fn clear(&self, state: &mut IndexState, space: &Quota, memory: &IndexSpace) {
         self.begin_move();
         memory.decommit(self, 0, state.pages);
         self.lo.store(MIN_BUCKETS, Ordering::Relaxed);
@@ -401,7 +423,9 @@ mod tests {
         let (space, memory) = setup(4);
         let (index, mut state) = memory.table(2, &space).unwrap();
         let n = 100_000u64;
-        let find = |state: &IndexState, i: u64| index.find_place(state, scramble(i), |s| s.offset() == (i + 1) * 8);
+        let find = |state: &IndexState, i: u64| {
+            index.find_place(state, scramble(i), |s| s.offset() == (i + 1) * 8)
+        };
         for i in 0..n {
             index.steps(&mut state, &space, &memory);
             assert!(index.insert(&mut state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
@@ -464,7 +488,9 @@ mod tests {
         let mut keys: Vec<u64> = (0..n).collect();
         keys.sort_by_key(|&i| scramble(i));
         for (done, &i) in keys.iter().enumerate() {
-            let (place, _) = index.find_place(&state, scramble(i), |s| s.offset() == (i + 1) * 8).expect("still there");
+            let (place, _) = index
+                .find_place(&state, scramble(i), |s| s.offset() == (i + 1) * 8)
+                .expect("still there");
             index.remove(&mut state, place);
             index.steps(&mut state, &space, &memory);
             if done % 199 == 0 {
@@ -479,10 +505,11 @@ mod tests {
 
     #[test]
     fn how_far_a_growth_reaches_is_said_before_it_begins_if_there_is_room() {
-        let insert = |index: &Index, state: &mut IndexState, space: &Share, memory: &IndexSpace, i: u64| {
-            index.steps(state, space, memory);
-            assert!(index.insert(state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
-        };
+        let insert =
+            |index: &Index, state: &mut IndexState, space: &Quota, memory: &IndexSpace, i: u64| {
+                index.steps(state, space, memory);
+                assert!(index.insert(state, Slot::new(tag_of(scramble(i)), (i + 1) * 8)));
+            };
         let (space, mut memory) = setup(64);
         memory.huge = AtomicBool::new(true);
         let (index, mut state) = memory.table(0, &space).unwrap();
@@ -503,7 +530,8 @@ mod tests {
         let (space, mut memory) = setup(64);
         memory.huge = AtomicBool::new(true);
         while space.take_segment(true).is_some() {}
-        let (index, mut state) = memory.table(0, &Share::whole(Space::new(1 << 20, 1).unwrap(), 1, 0)).unwrap();
+        let (index, mut state) =
+            memory.table(0, &Quota::whole(Space::new(1 << 20, 1).unwrap(), 1, 0)).unwrap();
         let mut i = 0;
         while !index.wants_growth(&state) {
             index.say(&mut state, &space, &memory);
@@ -545,7 +573,7 @@ mod tests {
     #[test]
     fn a_full_budget_refuses_growth_but_keeps_working() {
         let (_, memory) = setup(1);
-        let space = Share::whole(Space::new(256 << 10, 1).unwrap(), 1, 0);
+        let space = Quota::whole(Space::new(256 << 10, 1).unwrap(), 1, 0);
         let (index, mut state) = memory.table(0, &space).unwrap();
         let (mut i, mut refused) = (0, false);
         while !refused {

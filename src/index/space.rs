@@ -1,26 +1,29 @@
 //! The memory of the tables: address space that all stripes share.
 //!
-//! One range is reserved for the tables of all stripes. They are interleaved: stripe `s` has the `s`-th part of every 2 MiB, its
-//! *extent*, so that a huge page serves all of them, however small each is. Reserved pages cost nothing until they are written,
-//! and read as zeros, which is what empty buckets are. So a table has its final place from the beginning: it grows into
-//! pages that nobody has used yet, and gives back those at its end when it has shrunk. What it uses is reserved in the budget first.
+//! One range is reserved for the tables of all stripes. They are interleaved: stripe `s` has the
+//! `s`-th part of every 2 MiB, its *extent*, so that a huge page serves all of them, however small
+//! each is. Reserved pages cost nothing until they are written, and read as zeros, which is what
+//! empty buckets are. So a table has its final place from the beginning: it grows into pages that
+//! nobody has used yet, and gives back those at its end when it has shrunk. What it uses is
+//! reserved in the budget first.
 //!
-//! Huge pages have two drawbacks. One takes long to come, so a table says how far it is going to reach before it does
-//! (`Index::say` in `resize.rs`), and the background thread touches what lies there; till then the fast door stays away. And
-//! it is resident as a whole, so a round of 2 MiB that the tables will hardly ever use has small pages.
+//! Huge pages have two drawbacks. One takes long to come, so a table says how far it is going to
+//! reach before it does (`Index::say` in `resize.rs`), and the background thread touches what lies
+//! there; till then the fast path stays away. And it is resident as a whole, so a round of 2 MiB
+//! that the tables will hardly ever use has small pages.
 
 use super::table::{BUCKETS_PER_PAGE, Index};
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::os::{HUGE, PAGE, Region};
 
-/// The reserved address space of all the stripes' tables, interleaved so that a huge page serves all of them: stripe `s`
-/// has the `s`-th part of every 2 MiB.
+/// The reserved address space of all the stripes' tables, interleaved so that a huge page serves
+/// all of them: stripe `s` has the `s`-th part of every 2 MiB.
 pub struct IndexSpace {
     pub(super) region: Region,
     pub(super) stripes: usize,
     pub(super) huge: AtomicBool,
-    /// Rounds, of 2 MiB each, that the tables reach into or are about to; those of them that are to be touched ahead; and those
-    /// that have been.
+    /// Rounds, of 2 MiB each, that the tables reach into or are about to; those of them that are to
+    /// be touched ahead; and those that have been.
     pub(super) reached: AtomicUsize,
     ahead: AtomicUsize,
     touched: AtomicUsize,
@@ -50,8 +53,9 @@ impl IndexSpace {
         agreed
     }
 
-    /// Notes that a table is going to have `pages` pages, and will have about `outlook` when the memory is used up. The last
-    /// round gets small pages, if less than three quarters of it will ever be used: a huge page is resident as a whole.
+    /// Notes that a table is going to have `pages` pages, and will have about `outlook` when the
+    /// memory is used up. The last round gets small pages, if less than three quarters of it will
+    /// ever be used: a huge page is resident as a whole.
     pub(super) fn reach(&self, pages: usize, outlook: usize) {
         if !self.huge.load(Ordering::Relaxed) {
             return;
@@ -71,7 +75,8 @@ impl IndexSpace {
         }
     }
 
-    /// Asks for huge pages again in the rounds before this one, which tables that had shrunk are about to fill.
+    /// Asks for huge pages again in the rounds before this one, which tables that had shrunk are
+    /// about to fill.
     fn enlarge_before(&self, round: usize) {
         let small = self.small_from.load(Ordering::Relaxed);
         if small < round {
@@ -80,10 +85,12 @@ impl IndexSpace {
         }
     }
 
-    /// Whether [`IndexSpace::fault_ahead`] is due: a table is about to reach into a huge page that hasn't been touched.
+    /// Whether [`IndexSpace::fault_ahead`] is due: a table is about to reach into a huge page that
+    /// hasn't been touched.
     #[inline]
     pub fn wants_ahead(&self) -> bool {
-        self.huge.load(Ordering::Relaxed) && self.ahead.load(Ordering::Relaxed) > self.touched.load(Ordering::Relaxed)
+        self.huge.load(Ordering::Relaxed)
+            && self.ahead.load(Ordering::Relaxed) > self.touched.load(Ordering::Relaxed)
     }
 
     /// Touches them. For the background thread.
@@ -93,7 +100,7 @@ impl IndexSpace {
             if (round + 1) * HUGE <= self.region.len() {
                 self.region.touch(round * HUGE, HUGE);
             }
-            // When it is done: till then the fast door leaves what lies there to the slow one.
+            // When it is done: till then the fast path leaves what lies there to the slow one.
             self.touched.fetch_max(round + 1, Ordering::Relaxed);
         }
     }
@@ -101,8 +108,9 @@ impl IndexSpace {
     pub(super) fn decommit(&self, index: &Index, from_page: usize, to_page: usize) {
         let pages_per_extent = (1 << index.extent_bits) / BUCKETS_PER_PAGE;
         if from_page > 0 && self.huge.load(Ordering::Relaxed) {
-            // Else the kernel would fill the hole again when it collapses small pages into a huge one. (Of a table that is emptied nothing
-            // stays in those rounds that could be collapsed.)
+            // Else the kernel would fill the hole again when it collapses small pages into a huge
+            // one. (Of a table that is emptied nothing stays in those rounds that could be
+            // collapsed.)
             let (first, end) = (from_page / pages_per_extent, to_page.div_ceil(pages_per_extent));
             self.region.advise_small(first * HUGE, (end - first) * HUGE);
             self.small_from.fetch_min(first, Ordering::Relaxed);
@@ -110,7 +118,8 @@ impl IndexSpace {
         let mut page = from_page;
         while page < to_page {
             let end = ((page / pages_per_extent + 1) * pages_per_extent).min(to_page);
-            let offset = index.bucket_address(page * BUCKETS_PER_PAGE) as usize - self.region.start() as usize;
+            let offset = index.bucket_address(page * BUCKETS_PER_PAGE) as usize
+                - self.region.start() as usize;
             self.region.decommit(offset, (end - page) * PAGE);
             page = end;
         }
@@ -146,7 +155,9 @@ mod tests {
         for line in maps.lines() {
             let address = |text: &str| usize::from_str_radix(text, 16).ok();
             let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-            if let Some((Some(from), Some(to))) = range.map(|(from, to)| (address(from), address(to))) {
+            if let Some((Some(from), Some(to))) =
+                range.map(|(from, to)| (address(from), address(to)))
+            {
                 inside = (from..to).contains(&at);
             } else if inside && line.starts_with("VmFlags:") {
                 return line.split(' ').any(|flag| flag == "hg");
@@ -163,7 +174,9 @@ mod tests {
         }
         let (index, _) = memory.table(0, &space).unwrap();
         let extent = HUGE / PAGE / 4;
-        let rounds = |memory: &IndexSpace| [0, 1, 2, 3].map(|round| may_be_huge(memory, round * HUGE + PAGE));
+        let rounds = |memory: &IndexSpace| {
+            [0, 1, 2, 3].map(|round| may_be_huge(memory, round * HUGE + PAGE))
+        };
         assert_eq!(rounds(&memory), [true; 4]);
         memory.decommit(&index, extent + 3, 3 * extent);
         assert_eq!(rounds(&memory), [true, false, false, true]);

@@ -10,8 +10,9 @@ use crate::sys::os::PAGE;
 use std::cell::Cell;
 
 pub(super) const BUCKETS_PER_PAGE: usize = PAGE / BUCKET_BYTES;
-/// How far from home an entry may lie, in buckets. Runs of full buckets get shorter by a factor of e every 5 to 8 buckets
-/// at 80 to 83 % full, so hardly an insert in ten million fails for want of a place; one that does takes another's.
+/// How far from home an entry may lie, in buckets. Runs of full buckets get shorter by a factor of
+/// e every 5 to 8 buckets at 80 to 83 % full, so hardly an insert in ten million fails for want of
+/// a place; one that does takes another's.
 pub(super) const REACH: usize = 2 * BUCKETS_PER_PAGE;
 /// The smallest table.
 pub(super) const MIN_BUCKETS: u32 = 16;
@@ -30,11 +31,13 @@ pub(super) fn home(tag: u32, buckets: u32) -> usize {
 /// The smallest tag whose home among `buckets` is `bucket` or later.
 #[inline]
 pub(super) fn first_tag(bucket: u32, buckets: u32) -> u32 {
-    // There are always buckets; a division by zero would panic, which has no place on the fast door's stack.
+    // There are always buckets; a division by zero would panic, which has no place on the fast
+    // path's stack.
     ((u64::from(bucket) << TAG_BITS).div_ceil(u64::from(buckets.max(1)))) as u32
 }
 
-/// The place of a slot in the table. Good as long as the stripe's lock is held and nothing is inserted or removed.
+/// The place of a slot in the table. Good as long as the stripe's lock is held and nothing is
+/// inserted or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub(super) bucket: usize,
@@ -69,10 +72,11 @@ pub struct IndexState {
     pub(super) say_at: usize,
     /// Shrinking failed when there were a third more entries than this: no use trying before.
     pub(super) shrink_below: usize,
-    /// With fewer entries than the first, or as many as the second, there is resizing to begin or to go on with.
+    /// With fewer entries than the first, or as many as the second, there is resizing to begin or
+    /// to go on with.
     pub(super) calm: (usize, usize),
-    /// The tag that was looked for in vain last, and the first bucket from its home on that had room. It still is that, as removals from
-    /// full buckets, and resizing, forget it.
+    /// The tag that was looked for in vain last, and the first bucket from its home on that had
+    /// room. It still is that, as removals from full buckets, and resizing, forget it.
     pub(super) vacancy: Cell<(u32, usize)>,
 }
 
@@ -90,15 +94,17 @@ impl Index {
     #[inline]
     pub(super) fn bucket_address(&self, bucket: usize) -> *mut u8 {
         let extent = bucket >> self.extent_bits;
-        // wrapping_add: the buckets of a table are inside the region, and callers ask for no others.
+        // wrapping_add: the buckets of a table are inside the region, and callers ask for no
+        // others.
         self.base.wrapping_add(bucket * BUCKET_BYTES + extent * self.gap)
     }
 
     #[inline]
     pub(super) fn bucket(&self, bucket: usize) -> &Bucket {
         debug_assert!(bucket < self.max_buckets as usize + 2 * REACH);
-        // SAFETY: the bucket lies in the reserved mapping (`max_buckets` is derived from its size), which reads as zeros
-        // where nothing was written; it is aligned, and everyone accesses it as atomics.
+        // SAFETY: the bucket lies in the reserved mapping (`max_buckets` is derived from its size),
+        // which reads as zeros where nothing was written; it is aligned, and everyone accesses it
+        // as atomics.
         unsafe { &*self.bucket_address(bucket).cast::<Bucket>() }
     }
 
@@ -118,8 +124,8 @@ impl Index {
         bucket
     }
 
-    /// Looks once, for a reader, for a slot that has the tag of a hash. Nineteen of twenty hits and four of five misses need the
-    /// home bucket only.
+    /// Looks once, for a reader, for a slot that has the tag of a hash. Nineteen of twenty hits and
+    /// four of five misses need the home bucket only.
     #[inline(always)]
     pub fn glance(&self, hash: u64) -> Glance {
         let tag = tag_of(hash);
@@ -131,7 +137,8 @@ impl Index {
             let seen = look(slots, tag);
             if let Some(slot) = seen.matches.first() {
                 let word = slots[slot].load(Ordering::Acquire);
-                // It may have changed since it was compared; the key decides. Tag 0 also matches empty slots.
+                // It may have changed since it was compared; the key decides. Tag 0 also matches
+                // empty slots.
                 return if word == 0 { Glance::Unclear } else { Glance::Likely(Slot(word)) };
             }
             bucket += 1;
@@ -142,10 +149,15 @@ impl Index {
         if self.unmoved_since(version) { Glance::Absent } else { Glance::Unclear }
     }
 
-    /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and returns the answer if it is
-    /// the right one. Err after many tries while a writer was moving slots.
+    /// Looks a hash up for a reader. `found` is asked about each entry whose tag matches, and
+    /// returns the answer if it is the right one. Err after many tries while a writer was moving
+    /// slots.
     #[inline]
-    pub fn find<T>(&self, hash: u64, mut found: impl FnMut(Slot) -> Option<T>) -> Result<Option<T>, Moving> {
+    pub fn find<T>(
+        &self,
+        hash: u64,
+        mut found: impl FnMut(Slot) -> Option<T>,
+    ) -> Result<Option<T>, Moving> {
         let tag = tag_of(hash);
         for _ in 0..64 {
             let version = self.version.load(Ordering::Acquire);
@@ -177,7 +189,12 @@ impl Index {
 
     /// Looks a hash up for a writer.
     #[inline(always)]
-    pub fn find_place(&self, state: &IndexState, hash: u64, is_it: impl FnMut(Slot) -> bool) -> Option<(Place, Slot)> {
+    pub fn find_place(
+        &self,
+        state: &IndexState,
+        hash: u64,
+        is_it: impl FnMut(Slot) -> bool,
+    ) -> Option<(Place, Slot)> {
         let tag = tag_of(hash);
         let start = self.home(tag);
         let mut bucket = start;
@@ -197,8 +214,9 @@ impl Index {
         }
     }
 
-    /// As [`Index::find_place`], from the first bucket on in which a tag matches. Apart, so that looking in vain for a new key, which
-    /// hardly ever meets an equal tag, has no use for what comparing keys takes: it is 80 instructions, not 126.
+    /// As [`Index::find_place`], from the first bucket on in which a tag matches. Apart, so that
+    /// looking in vain for a new key, which hardly ever meets an equal tag, has no use for what
+    /// comparing keys takes.
     #[inline(never)]
     pub(super) fn find_place_from(
         &self,
@@ -224,8 +242,8 @@ impl Index {
         None
     }
 
-    /// The place of a slot, and whether its bucket is full. Only what a resize has lost isn't there (see `grow_step`), so nobody asks
-    /// on the way whether a bucket has room.
+    /// The place of a slot, and whether its bucket is full. Only what a resize has lost isn't there
+    /// (see `grow_step`), so nobody asks on the way whether a bucket has room.
     #[inline(always)]
     pub(super) fn seek(&self, slot: Slot) -> Option<(Place, bool)> {
         let start = self.home(slot.tag());
@@ -259,8 +277,11 @@ impl Index {
     #[must_use]
     pub fn insert(&self, state: &mut IndexState, slot: Slot) -> bool {
         let (tag, bucket) = state.vacancy.get();
-        debug_assert!(tag != slot.tag() || (self.home(tag)..bucket).all(|before| self.is_full(before)));
-        // How many buckets are full from a home on is anybody's guess, and the processor's: it was found out by looking in vain.
+        debug_assert!(
+            tag != slot.tag() || (self.home(tag)..bucket).all(|before| self.is_full(before))
+        );
+        // How many buckets are full from a home on is anybody's guess, and the processor's: it was
+        // found out by looking in vain.
         let done = tag == slot.tag() && self.put_into(bucket, slot) || self.put(slot);
         state.entries += usize::from(done);
         done
@@ -285,7 +306,8 @@ impl Index {
         true
     }
 
-    /// Publishes a new entry in the place of another, which is returned, when [`Index::insert`] found no room.
+    /// Publishes a new entry in the place of another, which is returned, when [`Index::insert`]
+    /// found no room.
     pub fn insert_instead(&self, _: &mut IndexState, slot: Slot) -> Slot {
         // The home bucket is full. Whoever lies there is as good as any, and the chain stays whole.
         let word = &self.bucket(self.home(slot.tag()))[0];
@@ -334,21 +356,21 @@ impl Index {
         }
     }
 
-    /// Empties a slot of a full bucket. An entry that lies beyond it because of that is pulled into the hole, and so on, so that a
-    /// bucket with room always ends the search.
+    /// Empties a slot of a full bucket. An entry that lies beyond it because of that is pulled into
+    /// the hole, and so on, so that a bucket with room always ends the search.
     #[inline(never)]
     pub(super) fn pull_into(&self, place: Place, in_move: bool) {
         let mut hole = place;
         let mut moving = in_move;
         let mut bucket = hole.bucket + 1;
         let mut beyond = self.first_beyond(hole.bucket);
-        // Nothing lies further from its home than REACH, so nothing beyond can want the hole (which moves on).
+        // Nothing lies further from its home than REACH, so nothing beyond can want the hole (which
+        // moves on).
         while bucket < hole.bucket + REACH {
             let slots = self.bucket(bucket);
             let words = Words::of(slots);
             let empty = words.empty();
-            // One division for eight tags. With the home of each, one after the other, a removal took 138 instructions on the mean instead
-            // of 50, and mispredicted branches.
+            // One division for eight tags.
             let candidate = words.below(beyond).without(empty).first();
             if let Some(slot) = candidate {
                 if !moving {
@@ -406,9 +428,9 @@ impl Index {
         (buckets as usize + REACH).div_ceil(BUCKETS_PER_PAGE)
     }
 
-    /// Calls `visit` with the slots of the home bucket of `tag`, from `tag` on, and returns the first tag not visited
-    /// (`TAG_END` after the last). Going on from there visits each entry once, in the order of tags, though entries come
-    /// and go and the table grows meanwhile.
+    /// Calls `visit` with the slots of the home bucket of `tag`, from `tag` on, and returns the
+    /// first tag not visited (`TAG_END` after the last). Going on from there visits each entry
+    /// once, in the order of tags, though entries come and go and the table grows meanwhile.
     pub fn visit_home(&self, _: &IndexState, tag: u32, mut visit: impl FnMut(Slot)) -> u32 {
         let split = self.split.load(Ordering::Relaxed);
         let (buckets, end) = if tag < split {
@@ -435,8 +457,11 @@ impl Index {
     /// Checks everything that should be true of the table.
     #[cfg(any(test, feature = "test-hooks"))]
     pub fn check(&self, state: &IndexState) {
-        let (lo, hi, split) =
-            (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed), self.split.load(Ordering::Relaxed));
+        let (lo, hi, split) = (
+            self.lo.load(Ordering::Relaxed),
+            self.hi.load(Ordering::Relaxed),
+            self.split.load(Ordering::Relaxed),
+        );
         assert!(lo <= hi && hi <= self.max_buckets && split <= TAG_END);
         assert!(self.version.load(Ordering::Relaxed).is_multiple_of(2));
         assert_eq!(state.pages, Self::pages_for(hi));
@@ -450,7 +475,10 @@ impl Index {
                 count += 1;
                 let home = self.home(slot.tag());
                 assert!(home <= bucket && bucket < home + REACH, "slot out of reach of its home");
-                assert!((home..bucket).all(|b| self.is_full(b)), "a bucket with room before a slot");
+                assert!(
+                    (home..bucket).all(|b| self.is_full(b)),
+                    "a bucket with room before a slot"
+                );
             }
         }
         assert_eq!(count, state.entries);
@@ -480,11 +508,11 @@ pub(super) mod tests {
     use super::*;
     use crate::index::space::IndexSpace;
     use crate::memory::Space;
-    use crate::memory::quota::Share;
+    use crate::memory::quota::Quota;
     use std::collections::BTreeMap;
 
-    pub(in crate::index) fn setup(stripes: usize) -> (Share, IndexSpace) {
-        let space = Share::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
+    pub(in crate::index) fn setup(stripes: usize) -> (Quota, IndexSpace) {
+        let space = Quota::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
         let memory = IndexSpace::new(space.take_index().unwrap(), stripes);
         (space, memory)
     }
@@ -503,14 +531,22 @@ pub(super) mod tests {
         let (index, _) = memory.table(0, &space).unwrap();
         for (lo, hi) in [(16, 16), (16, 32), (100, 101), (1000, 1125), (1152, 1296)] {
             let splits = [0, 1, TAG_END / 3, TAG_END / 2 + 7, TAG_END - 1, TAG_END];
-            for split in splits.into_iter().chain((0..lo).step_by(7).map(|bucket| first_tag(bucket, lo))) {
+            for split in
+                splits.into_iter().chain((0..lo).step_by(7).map(|bucket| first_tag(bucket, lo)))
+            {
                 index.lo.store(lo, Ordering::Relaxed);
                 index.hi.store(hi, Ordering::Relaxed);
                 index.split.store(split, Ordering::Relaxed);
                 for bucket in 0..hi as usize + REACH {
                     let first = index.first_beyond(bucket);
-                    assert!(first == TAG_END || index.home(first) > bucket, "{lo} {hi} {split} {bucket}");
-                    assert!(first <= TAG_END && index.home(first - 1) <= bucket, "{lo} {hi} {split} {bucket}");
+                    assert!(
+                        first == TAG_END || index.home(first) > bucket,
+                        "{lo} {hi} {split} {bucket}"
+                    );
+                    assert!(
+                        first <= TAG_END && index.home(first - 1) <= bucket,
+                        "{lo} {hi} {split} {bucket}"
+                    );
                 }
             }
         }
@@ -528,7 +564,9 @@ pub(super) mod tests {
         let mut seen = BTreeMap::<u64, u32>::new();
         let (mut tag, mut next) = (0, 2000);
         while tag < TAG_END {
-            tag = index.visit_home(&state, tag, |slot| *seen.entry(slot.offset() / 8 - 1).or_default() += 1);
+            tag = index.visit_home(&state, tag, |slot| {
+                *seen.entry(slot.offset() / 8 - 1).or_default() += 1
+            });
             for _ in 0..10 {
                 put(&mut state, next);
                 next += 1;

@@ -1,11 +1,13 @@
-//! The free ranges of address space between runs. Address space is plenty: each run takes the smallest range that it fits, and ranges
-//! that become neighbours are joined. What is counted are whole pages.
+//! The free ranges of address space between runs. Address space is plenty: each run takes the
+//! smallest range that it fits, and ranges that become neighbours are joined. What is counted are
+//! whole pages.
 
 use crate::sys::os::PAGE;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// What a run costs beside its pages: its line in the table, and its place in the maps of free address space.
+/// What a run costs beside its pages: its line in the table, and its place in the maps of free
+/// address space.
 pub(super) const RUN_BOOKKEEPING: u64 = 192;
 
 /// The whole pages in a free range that some range within it reaches.
@@ -24,7 +26,10 @@ pub(super) struct AddressSpace {
 
 impl AddressSpace {
     pub(super) fn new(start: u64, len: u64) -> AddressSpace {
-        AddressSpace { by_start: BTreeMap::from([(start, len)]), by_len: BTreeSet::from([(len, start)]) }
+        AddressSpace {
+            by_start: BTreeMap::from([(start, len)]),
+            by_len: BTreeSet::from([(len, start)]),
+        }
     }
 
     /// Takes a range. Returns where it begins, and those of its pages in which nothing else lies.
@@ -68,6 +73,27 @@ mod tests {
     use crate::sync::epoch;
 
     #[test]
+    fn who_finds_no_number_for_a_run_has_stripes_drain() {
+        let mut space = Space::new(1 << 20, 1).unwrap();
+        space.run_slots = 3;
+        let taken: Vec<_> = (0..3).map(|_| space.take_run(4_000).unwrap()).collect();
+        assert!(!space.pressure().drains());
+        assert_eq!(space.take_run(4_000), None);
+        assert!(space.pressure().drains());
+        // It is free after its grace period, which nobody holds back for ever.
+        space.retire(taken[1]);
+        let begun = std::time::Instant::now();
+        let again = loop {
+            if let Some(id) = space.take_run(4_000) {
+                break id;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+            std::thread::yield_now();
+        };
+        assert_eq!(again, taken[1]);
+    }
+
+    #[test]
     fn runs_and_segments_share_the_budget() {
         let space = Space::new(1 << 20, 1).unwrap();
         let run = space.take_run(200_000).unwrap();
@@ -107,7 +133,8 @@ mod tests {
             space.reclaim();
             pages()
         };
-        // The first page is `a`'s alone; `b` lies in the second too, and reaches the third with 8 bytes, as does `c`.
+        // The first page is `a`'s alone; `b` lies in the second too, and reaches the third with 8
+        // bytes, as does `c`.
         assert_eq!(free(a), 2);
         assert_eq!(free(b), 1);
         let again = space.take_run(8_200).unwrap();

@@ -1,8 +1,10 @@
 //! Admission: whether what a cache and its namespaces hold for good leaves them room to live.
 //!
-//! A cache has parts that go only when it is closed: tables of its own, and the least that each stripe's index and policy take.
-//! What is left of the budget must have room for a few segments to a stripe, and for one large value. That is asked when a namespace
-//! is made and when the budget changes, and both under one lock: of two that would fit alone but not together the second is refused.
+//! A cache has parts that go only when it is closed: tables of its own, and the least that each
+//! stripe's index and policy take. What is left of the budget must have room for a few segments to
+//! a stripe, and for one large value. That is asked when a namespace is made and when the budget
+//! changes, and both under one lock: of two that would fit alone but not together the second is
+//! refused.
 
 use crate::memory::space::Space;
 use crate::sys::atomic::Ordering;
@@ -27,7 +29,8 @@ impl Space {
         self.least(self.stripes.load(Ordering::Relaxed), self.fixed.load(Ordering::Relaxed))
     }
 
-    /// Lets a cache of so many stripes come, which will hold `fixed` bytes for good, if the budget has room for one more.
+    /// Lets a cache of so many stripes come, which will hold `fixed` bytes for good, if the budget
+    /// has room for one more.
     pub fn admit(&self, stripes: u64, fixed: u64) -> bool {
         let _lock = self.admission.lock();
         let after = self.stripes.load(Ordering::Relaxed) + stripes;

@@ -1,5 +1,6 @@
-//! The budget: `committed` = index + bookkeeping + segments + runs never exceeds `max`; whoever wants memory reserves it here
-//! first. When it is used up, free segments go back to the system for what isn't a segment, and stripes are told to drain.
+//! The budget: `committed` = index + bookkeeping + segments + runs never exceeds `max`; whoever
+//! wants memory reserves it here first. When it is used up, free segments go back to the system for
+//! what isn't a segment, and stripes are told to drain.
 
 use crate::memory::deadlines::{PART, Part};
 use crate::memory::segment::Segment;
@@ -7,9 +8,9 @@ use crate::memory::space::{Pool, Space, slack};
 use crate::sys::atomic::Ordering;
 use crate::sys::os::{self, HUGE, PAGE};
 
-/// By how many bytes, all together, stripes get ahead for each byte that is wanting in free segments. They are out of step by
-/// a segment or two each, and what they owe is forgiven when there is no pressure: without this, the free segments would
-/// wander below what compactions need, and entries be evicted for want of it.
+/// Gain of the free-segment reserve: for each byte the reserve is short, the stripes together evict
+/// LEAD bytes beyond their debt. Without it the reserve drifts below what compaction needs, and
+/// live entries are evicted for lack of a destination segment.
 const LEAD: u64 = 4;
 
 impl Space {
@@ -59,7 +60,8 @@ impl Space {
         self.unreserve(bytes);
     }
 
-    /// Takes bytes for bookkeeping. False if they don't fit even after free segments were given back.
+    /// Takes bytes for bookkeeping. False if they don't fit even after free segments were given
+    /// back.
     #[must_use]
     pub fn reserve_bookkeeping(&self, bytes: u64) -> bool {
         let ok = self.reserve(bytes) || self.trim(&mut self.pool.lock(), bytes);
@@ -77,7 +79,8 @@ impl Space {
         self.unreserve(bytes);
     }
 
-    /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they touch first.
+    /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they
+    /// touch first.
     pub(super) fn reserve_with_table(&self, bytes: u64, first: u32, count: u32) -> bool {
         let table = self.table_bytes(first + count) - self.table_bytes(first);
         let ok = self.reserve(bytes + table);
@@ -94,8 +97,8 @@ impl Space {
             + pages((u64::from(segments) << self.segment_shift) / PART * size_of::<Part>() as u64)
     }
 
-    /// The most that the table may have grown to by the largest budget so far. It is never given back: a cache that shrinks
-    /// keeps it.
+    /// The most that the table may have grown to by the largest budget so far. It is never given
+    /// back: a cache that shrinks keeps it.
     pub fn most_table_bytes(&self) -> u64 {
         self.table_bytes((self.largest.load(Ordering::Relaxed) >> self.segment_shift) as u32)
     }
@@ -105,8 +108,8 @@ impl Space {
         self.max().saturating_sub(self.committed()) + self.usage().free
     }
 
-    /// Says whether stripes must drain. What waits for its grace period will be free soon: to evict for want of that would
-    /// be hasty.
+    /// Says whether stripes must drain. What waits for its grace period will be free soon: to evict
+    /// for want of that would be hasty.
     pub(super) fn weigh(&self, pool: &Pool) {
         let soon = self.available(pool) + pool.limbo.len() as u64;
         let stripes = self.stripes.load(Ordering::Relaxed);
@@ -138,9 +141,12 @@ impl Space {
         let size = self.segment_size();
         let start = (u64::from(id) * size) as usize;
         if self.huge {
-            // Else the kernel would fill the hole again when it collapses small pages into a huge one.
+            // Else the kernel would fill the hole again when it collapses small pages into a huge
+            // one.
             self.region.advise_small(start / HUGE * HUGE, HUGE);
-            let _ = self.huge_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(size));
+            let _ = self
+                .huge_bytes
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(size));
         }
         self.region.decommit(start, size as usize);
         pool.holes.push(id);

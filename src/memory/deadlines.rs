@@ -1,20 +1,23 @@
-//! What is known of a segment's parts, so that the sweep for expired entries needn't walk a whole segment: for each [`PART`]
-//! bytes one word, with a time before which nothing there expires, and where its first entry with a deadline begins.
+//! What is known of a segment's parts, so that the sweep for expired entries needn't walk a whole
+//! segment: for each [`PART`] bytes one word, with a time before which nothing there expires, and
+//! where its first entry with a deadline begins.
 //!
-//! The words of all segments lie in a mapping of their own, which is written to only where something has a deadline.
-//! A word has room for twelve days, so times count from the segment's base, which is set when it is opened, and brought
-//! forward when it is old (the sweep does that). A time that can't be said is said to be earlier than it is: that costs a
-//! walk, never an entry.
+//! The words of all segments lie in a mapping of their own, which is written to only where
+//! something has a deadline. A word has room for twelve days, so times count from the segment's
+//! base, which is set when it is opened, and brought forward when it is old (the sweep does that).
+//! A time that can't be said is said to be earlier than it is: that costs a walk, never an entry.
 
 use crate::sys::atomic::{AtomicU32, Ordering};
 
 /// Bytes of a part of a segment, the least that the sweep for expired entries looks at.
 pub const PART: u64 = 2 << 10;
 
-/// What is known of a part of a segment, for the sweep: a time before which nothing that begins in it expires, and where
-/// its first entry with a deadline begins. In one word of 32 bits: the place in units of 8 bytes takes 8, the time the
-/// others, in units of 64 milliseconds since the segment's [base](crate::memory::Segment::base). 0 when it has no deadline, 1 for a time before the
-/// base. What is twelve days after the base or later is said to be just that: who finds it due walks the part and knows better.
+/// What is known of a part of a segment, for the sweep: a time before which nothing that begins in
+/// it expires, and where its first entry with a deadline begins. In one word of 32 bits: the place
+/// in units of 8 bytes takes 8, the time the others, in units of 64 milliseconds since the
+/// segment's [base](crate::memory::Segment::base). 0 when it has no deadline, 1 for a time before
+/// the base. What is twelve days after the base or later is said to be just that: who finds it due
+/// walks the part and knows better.
 pub struct Part(AtomicU32);
 
 const PLACE_BITS: u32 = (PART / 8).trailing_zeros();
@@ -26,8 +29,8 @@ const MOST_UNITS: u64 = (1 << (32 - PLACE_BITS)) - 1;
 pub(super) const OLD_BASE: u64 = MOST_UNITS / 2;
 
 impl Part {
-    /// The earliest deadline in milliseconds, rounded down, and the place of the first entry with one in the part, for a
-    /// segment of this base.
+    /// The earliest deadline in milliseconds, rounded down, and the place of the first entry with
+    /// one in the part, for a segment of this base.
     #[inline]
     pub fn get(&self, base: u32) -> Option<(u64, u64)> {
         let word = self.0.load(Ordering::Relaxed);
@@ -37,7 +40,9 @@ impl Part {
     /// Takes notice of an entry with a deadline that begins at byte `at` of the segment.
     #[inline]
     pub fn note(&self, base: u32, deadline: u64, at: u64) {
-        let code = ((deadline >> UNIT_BITS) + 2).saturating_sub(u64::from(base)).clamp(1, MOST_UNITS) as u32;
+        let code = ((deadline >> UNIT_BITS) + 2)
+            .saturating_sub(u64::from(base))
+            .clamp(1, MOST_UNITS) as u32;
         let place = (at % PART / 8) as u32;
         let word = self.0.load(Ordering::Relaxed);
         let noted = if word == 0 {
@@ -65,11 +70,12 @@ impl Part {
     }
 }
 
-/// The first part of a row with something due at a time, and the earliest time of the parts before it (all, if there is
-/// none). For a segment of this base. A nanosecond a part.
+/// The first part of a row with something due at a time, and the earliest time of the parts before
+/// it (all, if there is none). For a segment of this base. A nanosecond a part.
 pub fn first_due(parts: &[Part], base: u32, due: u64) -> (Option<usize>, u64) {
     // Words less one, so that those without a deadline come last.
-    let last_code = ((due >> UNIT_BITS) + 2).saturating_sub(u64::from(base)).clamp(1, MOST_UNITS - 1) as u32;
+    let last_code =
+        ((due >> UNIT_BITS) + 2).saturating_sub(u64::from(base)).clamp(1, MOST_UNITS - 1) as u32;
     let end = ((last_code + 1) << PLACE_BITS) - 1;
     let mut least = u32::MAX;
     let mut found = None;
@@ -114,7 +120,10 @@ mod tests {
         // As far away as can be said, and never later than it is.
         part.note(base, u64::MAX, 16);
         let days = 24 * 3600 * 1000;
-        assert!(part.get(base).is_some_and(|(time, _)| time > now + 12 * days && time < now + 13 * days));
+        assert!(
+            part.get(base)
+                .is_some_and(|(time, _)| time > now + 12 * days && time < now + 13 * days)
+        );
     }
 
     #[test]
@@ -133,7 +142,8 @@ mod tests {
         assert_eq!(u64::from(base()), opened >> UNIT_BITS);
         space.renew_base(id, now);
         assert_eq!(u64::from(base()), now >> UNIT_BITS);
-        let times: Vec<u64> = (0..5).map(|i| space.part(id, i * PART).get(base()).unwrap().0).collect();
+        let times: Vec<u64> =
+            (0..5).map(|i| space.part(id, i * PART).get(base()).unwrap().0).collect();
         assert_eq!(times[..2], [0, 0]);
         assert_eq!(times[2..4], [(now + 1000) & !63, days(110) & !63]);
         assert!(times[4] > days(112) && times[4] < days(113));

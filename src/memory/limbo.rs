@@ -1,11 +1,13 @@
 //! Limbo: where a piece is that a stripe has given up, until it may be used again.
 //!
-//! Readers may still be looking at it (see `epoch`), and a borrowed view may hold it longer (its pin count). So it is
-//! stamped with the epoch and waits in a row, oldest first. Once its grace period has passed no new pin can come: it is free,
-//! or waits among the pinned ones for its last view. A free segment goes to the pool, a run's pages to the system.
+//! Readers may still be looking at it (see `sync::epoch`), and a borrowed view may hold it longer
+//! (its pin count). So it is stamped with the epoch and waits in a row, oldest first. Once its
+//! grace period has passed no new pin can come: it is free, or waits among the pinned ones for its
+//! last view. A free segment goes to the pool, a run's pages to the system.
 //!
-//! To know whose grace period has passed may take a system call, by which every running thread passes a barrier. What
-//! begins with `try_`, for the fast door, does only what takes neither that nor a wait.
+//! To know whose grace period has passed may take a system call, by which every running thread
+//! passes a barrier. What begins with `try_`, for the fast path, does only what takes neither that
+//! nor a wait.
 
 use crate::memory::address_space::RUN_BOOKKEEPING;
 use crate::memory::space::{Pool, Space, slack};
@@ -13,7 +15,8 @@ use crate::sync::epoch;
 use crate::sys::atomic::Ordering;
 
 impl Space {
-    /// Gives up a segment whose entries have been unlinked. It is free once nobody can be looking at it.
+    /// Gives up a segment whose entries have been unlinked. It is free once nobody can be looking
+    /// at it.
     pub fn retire(&self, id: u32) {
         self.retire_locked(&mut self.pool.lock(), id);
     }
@@ -35,13 +38,16 @@ impl Space {
         self.limbo_len.store(pool.limbo.len(), Ordering::Relaxed);
     }
 
-    /// Whether the next segment would have to come out of limbo: then [`Space::reclaim`] is better called before a stripe is
-    /// locked. It makes every running thread pass a barrier, some microseconds, while which others would wait for the lock.
+    /// Whether the next segment would have to come out of limbo: then [`Space::reclaim`] is better
+    /// called before a stripe is locked. It makes every running thread pass a barrier, some
+    /// microseconds, while which others would wait for the lock.
     #[inline]
     pub fn wants_reclaim(&self) -> bool {
-        // As many at once as stripes are ahead with: a barrier for each segment would be four times as many.
+        // As many at once as stripes are ahead with: a barrier for each segment would be four times
+        // as many.
         self.free_len.load(Ordering::Relaxed) as u64 <= self.spare
-            && self.limbo_len.load(Ordering::Relaxed) as u64 >= slack(self.stripes.load(Ordering::Relaxed))
+            && self.limbo_len.load(Ordering::Relaxed) as u64
+                >= slack(self.stripes.load(Ordering::Relaxed))
     }
 
     /// Whether anything waits for its grace period.
@@ -99,7 +105,8 @@ impl Space {
         })
     }
 
-    /// Makes segments free whose grace period has passed, as far as that takes no system call and no memory.
+    /// Makes segments free whose grace period has passed, as far as that takes no system call and
+    /// no memory.
     pub(super) fn try_reclaim(&self, pool: &mut Pool) {
         let Some(safe) = epoch::try_safe_before() else { return };
         while let Some(id) = self.first_before(pool, safe) {

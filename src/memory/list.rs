@@ -1,10 +1,11 @@
-//! Segments in a row, linked through their lines in the table: what is free, and what waits for its grace period. It takes no
-//! memory of its own, so that the fast door can add to it.
+//! Segments in a row, linked through their lines in the table: what is free, and what waits for its
+//! grace period. It takes no memory of its own, so that the fast path can add to it.
 
 use crate::memory::segment::{Geometry, NONE, Segment};
 use crate::sys::atomic::Ordering;
 
-/// A row of segments. Whoever changes it has the pool's lock, and a segment is in one row, or log, at most.
+/// A row of segments. Whoever changes it has the pool's lock, and a segment is in one row, or log,
+/// at most.
 pub struct Chain {
     first: u32,
     last: u32,

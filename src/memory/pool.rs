@@ -7,7 +7,8 @@ use crate::sys::os::HUGE;
 impl Space {
     /// Takes a free segment for a stripe. None when the budget is used up.
     ///
-    /// A few are left for `for_keep`: a drain that wants to keep what it finds needs room for the copies first.
+    /// A few are left for `for_keep`: a drain that wants to keep what it finds needs room for the
+    /// copies first.
     pub fn take_segment(&self, for_keep: bool) -> Option<u32> {
         let mut pool = self.pool.lock();
         let leave = self.left_by(for_keep);
@@ -24,7 +25,8 @@ impl Space {
         Some(id)
     }
 
-    /// As [`Space::take_segment`], if one is free, or known to be without a system call; and if nothing else is to be done. It doesn't wait.
+    /// As [`Space::take_segment`], if one is free, or known to be without a system call; and if
+    /// nothing else is to be done. It doesn't wait.
     pub fn try_take_segment(&self, for_keep: bool) -> Option<u32> {
         let mut pool = self.pool.try_lock()?;
         if self.is_short_ahead(&pool) || self.committed() > self.max() {
@@ -125,9 +127,12 @@ mod tests {
         assert!(taken.len() >= 60, "{}", taken.len());
         assert!(space.pressure().drains());
         space.retire(taken[3]);
+        // Other tests' readers may be inside.
+        epoch::synchronize();
         epoch::synchronize();
         assert_eq!(space.take_segment(true), Some(taken[3]));
         space.retire(taken[5]);
+        epoch::synchronize();
         space.segment(taken[5]).pins.store(1, Ordering::Relaxed);
         epoch::synchronize();
         assert_eq!(space.take_segment(true), None);

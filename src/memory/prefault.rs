@@ -1,10 +1,11 @@
-//! Growing: large caches commit segments 2 MiB at a time, as huge pages where the system has them, and touch them before
-//! they are asked for.
+//! Growing: large caches commit segments 2 MiB at a time, as huge pages where the system has them,
+//! and touch them before they are asked for.
 //!
-//! The first write to a page takes the system as long as it takes to zero it, and whoever sets would wait for that. So
-//! some free segments are kept ready while the cache fills: those of the first sets when it is made (`prepare`), the others
-//! by the background thread (`fault_ahead`), which is asked for more when fewer than half of them are left. When the budget
-//! has no room for another 2 MiB, the last segments are committed one at a time, in small pages.
+//! The first write to a page takes the system as long as it takes to zero it, and whoever sets
+//! would wait for that. So some free segments are kept ready while the cache fills: those of the
+//! first sets when it is made (`prepare`), the others by the background thread (`fault_ahead`),
+//! which is asked for more when fewer than half of them are left. When the budget has no room for
+//! another 2 MiB, the last segments are committed one at a time, in small pages.
 
 use crate::memory::segment::Segment;
 use crate::memory::space::{Pool, Space};
@@ -26,31 +27,34 @@ impl Space {
             && self.committed() + HUGE as u64 <= self.max()
     }
 
-    /// Commits and touches 2 MiB of segments, unless enough are free. Returns whether more are wanted. For the background thread.
+    /// Commits and touches 2 MiB of segments, unless enough are free. Returns whether more are
+    /// wanted. For the background thread.
     pub fn fault_ahead(&self) -> bool {
-        let more =
-            self.wants_ahead.swap(false, Ordering::Relaxed) && self.add_chunk().is_some_and(|free| free < self.ahead);
+        let more = self.wants_ahead.swap(false, Ordering::Relaxed)
+            && self.add_chunk().is_some_and(|free| free < self.ahead);
         if more {
             self.wants_ahead.store(true, Ordering::Relaxed);
         }
         more
     }
 
-    /// Commits and touches what the first sets of a large cache will take, a segment for each stripe: the background thread
-    /// could not be so fast.
+    /// Commits and touches what the first sets of a large cache will take, a segment for each
+    /// stripe: the background thread could not be so fast.
     pub fn prepare(&self) {
         let wanted = (self.stripes.load(Ordering::Relaxed) * self.segment_size()).min(self.ahead);
         while self.huge && self.add_chunk().is_some_and(|free| free < wanted) {}
     }
 
-    /// Commits and touches 2 MiB of segments. Returns the bytes of all that are free, or None if the budget has no room.
+    /// Commits and touches 2 MiB of segments. Returns the bytes of all that are free, or None if
+    /// the budget has no room.
     fn add_chunk(&self) -> Option<u64> {
         let chunk = self.commit_chunk(&mut self.pool.lock())?;
         self.region.touch((u64::from(chunk.start) << self.segment_shift) as usize, HUGE);
         let line = |id: u32| id as usize * size_of::<Segment>();
         let page = line(chunk.start) / PAGE * PAGE;
         self.table.touch(page, line(chunk.end) - page);
-        // The parts' words fill a page. It is only read by whoever takes a segment, as long as nothing has a deadline.
+        // The parts' words fill a page. It is only read by whoever takes a segment, as long as
+        // nothing has a deadline.
         std::hint::black_box(self.part(chunk.start, 0).get(0));
         let mut pool = self.pool.lock();
         // Behind what is free already: those may still be in the CPU's caches.
@@ -61,7 +65,8 @@ impl Space {
         Some((pool.free.len() as u64) << self.segment_shift)
     }
 
-    /// Commits 2 MiB of segments, to be backed by a huge page. None if the budget has no room, or the cache is small.
+    /// Commits 2 MiB of segments, to be backed by a huge page. None if the budget has no room, or
+    /// the cache is small.
     pub(super) fn commit_chunk(&self, pool: &mut Pool) -> Option<Range<u32>> {
         let count = (HUGE as u64 / self.segment_size()) as u32;
         let first = pool.fresh;
@@ -92,7 +97,10 @@ mod tests {
         assert!(space.usage().free >= 8 * space.segment_size());
         let taken: Vec<_> = (0..8).map(|_| space.take_segment(false).unwrap()).collect();
         assert_eq!(space.committed(), committed);
-        assert_eq!(space.usage().free, committed - space.usage().bookkeeping - 8 * space.segment_size());
+        assert_eq!(
+            space.usage().free,
+            committed - space.usage().bookkeeping - 8 * space.segment_size()
+        );
         assert!(taken.iter().all(|&id| space.segment(id).start() < committed));
         let small = Space::new(32 << 20, 8).unwrap();
         small.prepare();

@@ -1,16 +1,18 @@
 //! How short memory is, in one word that each set reads once, when it has taken its stripe in hand.
 //!
-//! Whoever takes or frees a segment, and whoever is refused memory, says so here. A set asks whether it must drain, whether it soon
-//! will have to, and by how much stripes should get ahead.
+//! Whoever takes or frees a segment, and whoever is refused memory, says so here. A set asks
+//! whether it must drain, whether it soon will have to, and by how much stripes should get ahead.
 
 use crate::memory::space::Space;
 use crate::sys::atomic::Ordering;
 
-/// The last attempt to take memory failed, or hardly any is left: stripes drain as much as they append.
+/// The last attempt to take memory failed, or hardly any is left: stripes drain as much as they
+/// append.
 const DRAIN: u64 = 1;
 /// There are three segments a stripe left beyond that.
 const NEARLY_FULL: u64 = 2;
-/// There are several caches here, or were: one that has always been alone needn't ask what others hold.
+/// There are several caches here, or were: one that has always been alone needn't ask what others
+/// hold.
 const SHARED: u64 = 4;
 const LEAD_SHIFT: u32 = 3;
 
@@ -37,7 +39,8 @@ impl Pressure {
         self.0 & (DRAIN | NEARLY_FULL) == 0
     }
 
-    /// Bytes that each stripe should have drained beyond what it appended, to bring the free segments back to what is wanted.
+    /// Bytes that each stripe should have drained beyond what it appended, to bring the free
+    /// segments back to what is wanted.
     #[inline]
     pub fn lead(self) -> i64 {
         (self.0 >> LEAD_SHIFT) as i64
@@ -49,8 +52,8 @@ impl Pressure {
         self.0 & SHARED != 0
     }
 
-    /// As a cache sees it that has a bound of its own, and may take from others: it must drain if it is near its bound, and
-    /// needn't for want of what it may take.
+    /// As a cache sees it that has a bound of its own, and may take from others: it must drain if
+    /// it is near its bound, and needn't for want of what it may take.
     pub fn of_member(self, near_bound: bool, may_take: bool) -> Pressure {
         let seen = if may_take { self.0 & !(DRAIN | NEARLY_FULL) } else { self.0 };
         Pressure(if near_bound { seen | DRAIN } else { seen })
@@ -87,7 +90,9 @@ impl Space {
 
     /// Says how it stands. Written only when that has changed.
     pub(super) fn say(&self, drain: bool, nearly_full: bool, lead: u64) {
-        let said = (u64::from(drain) * DRAIN) | (u64::from(nearly_full) * NEARLY_FULL) | (lead << LEAD_SHIFT);
+        let said = (u64::from(drain) * DRAIN)
+            | (u64::from(nearly_full) * NEARLY_FULL)
+            | (lead << LEAD_SHIFT);
         let now = self.signals.pressure.load(Ordering::Relaxed);
         if now & !SHARED != said {
             // SHARED is never taken back, and may come meanwhile.

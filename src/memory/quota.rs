@@ -1,18 +1,22 @@
-//! What one cache has of a space that it may share with others: a cache and its namespaces take segments from one pool
-//! and reserve bytes of one budget (`space`), and each counts here what it holds and keeps to its own bound.
+//! What one cache has of a space that it may share with others: a cache and its namespaces take
+//! segments from one pool and reserve bytes of one budget (`memory`), and each counts here what it
+//! holds and keeps to its own bound.
 //!
-//! Everything that a stripe takes or gives back goes through its cache's share, so the counts are right by construction, and
-//! what is left of them goes back when the share is dropped. They change a segment or a page of index at a time, never with a get.
+//! Everything that a stripe takes or gives back goes through its cache's share, so the counts are
+//! right by construction, and what is left of them goes back when the share is dropped. They change
+//! a segment or a page of index at a time, never with a get.
 //!
 //! # Who may take from whom
 //!
-//! A cache whose hashes are spread over its stripes evicts where it writes. Between namespaces that would not do: one that
-//! comes when the memory is full would have to live on its first segment for ever, and the oldest entry of all is not known (the
-//! policies keep no common time). So the rule is that of max-min fairness: the *part* of a cache is an equal part of what
-//! segments may have, among the caches that hold any. Whoever holds less than its part, and needs room, takes it from the one
-//! that holds most; whoever holds its part or more replaces what is its own. So a small namespace is not drained by a busy large one,
-//! which is never below its part; a new one comes to its part at the cost of the largest; and what nobody else asks
-//! for may be held by one alone. Without namespaces there is one cache, whose part is all.
+//! A cache whose hashes are spread over its stripes evicts where it writes. Between namespaces that
+//! would not do: one that comes when the memory is full would have to live on its first segment for
+//! ever, and the oldest entry of all is not known (the policies keep no common time). So the rule
+//! is that of max-min fairness: the *part* of a cache is an equal part of what segments may have,
+//! among the caches that hold any. Whoever holds less than its part, and needs room, takes it from
+//! the one that holds most; whoever holds its part or more replaces what is its own. So a small
+//! namespace is not drained by a busy large one, which is never below its part; a new one comes to
+//! its part at the cost of the largest; and what nobody else asks for may be held by one alone.
+//! Without namespaces there is one cache, whose part is all.
 
 use crate::memory::pressure::Pressure;
 use crate::memory::segment::{Geometry, Segment};
@@ -25,7 +29,7 @@ use std::sync::Arc;
 pub const UNBOUNDED: u64 = u64::MAX;
 
 /// One cache's account with a space.
-pub struct Share {
+pub struct Quota {
     geometry: Geometry,
     space: Arc<Space>,
     stripes: u64,
@@ -48,7 +52,7 @@ struct Account {
     bookkeeping: AtomicU64,
 }
 
-impl Deref for Share {
+impl Deref for Quota {
     type Target = Space;
 
     fn deref(&self) -> &Space {
@@ -56,24 +60,26 @@ impl Deref for Share {
     }
 }
 
-impl Share {
-    /// The share of the cache that a space was made for, with so many stripes, which will hold `fixed` bytes for good.
-    pub fn whole(space: Space, stripes: usize, fixed: u64) -> Share {
+impl Quota {
+    /// The share of the cache that a space was made for, with so many stripes, which will hold
+    /// `fixed` bytes for good.
+    pub fn whole(space: Space, stripes: usize, fixed: u64) -> Quota {
         space.keep_for_good(fixed);
-        Share::new(Arc::new(space), stripes, fixed, UNBOUNDED)
+        Quota::new(Arc::new(space), stripes, fixed, UNBOUNDED)
     }
 
-    /// The share of one more cache, which may hold `max` bytes. None if the budget is too small for one more.
-    pub fn beside(&self, stripes: usize, fixed: u64, max: u64) -> Option<Share> {
+    /// The share of one more cache, which may hold `max` bytes. None if the budget is too small for
+    /// one more.
+    pub fn beside(&self, stripes: usize, fixed: u64, max: u64) -> Option<Quota> {
         if !self.space.admit(stripes as u64, fixed) {
             return None;
         }
         self.space.share();
-        Some(Share::new(self.space.clone(), stripes, fixed, max))
+        Some(Quota::new(self.space.clone(), stripes, fixed, max))
     }
 
-    fn new(space: Arc<Space>, stripes: usize, fixed: u64, max: u64) -> Share {
-        let share = Share {
+    fn new(space: Arc<Space>, stripes: usize, fixed: u64, max: u64) -> Quota {
+        let share = Quota {
             geometry: space.geometry(),
             space,
             stripes: stripes as u64,
@@ -95,7 +101,10 @@ impl Share {
     pub fn set_bound(&self, max: u64) {
         let margin = (self.space.spare() + slack(self.stripes)) * self.geometry.segment_size();
         self.max.store(max, Ordering::SeqCst);
-        self.press_at.store(if max == UNBOUNDED { max } else { max.saturating_sub(margin) }, Ordering::Relaxed);
+        self.press_at.store(
+            if max == UNBOUNDED { max } else { max.saturating_sub(margin) },
+            Ordering::Relaxed,
+        );
     }
 
     /// The bound, or [`UNBOUNDED`].
@@ -116,19 +125,24 @@ impl Share {
 
     /// Of them, bytes of the index, and of tables, counters and policies.
     pub fn held_beside(&self) -> (u64, u64) {
-        (self.account.index.load(Ordering::Relaxed), self.account.bookkeeping.load(Ordering::Relaxed))
+        (
+            self.account.index.load(Ordering::Relaxed),
+            self.account.bookkeeping.load(Ordering::Relaxed),
+        )
     }
 
-    /// Whether the bound leaves no room for so many bytes more, or for a segment and a step of the index.
+    /// Whether the bound leaves no room for so many bytes more, or for a segment and a step of the
+    /// index.
     pub fn is_full(&self, bytes: u64) -> bool {
         let max = self.bound();
         let segment = self.geometry.segment_size();
         let step = (self.account.index.load(Ordering::Relaxed) / 4).max(8 << 10);
-        max != UNBOUNDED && self.held() + bytes.max(segment) + self.space.spare() * segment + step > max
+        max != UNBOUNDED
+            && self.held() + bytes.max(segment) + self.space.spare() * segment + step > max
     }
 
-    /// What the segments may hold, of `budget` bytes that those of all caches may: what the others leave, or an equal
-    /// part if that is more; and no more than the bound.
+    /// What the segments may hold, of `budget` bytes that those of all caches may: what the others
+    /// leave, or an equal part if that is more; and no more than the bound.
     #[inline]
     pub fn allowance(&self, budget: u64) -> u64 {
         if !self.space.is_shared() && self.bound() == UNBOUNDED {
@@ -136,7 +150,11 @@ impl Share {
         }
         let own = self.account.segments.load(Ordering::Relaxed);
         let others = self.space.in_use.load(Ordering::Relaxed).saturating_sub(own);
-        let room = if others == 0 { budget } else { budget.saturating_sub(others).max(self.equal_part(budget)) };
+        let room = if others == 0 {
+            budget
+        } else {
+            budget.saturating_sub(others).max(self.equal_part(budget))
+        };
         let max = self.bound();
         if max == UNBOUNDED {
             return room;
@@ -146,11 +164,13 @@ impl Share {
     }
 
     fn equal_part(&self, budget: u64) -> u64 {
-        let others = self.space.sharers.load(Ordering::Relaxed) - i64::from(self.held_segments() > 0);
+        let others =
+            self.space.sharers.load(Ordering::Relaxed) - i64::from(self.held_segments() > 0);
         budget / (others.max(0) as u64 + 1)
     }
 
-    /// Whether it holds less than its equal part, and so may take from who holds most. Never without namespaces.
+    /// Whether it holds less than its equal part, and so may take from who holds most. Never
+    /// without namespaces.
     #[inline]
     pub fn may_take(&self, budget: impl FnOnce() -> u64) -> bool {
         if !self.space.is_shared() {
@@ -172,7 +192,10 @@ impl Share {
     fn pressure_beside_others(&self, pressure: Pressure) -> Pressure {
         let at = self.press_at.load(Ordering::Relaxed);
         let near_bound = at != UNBOUNDED && self.held() >= at;
-        pressure.of_member(near_bound, !pressure.is_none() && self.may_take(|| self.space.segment_budget()))
+        pressure.of_member(
+            near_bound,
+            !pressure.is_none() && self.may_take(|| self.space.segment_budget()),
+        )
     }
 
     fn hold(&self, bytes: u64, max: u64) -> bool {
@@ -180,7 +203,7 @@ impl Share {
         self.account.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 
-    fn let_go(&self, bytes: u64) {
+    fn release_bytes(&self, bytes: u64) {
         self.account.held.fetch_sub(bytes, Ordering::SeqCst);
     }
 
@@ -211,7 +234,7 @@ impl Share {
         let id = take(&self.space, for_keep);
         match id {
             Some(_) => self.adopted(size),
-            None => self.let_go(size),
+            None => self.release_bytes(size),
         }
         id
     }
@@ -229,12 +252,13 @@ impl Share {
         let id = self.space.take_run(bytes);
         match id {
             Some(_) => self.adopted(bytes),
-            None => self.let_go(bytes),
+            None => self.release_bytes(bytes),
         }
         id
     }
 
-    /// As [`Space::retire`]. From here on it counts against the budget only, not as held by this cache.
+    /// As [`Space::retire`]. From here on it counts against the budget only, not as held by this
+    /// cache.
     pub fn retire(&self, id: u32) {
         let bytes = self.segment(id).capacity();
         self.space.retire(id);
@@ -253,7 +277,7 @@ impl Share {
     }
 
     fn retired(&self, bytes: u64) {
-        self.let_go(bytes);
+        self.release_bytes(bytes);
         self.space.in_use.fetch_sub(bytes, Ordering::Relaxed);
         if self.account.segments.fetch_sub(bytes, Ordering::Relaxed) == bytes {
             self.space.sharers.fetch_sub(1, Ordering::Relaxed);
@@ -269,7 +293,7 @@ impl Share {
         if ok {
             self.account.index.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.let_go(bytes);
+            self.release_bytes(bytes);
         }
         ok
     }
@@ -277,7 +301,7 @@ impl Share {
     /// As [`Space::unreserve_index`].
     pub fn unreserve_index(&self, bytes: u64) {
         self.account.index.fetch_sub(bytes, Ordering::Relaxed);
-        self.let_go(bytes);
+        self.release_bytes(bytes);
         self.space.unreserve_index(bytes);
     }
 
@@ -291,12 +315,12 @@ impl Share {
         if ok {
             self.account.bookkeeping.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.let_go(bytes);
+            self.release_bytes(bytes);
         }
         ok
     }
 
-    /// As [`Share::reserve_bookkeeping`], for what goes only when the cache is closed.
+    /// As [`Quota::reserve_bookkeeping`], for what goes only when the cache is closed.
     #[must_use]
     pub fn reserve_for_good(&self, bytes: u64) -> bool {
         let ok = self.reserve_bookkeeping(bytes);
@@ -307,7 +331,7 @@ impl Share {
         ok
     }
 
-    /// Gives back what [`Share::reserve_for_good`] has just taken.
+    /// Gives back what [`Quota::reserve_for_good`] has just taken.
     pub fn unreserve_for_good(&self, bytes: u64) {
         self.fixed.fetch_sub(bytes, Ordering::Relaxed);
         self.space.dismiss(0, bytes);
@@ -317,7 +341,7 @@ impl Share {
     /// As [`Space::unreserve_bookkeeping`].
     pub fn unreserve_bookkeeping(&self, bytes: u64) {
         self.account.bookkeeping.fetch_sub(bytes, Ordering::Relaxed);
-        self.let_go(bytes);
+        self.release_bytes(bytes);
         self.space.unreserve_bookkeeping(bytes);
     }
 
@@ -359,7 +383,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Quota {
     fn drop(&mut self) {
         let (index, bookkeeping) = self.held_beside();
         self.space.unreserve_index(index);

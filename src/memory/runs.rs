@@ -1,8 +1,9 @@
-//! Runs: pieces of any size, one for each entry too big for a segment, and the free ranges of address space between them.
+//! Runs: pieces of any size, one for each entry too big for a segment, and the free ranges of
+//! address space between them.
 //!
-//! They lie side by side, and a page is counted when the first run reaches it and given back to the system as soon as none
-//! does. So a run costs the pages that no other lies in, which may be none. Where there
-//! is room is in `address_space`.
+//! They lie side by side, and a page is counted when the first run reaches it and given back to the
+//! system as soon as none does. So a run costs the pages that no other lies in, which may be none.
+//! Where there is room is in `address_space`.
 
 use crate::memory::address_space::RUN_BOOKKEEPING;
 use crate::memory::space::{Pool, Space};
@@ -13,12 +14,16 @@ impl Space {
     pub fn take_run(&self, len: u64) -> Option<u32> {
         debug_assert!(len.is_multiple_of(8));
         let mut pool = self.pool.lock();
-        let id = pool.run_ids.pop().or_else(|| {
-            (pool.fresh_run < self.run_slots).then(|| {
-                pool.fresh_run += 1;
-                self.segments + pool.fresh_run - 1
-            })
-        })?;
+        let id = self.run_id(&mut pool).or_else(|| {
+            self.reclaim_locked(&mut pool);
+            self.run_id(&mut pool)
+        });
+        let Some(id) = id else {
+            // There is memory, but no line of the table for a run more: some are to go, as if there
+            // were none.
+            self.press();
+            return None;
+        };
         let start = self.place_run(&mut pool, len).or_else(|| {
             self.reclaim_locked(&mut pool);
             self.place_run(&mut pool, len)
@@ -36,7 +41,18 @@ impl Space {
         Some(id)
     }
 
-    /// Finds a place for a run, and takes what it costs from the budget: the pages that no other run lies in.
+    /// The number of a run that isn't in use.
+    fn run_id(&self, pool: &mut Pool) -> Option<u32> {
+        pool.run_ids.pop().or_else(|| {
+            (pool.fresh_run < self.run_slots).then(|| {
+                pool.fresh_run += 1;
+                self.segments + pool.fresh_run - 1
+            })
+        })
+    }
+
+    /// Finds a place for a run, and takes what it costs from the budget: the pages that no other
+    /// run lies in.
     fn place_run(&self, pool: &mut Pool, len: u64) -> Option<u64> {
         let (start, pages) = pool.runs.take(len)?;
         let bytes = pages.end - pages.start;

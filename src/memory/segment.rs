@@ -1,24 +1,28 @@
-//! Where things are: the table, with a line for each segment and run, and how to find a line, a segment or an entry.
+//! Where things are: the table, with a line for each segment and run, and how to find a line, a
+//! segment or an entry.
 //!
-//! Ids count segments from the bottom of the space, then runs. A segment lies where its id says; a run lies wherever there
-//! was room, which only its line knows. A line holds what the stripe that has the segment knows of it, its neighbours in
-//! the log among that; while it is free or in limbo, the next one there (`chain`).
+//! Ids count segments from the bottom of the space, then runs. A segment lies where its id says; a
+//! run lies wherever there was room, which only its line knows. A line holds what the stripe that
+//! has the segment knows of it, its neighbours in the log among that; while it is free or in limbo,
+//! the next one there (`list`).
 
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// No segment.
 pub const NONE: u32 = u32::MAX;
 
-/// What is known of a segment. Every field is written under the lock of the stripe that has it (or by the pool); they are
-/// atomics so that statistics, views and the maintenance thread may look without it. In this order: a page of the table is touched by
-/// its first word (see [`crate::sys::os::Region::touch`]).
+/// What is known of a segment. Every field is written under the lock of the stripe that has it (or
+/// by the pool); they are atomics so that statistics, views and the maintenance thread may look
+/// without it. In this order: a page of the table is touched by its first word (see
+/// [`crate::sys::os::Region::touch`]).
 #[repr(C)]
 pub struct Segment {
     pub(super) start: AtomicU64,
     pub(super) capacity: AtomicU64,
     /// Bytes appended so far.
     pub used: AtomicU64,
-    /// Bytes of entries that the index points at. While it waits for its grace period: the epoch's stamp.
+    /// Bytes of entries that the index points at. While it waits for its grace period: the epoch's
+    /// stamp.
     pub live: AtomicU64,
     /// No entry in the segment expires before this.
     pub min_deadline: AtomicU64,
@@ -56,8 +60,9 @@ impl Segment {
     }
 }
 
-/// Where things are: what never changes of a space. Each cache that shares a space has a copy, so that a get and a set find
-/// an entry or a segment without another pointer on the way. Good as long as the space lives.
+/// Where things are: what never changes of a space. Each cache that shares a space has a copy, so
+/// that a get and a set find an entry or a segment without another pointer on the way. Good as long
+/// as the space lives.
 #[derive(Clone, Copy)]
 pub struct Geometry {
     pub(super) base: *mut u8,
@@ -67,8 +72,8 @@ pub struct Geometry {
     pub(super) run_slots: u32,
 }
 
-// SAFETY: the pointers are the starts of mappings, which is all that is done with them here but for `segment`, whose table is
-// made of atomics.
+// SAFETY: the pointers are the starts of mappings, which is all that is done with them here but for
+// `segment`, whose table is made of atomics.
 unsafe impl Send for Geometry {}
 // SAFETY: as above.
 unsafe impl Sync for Geometry {}
@@ -87,11 +92,11 @@ impl Geometry {
     #[inline]
     pub unsafe fn segment<'a>(&self, id: u32) -> &'a Segment {
         debug_assert!(id < self.segments + self.run_slots);
-        // Clamped rather than checked: a wrong id would be a defect, but not a wrong access; and a panic has no place on the
-        // fast door's stack.
+        // Clamped rather than checked: a wrong id would be a defect, but not a wrong access; and a
+        // panic has no place on the fast path's stack.
         let id = id.min(self.segments + self.run_slots - 1);
-        // SAFETY: the table has room for this many, Segment is made of atomics, for which zeros are valid, and the caller
-        // promises that the mapping is there.
+        // SAFETY: the table has room for this many, Segment is made of atomics, for which zeros are
+        // valid, and the caller promises that the mapping is there.
         unsafe { &*self.table.add(id as usize) }
     }
 
@@ -116,16 +121,18 @@ impl Geometry {
 
     /// Whether an entry of this size lies in a shared segment or in a run of its own.
     ///
-    /// Entries up to an eighth of a segment share, for a run costs system calls and page faults, and isn't overwritten in place;
-    /// larger ones too, up to half a segment, if a segment full of their like loses no more than a sixth of one for each. (Values of
-    /// a power of two, with their headers, are a seventh of a segment: those share.)
+    /// Entries up to an eighth of a segment share, for a run costs system calls and page faults,
+    /// and isn't overwritten in place; larger ones too, up to half a segment, if a segment full of
+    /// their like loses no more than a sixth of one for each. (Values of a power of two, with their
+    /// headers, are a seventh of a segment: those share.)
     #[inline]
     pub fn wants_run(&self, size: u64) -> bool {
         let segment = self.segment_size();
         if size <= segment / 8 {
             return false;
         }
-        // Never 0 here, but the compiler doesn't know, and a panic has no place on the fast door's stack.
+        // Never 0 here, but the compiler doesn't know, and a panic has no place on the fast path's
+        // stack.
         let size = size.max(1);
         size > segment / 2 || segment % size * 6 > size * (segment / size)
     }

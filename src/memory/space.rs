@@ -1,9 +1,12 @@
-//! A space: the reserved address range of a cache and its namespaces, with what is counted and known of it.
+//! A space: the reserved address range of a cache and its namespaces, with what is counted and
+//! known of it.
 
 use crate::memory::address_space::AddressSpace;
 use crate::memory::deadlines::{OLD_BASE, PART, Part, UNIT_BITS};
 use crate::memory::list::Chain;
-use crate::memory::reservation::{MAX_BUDGET, MIN_BUDGET, Reservation, reserve_index, segment_bytes};
+use crate::memory::reservation::{
+    MAX_BUDGET, MIN_BUDGET, Reservation, reserve_index, segment_bytes,
+};
 use crate::memory::segment::{Geometry, NONE, Segment};
 use crate::sys::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::sys::os::{PAGE, Region};
@@ -11,8 +14,9 @@ use std::io;
 
 /// Budgets from here on use huge pages.
 pub(super) const HUGE_FROM: u64 = 64 << 20;
-/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: a 32nd of the budget, but at least so many
-/// (at a million sets of 100 bytes a second 70 ms worth: on a busy machine the background thread may not run for as long) ...
+/// Bytes of free segments that are kept ready, faulted in, while a large cache fills: a 32nd of the
+/// budget, but at least so many (at a million sets of 100 bytes a second 70 ms worth: on a busy
+/// machine the background thread may not run for as long) ...
 pub(super) const AHEAD: u64 = 8 << 20;
 /// ... and at most so many.
 pub(super) const MOST_AHEAD: u64 = 64 << 20;
@@ -34,8 +38,7 @@ pub struct Pool {
     pub(super) fresh_run: u32,
 }
 
-/// What each set looks at. In a line of its own, that is written to only when something changes: with a segment for each
-/// fifteen entries, to fetch the lines of all counts again was a fifth of what two threads took.
+/// What each set looks at. In a line of its own, that is written to only when something changes.
 #[repr(align(64))]
 pub struct Signals {
     pub(super) max: AtomicU64,
@@ -59,15 +62,17 @@ pub struct Space {
     pub(super) segments: u32,
     pub(super) run_slots: u32,
     pub(super) huge: bool,
-    /// The system agreed to huge pages. It is asked once for all address space: to be asked for each 2 MiB it would have to change
-    /// its map of the process, and whoever has a page fault meanwhile waits for that.
+    /// The system agreed to huge pages. It is asked once for all address space: to be asked for
+    /// each 2 MiB it would have to change its map of the process, and whoever has a page fault
+    /// meanwhile waits for that.
     pub(super) advised: bool,
     /// Free bytes that are kept ready while the cache fills.
     pub(super) ahead: u64,
     /// Segments that only drains may take.
     pub(super) spare: u64,
-    /// Stripes of all caches that share the space. Half of them is the slack: free segments beyond the spare ones below
-    /// which stripes drain as much as they append, for what their open and half drained segments are out of step by.
+    /// Stripes of all caches that share the space. Half of them is the slack: free segments beyond
+    /// the spare ones below which stripes drain as much as they append, for what their open and
+    /// half drained segments are out of step by.
     pub stripes: AtomicU64,
     /// Bytes of segments and runs that caches hold.
     pub in_use: AtomicU64,
@@ -95,8 +100,8 @@ pub fn slack(stripes: u64) -> u64 {
 }
 
 impl Space {
-    /// Reserves address space for a budget, with room to grow to at least four times it (16 GiB at least) where the system
-    /// allows that much.
+    /// Reserves address space for a budget, with room to grow to at least four times it (16 GiB at
+    /// least) where the system allows that much.
     pub fn new(max: u64, stripes: usize) -> io::Result<Space> {
         debug_assert!((MIN_BUDGET..=MAX_BUDGET).contains(&max));
         let segment = segment_bytes(max);
@@ -183,7 +188,8 @@ impl Space {
     /// Bytes of the budget that segments may have.
     #[inline]
     pub fn segment_budget(&self) -> u64 {
-        let beside = self.signals.index.load(Ordering::Relaxed) + self.signals.bookkeeping.load(Ordering::Relaxed);
+        let beside = self.signals.index.load(Ordering::Relaxed)
+            + self.signals.bookkeeping.load(Ordering::Relaxed);
         self.max().saturating_sub(beside)
     }
 
@@ -238,8 +244,9 @@ impl Space {
         debug_assert!(id < self.segments && at < self.segment_size());
         let count = self.segment_size() / PART;
         let number = u64::from(id.min(self.segments - 1)) * count + (at / PART).min(count - 1);
-        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for which zeros are valid. (A
-        // checked index could panic, which has no place on the fast door's stack.)
+        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for
+        // which zeros are valid. (A checked index could panic, which has no place on the fast
+        // path's stack.)
         unsafe { &*self.parts.start().cast::<Part>().add(number as usize) }
     }
 
@@ -248,9 +255,11 @@ impl Space {
     pub fn parts(&self, id: u32) -> &[Part] {
         debug_assert!(id < self.segments);
         let count = (self.segment_size() / PART) as usize;
-        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for which zeros are valid.
+        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for
+        // which zeros are valid.
         unsafe {
-            let first = self.parts.start().cast::<Part>().add(id.min(self.segments - 1) as usize * count);
+            let first =
+                self.parts.start().cast::<Part>().add(id.min(self.segments - 1) as usize * count);
             std::slice::from_raw_parts(first, count)
         }
     }
@@ -260,7 +269,8 @@ impl Space {
         self.segment(id).base.store((now >> UNIT_BITS) as u32, Ordering::Relaxed);
     }
 
-    /// Brings a segment's base forward, if it is so old that its parts could soon not say their times.
+    /// Brings a segment's base forward, if it is so old that its parts could soon not say their
+    /// times.
     pub fn renew_base(&self, id: u32, now: u64) {
         let base = &self.segment(id).base;
         let units = (now >> UNIT_BITS).saturating_sub(u64::from(base.load(Ordering::Relaxed)));

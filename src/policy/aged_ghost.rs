@@ -1,22 +1,26 @@
 //! Keys that were evicted not long ago, as fingerprints, with the time of it: two bytes a key.
 //!
-//! A table of lines of 32 words of 16 bits, as many words as keys. A word holds nine bits of the hash and a seven-bit date: the
-//! number of the *step* in which the key was put, a step being a ninety-sixth of the length. Dates run from 1 to 127 and
-//! around; 0 is an empty place. What is older than 96 steps is as good as absent, and before its date could be taken for
-//! a young one it is wiped: every few puts the next line is looked at, so the whole table is seen every 24 steps or less.
+//! A table of lines of 32 words of 16 bits, as many words as keys. A word holds nine bits of the
+//! hash and a seven-bit date: the number of the *step* in which the key was put, a step being a
+//! ninety-sixth of the length. Dates run from 1 to 127 and around; 0 is an empty place. What is
+//! older than 96 steps is as good as absent, and before its date could be taken for a young one it
+//! is wiped: every few puts the next line is looked at, so the whole table is seen every 24 steps
+//! or less.
 //!
-//! A hash names a line and four of its words, one in each quarter, and a new key takes the place of the oldest of the four. Other
-//! hashes of the line name other fours, so the line fills evenly: with one place a key it loses as many keys before they are old
-//! as fixed sets of four with 1.13 (docs/hit-ratio.md, try 16).
+//! A hash names a line and four of its words, one in each quarter, and a new key takes the place of
+//! the oldest of the four. Other hashes of the line name other fours, so the line fills evenly:
+//! with one place a key it loses as many keys before they are old as fixed sets of four with 1.13
+//! (docs/hit-ratio.md, try 16).
 //!
-//! The four words are compared without a branch, and all of a line: what lies where is random, and a mispredicted branch costs as
-//! much as the rest of a question.
+//! The four words are compared without a branch, and all of a line: what lies where is random, and
+//! a mispredicted branch costs as much as the rest of a question.
 //!
-//! Keys come in the order in which they entered the log that they fell out of, so the *stamp* that came with a key need not be kept with it:
-//! one stamp a step does, in a ring of 128.
+//! Keys come in the order in which they entered the log that they fell out of, so the *stamp* that
+//! came with a key need not be kept with it: one stamp a step does, in a ring of 128.
 //!
-//! A wrong "yes" comes about once in 145 questions to a full table: 3.5 used places, one in 512 each. It costs a new key an
-//! undeserved place in the hot log, if the hot tail is idle: docs/hit-ratio.md has what shorter and longer fingerprints do.
+//! A wrong "yes" comes about once in 145 questions to a full table: 3.5 used places, one in 512
+//! each. It costs a new key an undeserved place in the hot log, if the hot tail is idle:
+//! docs/hit-ratio.md has what shorter and longer fingerprints do.
 
 use crate::sys::os::{PAGE, Zeroed};
 use std::io;
@@ -71,12 +75,13 @@ pub struct AgedGhost {
     length: u64,
     /// Keys put so far.
     clock: u64,
-    /// The step of the clock, the clock at which the next one begins, and the step's date: kept, so that a put divides only
-    /// at the beginning of a step.
+    /// The step of the clock, the clock at which the next one begins, and the step's date: kept, so
+    /// that a put divides only at the beginning of a step.
     step: u64,
     next: u64,
     date: u16,
-    /// The line that is wiped next, and how much of it has been earned by puts: at `length` it is due.
+    /// The line that is wiped next, and how much of it has been earned by puts: at `length` it is
+    /// due.
     sweep: usize,
     earned: u64,
 }
@@ -137,7 +142,8 @@ impl AgedGhost {
 
     #[inline]
     fn place(&self, hash: u64) -> Place {
-        // Stripes and index tags take their bits from the same hash: mix again, so that a stripe's keys use every line.
+        // Stripes and index tags take their bits from the same hash: mix again, so that a stripe's
+        // keys use every line.
         let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         let line = (u128::from(mixed) * self.lines.len() as u128) >> 64;
@@ -149,7 +155,9 @@ impl AgedGhost {
     /// Starts loading the line of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        crate::sys::prefetch::prefetch(self.lines.as_ptr().wrapping_add(self.place(hash).line).cast());
+        crate::sys::prefetch::prefetch(
+            self.lines.as_ptr().wrapping_add(self.place(hash).line).cast(),
+        );
     }
 
     /// Remembers a hash. Stamps must not go backwards.
@@ -166,9 +174,10 @@ impl AgedGhost {
         let place = self.place(hash);
         let date = self.date;
         let Some(line) = self.lines.get_mut(place.line) else { return };
-        // The first of the oldest, where an empty place is older than any. The words are lanes of one number: to compare them one by one
-        // were four branches on what is random.
-        let words = (0..WAYS).fold(0, |words, way| words | u64::from(line[place.word(way)]) << (16 * way));
+        // The first of the oldest, where an empty place is older than any. The words are lanes of
+        // one number: to compare them one by one were four branches on what is random.
+        let words =
+            (0..WAYS).fold(0, |words, way| words | u64::from(line[place.word(way)]) << (16 * way));
         let keys = ages(date, words) << 2 | 0x0000_0001_0002_0003;
         let oldest = (0..WAYS).map(|way| (keys >> (16 * way)) as u16).fold(0, u16::max);
         line[place.word((WAYS - 1) - usize::from(oldest & 3))] = place.fingerprint | date;
@@ -186,8 +195,9 @@ impl AgedGhost {
         }
     }
 
-    /// Empties the places of the next line whose keys are too old. Each put earns an eighth of the table's share: the whole of
-    /// it is seen in 12 steps, or in 12 and a put where a put is many steps.
+    /// Empties the places of the next line whose keys are too old. Each put earns an eighth of the
+    /// table's share: the whole of it is seen in 12 steps, or in 12 and a put where a put is many
+    /// steps.
     fn wipe(&mut self) {
         self.sweep = if self.sweep + 1 < self.lines.len() { self.sweep + 1 } else { 0 };
         let date = self.date;
@@ -204,7 +214,8 @@ impl AgedGhost {
         }
     }
 
-    /// When the hash was put, if it was and not more than `steps` steps ago. It is forgotten by this.
+    /// When the hash was put, if it was and not more than `steps` steps ago. It is forgotten by
+    /// this.
     #[inline]
     pub fn take(&mut self, hash: u64, steps: u64) -> Option<Found> {
         let place = self.place(hash);
@@ -242,12 +253,14 @@ fn age(date: u16, word: u16) -> u16 {
     (age + (age >> 15 & DATES as i16)) as u16
 }
 
-/// As [`age`], of four words at once, which are lanes of 16 bits; of an empty one it is 127, more than of any other.
+/// As [`age`], of four words at once, which are lanes of 16 bits; of an empty one it is 127, more
+/// than of any other.
 #[inline(always)]
 fn ages(date: u16, words: u64) -> u64 {
     const EACH: u64 = 0x0001_0001_0001_0001;
     let dates = words & (EACH * DATE_MASK as u64);
-    // Bit 7 stays if the word's date isn't after ours; else it was one round before, which is 127 steps and not 128.
+    // Bit 7 stays if the word's date isn't after ours; else it was one round before, which is 127
+    // steps and not 128.
     let since = EACH * u64::from(date | 0x80) - dates;
     let ages = (since & (EACH * DATE_MASK as u64)) + (since >> 7 & EACH) - EACH;
     let some = (dates + EACH * DATE_MASK as u64) >> 7 & EACH;
@@ -278,7 +291,8 @@ mod tests {
         let mut ghost = AgedGhost::new(9600).unwrap();
         (0..100_000).for_each(|i| ghost.put(hash(i), i as u32));
         let young = 100_000 - 9_000..100_000;
-        let found = young.clone().filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
+        let found =
+            young.clone().filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
         // One key in six has lost its place to a younger one.
         assert!(found > 7_500, "{found}");
         let again = young.filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
@@ -289,7 +303,8 @@ mod tests {
     fn wrong_answers_are_about_one_in_145() {
         let mut ghost = AgedGhost::new(9600).unwrap();
         (0..100_000).for_each(|i| ghost.put(hash(i), 0));
-        let wrong = (200_000..220_000).filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
+        let wrong =
+            (200_000..220_000).filter(|&i| ghost.take(hash(i), u64::from(STEPS)).is_some()).count();
         assert!((40..250).contains(&wrong), "{wrong}");
     }
 
@@ -324,8 +339,10 @@ mod tests {
     fn four_ages_at_once_are_four_ages() {
         for date in 1..=127 {
             for other in 0..=127u16 {
-                let words = [other | 0x8000, 127 - other, (0xff80 * u16::from(other > 0)) | other, 1];
-                let lanes = words.iter().rev().fold(0, |lanes, &word| lanes << 16 | u64::from(word));
+                let words =
+                    [other | 0x8000, 127 - other, (0xff80 * u16::from(other > 0)) | other, 1];
+                let lanes =
+                    words.iter().rev().fold(0, |lanes, &word| lanes << 16 | u64::from(word));
                 for (way, &word) in words.iter().enumerate() {
                     let wanted = if word & DATE_MASK == 0 { 127 } else { age(date, word) };
                     assert_eq!((ages(date, lanes) >> (16 * way)) as u16, wanted, "{date} {word:x}");

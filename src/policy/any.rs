@@ -1,7 +1,7 @@
 //! The policies by name, and one of them behind one type.
 
 use super::cellar::{self, Cellar};
-use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Ticks, Verdict};
 use super::lru::Lru;
 use super::s3fifo::{self, S3Fifo};
 
@@ -22,8 +22,9 @@ pub enum Kind {
     Cellar,
 }
 
-/// One of the policies. An enum, so that nothing is called through a pointer on the way from Go's stack.
-/// (With a discriminant of its own: where it is hidden in a field's unused values, each set takes it out of there four times.)
+/// One of the policies. An enum, so that nothing is called through a pointer on the way from Go's
+/// stack. (With a discriminant of its own: where it is hidden in a field's unused values, each set
+/// takes it out of there four times.)
 #[allow(clippy::large_enum_variant, reason = "one a stripe, and never moved")]
 #[repr(u8)]
 pub enum AnyPolicy {
@@ -32,8 +33,9 @@ pub enum AnyPolicy {
     Cellar(Cellar),
 }
 
-/// Evaluates an expression with the policy that it is. Where much is asked of a policy, once around all of it rather than at each
-/// question: the code is then made for each policy, and what is asked is inlined.
+/// Evaluates an expression with the policy that it is. Where much is asked of a policy, once around
+/// all of it rather than at each question: the code is then made for each policy, and what is asked
+/// is inlined.
 macro_rules! each {
     ($self:ident, $policy:ident => $call:expr) => {
         match $self {
@@ -72,7 +74,13 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.hit_max())
     }
     #[inline]
-    fn insert<T: Tails>(&mut self, hash: u64, size: u32, sizes: &Sizes, tails: &mut T) -> Placement {
+    fn insert<T: Tails>(
+        &mut self,
+        hash: u64,
+        size: u32,
+        sizes: &Sizes,
+        tails: &mut T,
+    ) -> Placement {
         each!(self, policy => policy.insert(hash, size, sizes, tails))
     }
     #[inline]
@@ -84,7 +92,7 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.victim(sizes))
     }
     #[inline]
-    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, sizes: &Sizes) -> Verdict {
         each!(self, policy => policy.tail(log, entry, sizes))
     }
     #[inline]
@@ -92,7 +100,7 @@ impl Policy for AnyPolicy {
         each!(self, policy => policy.prefetch(hash));
     }
     #[inline]
-    fn clock(&self) -> Clock {
+    fn clock(&self) -> Ticks {
         each!(self, policy => policy.clock())
     }
     fn in_order(&self) -> bool {

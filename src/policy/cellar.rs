@@ -1,29 +1,38 @@
-//! Cellar: the policy of larder's own. docs/policy.md tells where it comes from and what each part is worth.
+//! Cellar: the policy of larder's own. docs/policy.md tells where it comes from and what each part
+//! is worth.
 //!
-//! Two logs share the capacity: *cold*, where new keys wait to be asked for again, and *hot*. The share of cold is the *target*.
-//! Two ghosts remember what fell out: of cold as many keys as one and a half caches hold, of hot a tenth. A counter of two bits
-//! counts an entry's hits since it last moved.
+//! Two logs share the capacity: *cold*, where new keys wait to be asked for again, and *hot*. The
+//! share of cold is the *target*. Two ghosts remember what fell out: of cold as many keys as one
+//! and a half caches hold, of hot a tenth. A counter of two bits counts an entry's hits since it
+//! last moved.
 //!
-//! * A new key goes to cold. A key found in the cold ghost goes to hot, if hot's oldest entry has had no hit since it last
-//!   moved *and* moved before the ghost's key came: that is, if the key came back sooner than the tail does. If the tail has had hits, up
-//!   to four such tails go around first.
-//! * A key found in the hot ghost goes to hot three times in four. (Always, and a loop slightly larger than hot would push itself out.)
-//! * The cold tail: two hits, it moves to hot; one, it goes around; none, it goes, and the cold ghost remembers it.
-//!   The hot tail: any hit, it goes around with half of them; none, it goes, and the hot ghost remembers it.
-//! * The target: both ghosts tell what a tenth of a cache more would have brought. A key from the youngest tenth of the cold ghost that
-//!   got into hot moves it up a step, a key from the hot ghost down a step.
-//! * How long the cold ghost remembers is learnt too: keys from its older half carry a flag, and whether they have had hits
-//!   at their first hot tail says if old ghosts are worth listening to.
-//! * Sizes: wherever an entry would go to hot or stay there, one larger than the mean gets its way with probability mean / size.
-//!   So a byte of memory earns as many hits in large entries as in small ones. (Not where the capacity is in entries.)
-//! * Nothing helps: if six caches of misses brought nearly no hit, although one in six of them was of a key that was missing
-//!   before among the six, hot is full of what nobody wants; for the time of a cache of drains each cold tail takes the place
-//!   of a hot one. (Misses of keys that don't come again are a scan, which hot had better survive.)
+//! * A new key goes to cold. A key found in the cold ghost goes to hot, if hot's oldest entry has
+//!   had no hit since it last moved *and* moved before the ghost's key came: that is, if the key
+//!   came back sooner than the tail does. If the tail has had hits, up to four such tails go around
+//!   first.
+//! * A key found in the hot ghost goes to hot three times in four. (Always, and a loop slightly
+//!   larger than hot would push itself out.)
+//! * The cold tail: two hits, it moves to hot; one, it goes around; none, it goes, and the cold
+//!   ghost remembers it. The hot tail: any hit, it goes around with half of them; none, it goes,
+//!   and the hot ghost remembers it.
+//! * The target: both ghosts tell what a tenth of a cache more would have brought. A key from the
+//!   youngest tenth of the cold ghost that got into hot moves it up a step, a key from the hot
+//!   ghost down a step.
+//! * How long the cold ghost remembers is learnt too: keys from its older half carry a flag, and
+//!   whether they have had hits at their first hot tail says if old ghosts are worth listening to.
+//! * Sizes: wherever an entry would go to hot or stay there, one larger than the mean gets its way
+//!   with probability mean / size. So a byte of memory earns as many hits in large entries as in
+//!   small ones. (Not where the capacity is in entries.)
+//! * Nothing helps: if six caches of misses brought nearly no hit, although one in six of them was
+//!   of a key that was missing before among the six, hot is full of what nobody wants; for the time
+//!   of a cache of drains each cold tail takes the place of a hot one. (Misses of keys that don't
+//!   come again are a scan, which hot had better survive.)
 //!
-//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the ghosts, and two kilobytes.
+//! Cost: at most [`MAX_RUN`] + 4 entries copied for one that is stored; 3.2 bytes an entry for the
+//! ghosts, and two kilobytes.
 
 use super::aged_ghost::AgedGhost;
-use super::contract::{Clock, Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Ticks, Verdict};
 use super::stagnation::Watch;
 
 const COLD: usize = 0;
@@ -33,11 +42,13 @@ const HITS: u8 = 3;
 /// The entry came from the older half of the cold ghost, and hasn't been at the hot tail yet.
 const OLD: u8 = 1 << 2;
 
-/// Hits that carry an entry from cold to hot. The first is too often the echo of the request that brought it.
+/// Hits that carry an entry from cold to hot. The first is too often the echo of the request that
+/// brought it.
 const PROMOTE: u8 = 2;
 /// Hot tails that may go around for one key from the cold ghost.
 const ROTATIONS: u32 = 4;
-/// Entries kept in a row, before cold gives a place even if it isn't its turn; twice that, and the next one goes in any case.
+/// Entries kept in a row, before cold gives a place even if it isn't its turn; twice that, and the
+/// next one goes in any case.
 const MAX_RUN: u32 = 8;
 
 /// The share of cold: at the start, and its limits.
@@ -60,7 +71,7 @@ pub struct Cellar {
     clock: u32,
     /// See [`Policy::clock`].
     step_bits: u32,
-    /// Share of cold in the capacity.
+    /// Quota of cold in the capacity.
     target: f64,
     /// How far back the cold ghost is believed, in caches.
     reach: f64,
@@ -120,26 +131,29 @@ impl Cellar {
 
     /// Tells reach and youth in steps of the cold ghost, and the clock's step.
     fn measure(&mut self) {
-        // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per cent.
+        // Steps of a 64th to a 128th of what the stripe holds: stamps needn't be finer than 1.5 per
+        // cent.
         self.step_bits = (self.entries / 64).max(1).ilog2();
         self.reach_steps = self.cold_ghost.steps(part(self.entries, self.reach));
         self.young_steps = self.cold_ghost.steps(part(self.entries, HOT_GHOST));
     }
 
-    /// No drain for a while: there is room, and hot takes everything, so that a cache starts with the first keys that fill it,
-    /// and not with the last that passed through cold.
+    /// No drain for a while: there is room, and hot takes everything, so that a cache starts with
+    /// the first keys that fill it, and not with the last that passed through cold.
     fn filling(&self) -> bool {
         self.calm > self.entries / 16 + 16
     }
 
-    /// Moves the target by a step: larger in larger caches, where a step is less and hits in ghosts are more.
+    /// Moves the target by a step: larger in larger caches, where a step is less and hits in ghosts
+    /// are more.
     fn step(&mut self, direction: f64) {
         let entries = self.entries as f64;
         let step = (entries.sqrt() / 5.0).clamp(1.0, 8.0) / entries;
         self.target = (self.target + direction * step).clamp(TARGET_MIN, TARGET_MAX);
     }
 
-    /// If an entry came from the older half of the cold ghost, and is at the hot tail for the first time: what that says.
+    /// If an entry came from the older half of the cold ghost, and is at the hot tail for the first
+    /// time: what that says.
     #[inline]
     fn judge(&mut self, bits: u8) {
         if bits & OLD != 0 {
@@ -162,11 +176,15 @@ impl Cellar {
 
     /// 32 random bits.
     fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.random >> 32
     }
 
-    /// Whether an entry is worth the room it takes: always, if it is no larger than the mean; twice the mean, one time in two.
+    /// Whether an entry is worth the room it takes: always, if it is no larger than the mean; twice
+    /// the mean, one time in two.
     fn fits(&mut self, size: u32, sizes: &Sizes) -> bool {
         // A capacity in entries: size doesn't matter. (In bytes it is at least 24 times as much.)
         if sizes.capacity < 8 * self.entries || f64::from(size) <= self.mean {
@@ -203,7 +221,7 @@ impl Cellar {
         Verdict::Keep { log, bits }
     }
 
-    fn cold_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn cold_tail(&mut self, entry: &Seen, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         self.cold_last = true;
         if self.run < 2 * MAX_RUN {
@@ -222,7 +240,7 @@ impl Cellar {
         Verdict::Drop
     }
 
-    fn hot_tail(&mut self, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn hot_tail(&mut self, entry: &Seen, sizes: &Sizes) -> Verdict {
         let hits = entry.bits & HITS;
         if self.flush > 0 && self.cold_last {
             self.flush -= 1;
@@ -248,7 +266,13 @@ impl Policy for Cellar {
         HITS
     }
 
-    fn insert<T: Tails>(&mut self, hash: u64, size: u32, sizes: &Sizes, tails: &mut T) -> Placement {
+    fn insert<T: Tails>(
+        &mut self,
+        hash: u64,
+        size: u32,
+        sizes: &Sizes,
+        tails: &mut T,
+    ) -> Placement {
         self.run = 0;
         self.learn_size(size);
         self.clock = self.clock.wrapping_add(1);
@@ -304,7 +328,7 @@ impl Policy for Cellar {
     }
 
     #[inline]
-    fn tail(&mut self, log: usize, entry: &Entry, sizes: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, sizes: &Sizes) -> Verdict {
         if log == COLD { self.cold_tail(entry, sizes) } else { self.hot_tail(entry, sizes) }
     }
 
@@ -315,8 +339,8 @@ impl Policy for Cellar {
     }
 
     #[inline]
-    fn clock(&self) -> Clock {
-        Clock { time: self.clock, step_bits: self.step_bits }
+    fn clock(&self) -> Ticks {
+        Ticks { time: self.clock, step_bits: self.step_bits }
     }
 
     fn served(&mut self, hits: u64) {
@@ -324,7 +348,9 @@ impl Policy for Cellar {
     }
 
     fn resize(&mut self, entries: u64) -> bool {
-        let ghost = |caches| if entries == 0 { Ok(AgedGhost::none()) } else { AgedGhost::new(part(entries, caches)) };
+        let ghost = |caches| {
+            if entries == 0 { Ok(AgedGhost::none()) } else { AgedGhost::new(part(entries, caches)) }
+        };
         let (Ok(cold), Ok(hot)) = (ghost(COLD_GHOST), ghost(HOT_GHOST)) else { return false };
         (self.cold_ghost, self.hot_ghost) = (cold, hot);
         self.entries = entries.max(1);
@@ -381,7 +407,7 @@ mod tests {
         policy: Cellar,
         now: u32,
         logs: [VecDeque<u64>; 2],
-        entries: HashMap<u64, Entry>,
+        entries: HashMap<u64, Seen>,
         capacity: u64,
         hits: u64,
         copies: u64,
@@ -389,7 +415,7 @@ mod tests {
     }
 
     impl Tails for Model {
-        fn peek(&mut self, log: usize) -> Option<Entry> {
+        fn peek(&mut self, log: usize) -> Option<Seen> {
             self.logs[log].front().map(|key| self.entries[key])
         }
         fn rotate(&mut self, log: usize, bits: u8) -> bool {
@@ -410,11 +436,14 @@ mod tests {
             Model { policy, now: 0, logs, entries, capacity, hits: 0, copies: 0, longest: 0 }
         }
         fn sizes(&self) -> Sizes {
-            Sizes { used: [self.logs[0].len() as u64, self.logs[1].len() as u64], capacity: self.capacity }
+            Sizes {
+                used: [self.logs[0].len() as u64, self.logs[1].len() as u64],
+                capacity: self.capacity,
+            }
         }
         fn append(&mut self, log: usize, key: u64, bits: u8) {
             let stamp = self.policy.clock;
-            self.entries.insert(key, Entry { hash: hash(key), bits, size: 1, stamp });
+            self.entries.insert(key, Seen { hash: hash(key), bits, size: 1, stamp });
             self.logs[log].push_back(key);
         }
         fn get(&mut self, key: u64) -> bool {

@@ -1,8 +1,9 @@
 //! Keys that were evicted not long ago, as fingerprints.
 //!
-//! A table of eight-way sets; a word holds 16 bits of the hash and the 16-bit time it was put there, in steps of a
-//! 8,192th of the ghost's length. What is older than the length is as good as absent; what is put into a full set takes the
-//! oldest place. Four bytes each; a wrong "yes" comes about once in 8,000 questions (eight places, 2^16 fingerprints).
+//! A table of eight-way sets; a word holds 16 bits of the hash and the 16-bit time it was put
+//! there, in steps of a 8,192th of the ghost's length. What is older than the length is as good as
+//! absent; what is put into a full set takes the oldest place. Four bytes each; a wrong "yes" comes
+//! about once in 8,000 questions (eight places, 2^16 fingerprints).
 
 use crate::sys::os::{PAGE, Zeroed};
 use std::io;
@@ -91,7 +92,9 @@ impl Ghost {
     /// Starts loading the set of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        crate::sys::prefetch::prefetch(self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast());
+        crate::sys::prefetch::prefetch(
+            self.words.as_ptr().wrapping_add(self.set_of(hash).0).cast(),
+        );
     }
 
     /// Forgets all.

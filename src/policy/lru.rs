@@ -1,9 +1,10 @@
-//! Least recently used, by second chance: an entry that was read since it was written goes around once more.
+//! Least recently used, by second chance: an entry that was read since it was written goes around
+//! once more.
 //!
-//! The clock algorithm (Corbató 1968). On the traces of docs/hit-ratio.md it is within a point of exact LRU at every size,
-//! and a hit costs one bit instead of a list operation.
+//! The clock algorithm (Corbató 1968). On the traces of docs/hit-ratio.md it is within a point of
+//! exact LRU at every size, and a hit costs one bit instead of a list operation.
 
-use super::contract::{Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Verdict};
 
 /// One log, one bit an entry, no state.
 pub struct Lru;
@@ -26,7 +27,7 @@ impl Policy for Lru {
         0
     }
     #[inline]
-    fn tail(&mut self, log: usize, entry: &Entry, _: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, _: &Sizes) -> Verdict {
         if entry.bits & 3 > 0 { Verdict::Keep { log, bits: 0 } } else { Verdict::Drop }
     }
     fn in_order(&self) -> bool {

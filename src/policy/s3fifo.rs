@@ -1,10 +1,12 @@
-//! S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi: FIFO queues are all you need for cache eviction, SOSP 2023).
+//! S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi: FIFO queues are all you need for cache eviction, SOSP
+//! 2023).
 //!
-//! A small log (a tenth) takes new entries; what was read at least twice by its end moves to the main log, the rest
-//! leaves a fingerprint. A key that comes back while its fingerprint is known goes to the main log at once. At the main
-//! log's end an entry goes around as often as it was read, up to three times.
+//! A small log (a tenth) takes new entries; what was read at least twice by its end moves to the
+//! main log, the rest leaves a fingerprint. A key that comes back while its fingerprint is known
+//! goes to the main log at once. At the main log's end an entry goes around as often as it was
+//! read, up to three times.
 
-use super::contract::{Entry, Placement, Policy, Sizes, Tails, Verdict};
+use super::contract::{Placement, Policy, Seen, Sizes, Tails, Verdict};
 use super::ghost::Ghost;
 
 const SMALL: usize = 0;
@@ -44,7 +46,7 @@ impl Policy for S3Fifo {
         if sizes.used[SMALL] >= sizes.capacity / 10 || sizes.used[MAIN] == 0 { SMALL } else { MAIN }
     }
 
-    fn tail(&mut self, log: usize, entry: &Entry, _: &Sizes) -> Verdict {
+    fn tail(&mut self, log: usize, entry: &Seen, _: &Sizes) -> Verdict {
         let hits = entry.bits & 3;
         if log == SMALL {
             if hits > 1 {

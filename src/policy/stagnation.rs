@@ -1,17 +1,22 @@
-//! Whether a cache is stuck: hardly any hits, although the keys that are asked for come again and again.
+//! Whether a cache is stuck: hardly any hits, although the keys that are asked for come again and
+//! again.
 //!
-//! A log whose entries all have high counters makes room for nobody until somebody has won against them; and where a new loop
-//! is longer than the ghosts, nobody ever does. No rule about single keys sees that. What is seen is that no hits come.
-//! But none come during a scan either, and after a scan the old entries are wanted again: giving them up costs a cache of
-//! misses each time. Nor do any come for most of a loop of many caches of which hot holds a part. What tells these apart is
-//! whether the missing keys *return* while none of the entries is hit: then all of the loop was seen, and hot has nothing of it.
-//! For that a sample will do: of a few hashes in a cacheful (chosen by the hash, so that a key is always in the sample or
-//! never: SHARDS, Waldspurger et al., FAST 2015) fingerprints are kept in a table of one kilobyte, each in the place that its
-//! hash names, until another takes it, each with the number of the watch in which it was made. Returns from within a watch are the
-//! evidence; returns from an earlier one say that the loop is longer than the watch.
+//! A log whose entries all have high counters makes room for nobody until somebody has won against
+//! them; and where a new loop is longer than the ghosts, nobody ever does. No rule about single
+//! keys sees that. What is seen is that no hits come. But none come during a scan either, and after
+//! a scan the old entries are wanted again: giving them up costs a cache of misses each time. Nor
+//! do any come for most of a loop of many caches of which hot holds a part. What tells these apart
+//! is whether the missing keys *return* while none of the entries is hit: then all of the loop was
+//! seen, and hot has nothing of it. For that a sample will do: of a few hashes in a cacheful
+//! (chosen by the hash, so that a key is always in the sample or never: SHARDS, Waldspurger et al.,
+//! FAST 2015) fingerprints are kept in a table of one kilobyte, each in the place that its hash
+//! names, until another takes it, each with the number of the watch in which it was made. Returns
+//! from within a watch are the evidence; returns from an earlier one say that the loop is longer
+//! than the watch.
 
-/// Caches of misses that are watched before the verdict. A watch without hits, but with returns, makes the next one half as
-/// long again, up to [`LONGEST`]: so that in the end it is longer than the loop, and so that verdicts that don't help are rare.
+/// Caches of misses that are watched before the verdict. A watch without hits, but with returns,
+/// makes the next one half as long again, up to [`LONGEST`]: so that in the end it is longer than
+/// the loop, and so that verdicts that don't help are rare.
 const WATCH: f64 = 6.0;
 const LONGEST: f64 = 32.0;
 /// Useless: fewer hits than a misses' thirty-second.
@@ -69,7 +74,8 @@ impl Watch {
         // Stripes, index and ghosts take their bits from the same hash: mix it.
         let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = mixed ^ (mixed >> 32);
-        // One hash in entries / SAMPLES: those whose upper half, as a fraction, is below SAMPLES / entries.
+        // One hash in entries / SAMPLES: those whose upper half, as a fraction, is below SAMPLES /
+        // entries.
         if ((mixed >> 32) * (self.entries / SAMPLES).max(1)) >> 32 == 0 {
             self.sample(mixed);
         }
@@ -160,7 +166,10 @@ mod tests {
     #[test]
     fn a_loop_without_hits_is_noticed_and_a_scan_is_not() {
         for entries in [1, 10, 100, 1000, 30_000] {
-            assert!(verdicts(entries, 1000, (0..24 * entries).map(|i| i % (3 * entries))) >= 1, "{entries}");
+            assert!(
+                verdicts(entries, 1000, (0..24 * entries).map(|i| i % (3 * entries))) >= 1,
+                "{entries}"
+            );
             assert_eq!(verdicts(entries, 1000, 0..100 * entries), 0, "{entries}");
         }
     }

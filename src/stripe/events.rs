@@ -1,24 +1,29 @@
-//! What became of entries, for whoever wants to hear of it: evicted, expired, a set rejected; on demand
-//! deleted, overwritten, invalidated.
+//! What became of entries, for whoever wants to hear of it: evicted, expired, a set rejected; on
+//! demand deleted, overwritten, invalidated.
 //!
-//! The core never calls anybody. Each stripe has a ring of bytes under its own lock, so telling takes no further lock and
-//! shares nothing between stripes. Whoever empties an entry's place writes a record there: reason, length of the key, length
-//! of the value, key. The caller *drains* the rings when it likes. A ring that is full takes no more: the newest event is
-//! dropped and counted, so that what was there before stays, in order, and nobody waits.
+//! The core never calls anybody. Each stripe has a ring of bytes under its own lock, so telling
+//! takes no further lock and shares nothing between stripes. Whoever empties an entry's place
+//! writes a record there: reason, length of the key, length of the value, key. The caller *drains*
+//! the rings when it likes. A ring that is full takes no more: the newest event is dropped and
+//! counted, so that what was there before stays, in order, and nobody waits.
 //!
-//! Memory for the rings is taken when the cache is made, from its budget: a push allocates nothing, can't panic and is as
-//! fit for the fast door as the rest of a set. Off, which is the default, it is one test of a byte that is always zero.
+//! Memory for the rings is taken when the cache is made, from its budget: a push allocates nothing,
+//! can't panic and is as fit for the fast path as the rest of a set. Off, which is the default, it
+//! is one test of a byte that is always zero.
 //!
-//! Per key, records are in the order in which things happened, for a key has one stripe. Between stripes there is no order.
+//! Per key, records are in the order in which things happened, for a key has one stripe. Between
+//! stripes there is no order.
 //!
-//! A *pass* visits each ring once, and takes no more of it than it can hold: so a pass ends, however fast events come, and
-//! returns everything that was there when it began and that no other pass took meanwhile.
+//! A *pass* visits each ring once, and takes no more of it than it can hold: so a pass ends,
+//! however fast events come, and returns everything that was there when it began and that no other
+//! pass took meanwhile.
 
 use crate::sys::bytes::copy_most as copy;
 use crate::sys::os::{PAGE, Zeroed};
 use std::fmt;
 
-/// Bytes of a record before the key: reason, length of the key, length of the value, four bytes each, little endian.
+/// Bytes of a record before the key: reason, length of the key, length of the value, four bytes
+/// each, little endian.
 const HEADER: usize = 12;
 
 /// Why an event came. The numbers are those of the C ABI.
@@ -27,24 +32,30 @@ const HEADER: usize = 12;
 pub enum Reason {
     /// An entry was dropped to make room. Counted as an eviction.
     Evicted = 1,
-    /// An entry was removed after its time had come: when it was found, or by the background thread, at most about 0.6 s
-    /// after. Counted as an expiration.
+    /// An entry was removed after its time had come: when it was found, or by the background
+    /// thread, at most about 0.6 s after. Counted as an expiration.
     Expired = 2,
-    /// A set, or another change, failed with [`Error::Full`](crate::Error::Full). An older value of the key is still there. Counted as a
-    /// rejection.
+    /// A set, or another change, failed with [`Error::Full`](crate::Error::Full). An older value of
+    /// the key is still there. Counted as a rejection.
     Rejected = 4,
     /// An entry was deleted by the caller. Counted as a delete.
     Deleted = 8,
     /// An entry's value was replaced by a set.
     Overwritten = 16,
-    /// An entry was removed because a tag of it was invalidated: when it was found, or by the background thread, which may
-    /// be long after. Counted as an invalidation.
+    /// An entry was removed because a tag of it was invalidated: when it was found, or by the
+    /// background thread, which may be long after. Counted as an invalidation.
     Invalidated = 32,
 }
 
 impl Reason {
-    const ALL: [Reason; 6] =
-        [Reason::Evicted, Reason::Expired, Reason::Rejected, Reason::Deleted, Reason::Overwritten, Reason::Invalidated];
+    const ALL: [Reason; 6] = [
+        Reason::Evicted,
+        Reason::Expired,
+        Reason::Rejected,
+        Reason::Deleted,
+        Reason::Overwritten,
+        Reason::Invalidated,
+    ];
 
     /// The reason of the C ABI's bit.
     pub(crate) fn from_bits(bits: u32) -> Option<Reason> {
@@ -52,8 +63,8 @@ impl Reason {
     }
 }
 
-/// A set of reasons. The default: what happens without the caller's doing, which is [`Reason::Evicted`],
-/// [`Reason::Expired`] and [`Reason::Rejected`].
+/// A set of reasons. The default: what happens without the caller's doing, which is
+/// [`Reason::Evicted`], [`Reason::Expired`] and [`Reason::Rejected`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Reasons(u8);
 
@@ -90,7 +101,9 @@ impl Default for Reasons {
 
 impl fmt::Debug for Reasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(Reason::ALL.into_iter().filter(|&reason| self.contains(reason))).finish()
+        f.debug_set()
+            .entries(Reason::ALL.into_iter().filter(|&reason| self.contains(reason)))
+            .finish()
     }
 }
 
@@ -101,7 +114,8 @@ pub struct Event<'a> {
     pub reason: Reason,
     /// The key.
     pub key: &'a [u8],
-    /// Bytes of the value that is gone, or that was rejected (for an increment that was, 20; for what changes no value, 0).
+    /// Bytes of the value that is gone, or that was rejected (for an increment that was, 20; for
+    /// what changes no value, 0).
     pub value_len: usize,
 }
 
@@ -154,8 +168,9 @@ impl Queue {
         self.dropped
     }
 
-    /// Notes an event, or drops it and counts that. Not inlined, and out of the way of those who want no events. For the
-    /// fast door too: no index is checked here that could be wrong, and copies stop where the shorter side ends.
+    /// Notes an event, or drops it and counts that. Not inlined, and out of the way of those who
+    /// want no events. For the fast path too: no index is checked here that could be wrong, and
+    /// copies stop where the shorter side ends.
     #[cold]
     #[inline(never)]
     pub fn push(&mut self, bits: u8, key: &[u8], value_len: usize) {
@@ -165,7 +180,8 @@ impl Queue {
             self.dropped += 1;
             return;
         }
-        let words = [u32::from(bits), key.len() as u32, u32::try_from(value_len).unwrap_or(u32::MAX)];
+        let words =
+            [u32::from(bits), key.len() as u32, u32::try_from(value_len).unwrap_or(u32::MAX)];
         let mut header = [0; HEADER];
         for (bytes, word) in header.as_chunks_mut().0.iter_mut().zip(words) {
             *bytes = word.to_le_bytes();
@@ -185,7 +201,8 @@ impl Queue {
         self.used += size;
     }
 
-    /// Moves whole records to `out`, the oldest first: as many as fit, and if there is more than one, at most `most` bytes.
+    /// Moves whole records to `out`, the oldest first: as many as fit, and if there is more than
+    /// one, at most `most` bytes.
     pub fn take(&mut self, out: &mut [u8], most: usize) -> Taken {
         let Some(ring) = self.ring.as_deref() else { return Taken { bytes: 0, next: 0 } };
         let (mut bytes, mut next) = (0, 0);
@@ -245,7 +262,8 @@ pub struct Record {
 
 impl Record {
     pub fn new(header: &[u8; HEADER]) -> Record {
-        let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+        let word =
+            |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
         Record { reason: word(0), key_len: word(4) as usize, value_len: word(8) as usize }
     }
 
@@ -279,7 +297,11 @@ mod tests {
     #[test]
     fn reasons_are_sets() {
         let some = Reasons::of(&[Reason::Evicted, Reason::Deleted]);
-        assert!(some.contains(Reason::Evicted) && some.contains(Reason::Deleted) && !some.contains(Reason::Expired));
+        assert!(
+            some.contains(Reason::Evicted)
+                && some.contains(Reason::Deleted)
+                && !some.contains(Reason::Expired)
+        );
         assert_eq!(format!("{some:?}"), "{Evicted, Deleted}");
         assert_eq!(Reasons::from_bits(9), Some(some));
         assert_eq!(Reasons::from_bits(63), Some(Reasons::ALL));
@@ -297,7 +319,8 @@ mod tests {
                 let ring = ring_bytes(bytes, stripes);
                 assert!(ring.is_multiple_of(PAGE as u64) && ring > 0);
                 assert!(
-                    ring * stripes as u64 >= bytes && ring * (stripes as u64) < bytes + (stripes * PAGE) as u64 + 256
+                    ring * stripes as u64 >= bytes
+                        && ring * (stripes as u64) < bytes + (stripes * PAGE) as u64 + 256
                 );
             }
             assert_eq!(ring_bytes(0, stripes), 0);

@@ -1,22 +1,24 @@
 //! Draining: what becomes of the oldest entries when memory is short.
 //!
-//! The policy names a log, and says of the entry at its old end whether it stays (it is appended again) or goes. A set pays for
-//! what the stripe's last one appended, a bounded number of entries; who finds no room at all drains until a segment is free.
+//! The policy names a log, and says of the entry at its old end whether it stays (it is appended
+//! again) or goes. A set pays for what the stripe's last one appended, a bounded number of entries;
+//! who finds no room at all drains until a segment is free.
 
 use crate::entry::{Entry, Header};
 use crate::index::{Slot, tag_of};
 use crate::memory::NONE;
-use crate::policy::{self, Clock, Placement, Policy, Tails, Verdict};
-use crate::stripe::deferred::keep::Ruling;
+use crate::policy::{self, Placement, Policy, Tails, Ticks, Verdict};
+use crate::stripe::deferred::keep::DeferredKeep;
 use crate::stripe::request::Cause;
 use crate::stripe::writer::Writer;
 use crate::sys::atomic::Ordering;
 use crate::sys::prefetch::prefetch;
 
-/// As [`MAX_DRAIN`], on the fast door.
+/// As [`MAX_DRAIN`], on the fast path.
 pub const MAX_FAST_DRAIN: usize = 16;
 
-/// Entries that may be kept before one goes in any case, when a single place is needed (`max_entries`).
+/// Entries that may be kept before one goes in any case, when a single place is needed
+/// (`max_entries`).
 const MAX_KEEPS: usize = 512;
 
 /// What draining an entry came to.
@@ -37,7 +39,7 @@ pub enum Drained {
 pub enum Kept {
     /// It stays.
     Yes,
-    /// The fast door has left it to the slow one.
+    /// The fast path has left it to the slow one.
     Left,
     /// There is no room for it.
     No,
@@ -61,25 +63,32 @@ pub struct Tail<'a> {
 
 impl Tail<'_> {
     /// As the policy sees it.
-    pub fn seen(&self) -> policy::Entry {
-        policy::Entry { hash: self.hash, bits: self.header.policy_bits(), size: self.weight, stamp: self.stamp }
+    pub fn seen(&self) -> policy::Seen {
+        policy::Seen {
+            hash: self.hash,
+            bits: self.header.policy_bits(),
+            size: self.weight,
+            stamp: self.stamp,
+        }
     }
 }
 
 /// The old ends of the logs, as the policy sees them.
 pub struct PolicyTails<'w, 'a, const FAST: bool> {
     pub writer: &'w mut Writer<'a, FAST>,
-    pub clock: Clock,
+    pub clock: Ticks,
 }
 
 impl<const FAST: bool> Tails for PolicyTails<'_, '_, FAST> {
-    fn peek(&mut self, log: usize) -> Option<policy::Entry> {
+    fn peek(&mut self, log: usize) -> Option<policy::Seen> {
         self.writer.tail(log, self.clock.step_bits).map(|tail| tail.seen())
     }
 
     fn rotate(&mut self, log: usize, bits: u8) -> bool {
         match self.writer.tail(log, self.clock.step_bits) {
-            Some(tail) => self.writer.keep(self.clock, &tail, log, Placement { log, bits }) == Kept::Yes,
+            Some(tail) => {
+                self.writer.keep(self.clock, &tail, log, Placement { log, bits }) == Kept::Yes
+            }
             None => false,
         }
     }
@@ -100,38 +109,41 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             let segment = self.env.space.segment(id);
             let cursor = self.core.logs[log & 1].cursor;
             if cursor >= segment.used.load(Ordering::Relaxed) {
-                // Only an open segment can be passed to its end: a closed one would have been given up, or will be.
+                // Only an open segment can be passed to its end: a closed one would have been given
+                // up, or will be.
                 debug_assert!(self.core.logs[log & 1].is_open(id) || FAST);
                 return None;
             }
             let offset = segment.start() + cursor;
-            if offset == self.core.newest {
+            if offset == self.core.pace.newest {
                 return None;
             }
             let entry = self.entry(offset);
             let header = entry.header();
             if header.is_dead() {
-                if self.core.patience == 0 {
+                if self.core.owed.patience == 0 {
                     return None;
                 }
-                self.core.patience -= 1;
+                self.core.owed.patience -= 1;
                 self.core.logs[log & 1].cursor += header.size() as u64;
-                self.core.debt -= header.size() as i64;
+                self.core.owed.debt -= header.size() as i64;
                 continue;
             }
             let ahead = self.core.logs[log & 1].ahead;
-            let hash = if ahead.0 == offset { ahead.1 } else { self.env.hasher.hash(entry.key(header)) };
+            let hash =
+                if ahead.0 == offset { ahead.1 } else { self.env.hasher.hash(entry.key(header)) };
             if self.expired(entry, header) {
                 if let Some(cause) = self.take_gone(hash, offset, entry) {
                     self.pass(log, header, entry);
                     self.kill(offset, entry, header, cause);
                 } else if FAST {
-                    self.core.patience = 0;
+                    self.core.owed.patience = 0;
                     return None;
                 }
                 continue;
             }
-            let stamp = segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
+            let stamp =
+                segment.stamp.load(Ordering::Relaxed).wrapping_add(header.steps() << step_bits);
             let weight = self.weight(header.size());
             return Some(Tail { id, offset, entry, header, hash, stamp, weight });
         }
@@ -142,7 +154,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let log = &mut self.core.logs[log & 1];
         log.cursor += header.size() as u64;
         if entry.run(header).is_none() {
-            self.core.debt -= header.size() as i64;
+            self.core.owed.debt -= header.size() as i64;
         }
     }
 
@@ -154,7 +166,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         let (log, tail) = match self.tail(first, step_bits) {
             Some(tail) => (first, tail),
             // There may be more behind the dead ones: the other log isn't to pay for it.
-            None if self.core.patience == 0 => return Drained::Nothing,
+            None if self.core.owed.patience == 0 => return Drained::Nothing,
             None => match self.tail(1 - first, step_bits) {
                 Some(tail) => (1 - first, tail),
                 None => return Drained::Nothing,
@@ -175,10 +187,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     }
 
     /// Moves the oldest entry of a log to the young end of one.
-    pub fn keep(&mut self, clock: Clock, tail: &Tail<'a>, log: usize, to: Placement) -> Kept {
+    pub fn keep(&mut self, clock: Ticks, tail: &Tail<'a>, log: usize, to: Placement) -> Kept {
         let &Tail { id, offset, entry, header, hash, .. } = tail;
         if FAST && !self.has_room(to.log, header.size() as u64, clock) {
-            self.leave(log, tail, to);
+            self.defer_keep(log, tail, to);
             return Kept::Left;
         }
         if header.is_run() {
@@ -198,7 +210,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             target.live += size;
             target.entries += 1;
             entry.set_policy_bits(to.bits);
-            // By what the entry says: what the segment says may be what a sweep has just begun to find out.
+            // By what the entry says: what the segment says may be what a sweep has just begun to
+            // find out.
             if let Some(deadline) = entry.deadline(header) {
                 self.due(id, offset - space.segment(id).start(), deadline);
             }
@@ -209,7 +222,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             return Kept::No;
         };
         let Some(sequence) = self.hold(hash) else {
-            self.leave(log, tail, to);
+            self.defer_keep(log, tail, to);
             return Kept::Left;
         };
         // As it is now: it may have been overwritten since it was judged.
@@ -227,9 +240,10 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         Kept::Yes
     }
 
-    /// Starts loading what the next drains will want: the entries at the logs' old ends, their index buckets, what the
-    /// policy knows of them. Without it each set of a full cache waits for two or three cache misses more. The hash that it takes
-    /// is kept for the drain, and each entry is looked at once.
+    /// Starts loading what the next drains will want: the entries at the logs' old ends, their
+    /// index buckets, what the policy knows of them. Without it each set of a full cache waits for
+    /// two or three cache misses more. The hash that it takes is kept for the drain, and each entry
+    /// is looked at once.
     pub fn look_ahead<P: Policy>(&mut self, policy: &P) {
         for log in 0..2 {
             let (tail, cursor) = (self.core.logs[log].tail, self.core.logs[log].cursor);
@@ -238,7 +252,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             }
             let segment = self.env.space.segment(tail);
             let offset = segment.start() + cursor;
-            if offset == self.core.logs[log].ahead.0 || cursor + 8 >= segment.used.load(Ordering::Relaxed) {
+            if offset == self.core.logs[log].ahead.0
+                || cursor + 8 >= segment.used.load(Ordering::Relaxed)
+            {
                 continue;
             }
             let entry = self.entry(offset);
@@ -256,19 +272,23 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Leaves an entry for the slow door to keep. (Not inlined: it would grow the frame of every drain.)
+    /// Leaves an entry for the slow path to keep. (Not inlined: it would grow the frame of every
+    /// drain.)
     #[cold]
     #[inline(never)]
-    pub fn leave(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
-        self.core.ruled = Some(Ruling { log, offset: tail.offset, hash: tail.hash, to });
+    pub fn defer_keep(&mut self, log: usize, tail: &Tail<'_>, to: Placement) {
+        self.core.deferred_keep =
+            Some(DeferredKeep { log, offset: tail.offset, hash: tail.hash, to });
     }
 
-    /// Keeps what the fast door has left, if there is memory for it. One entry's copy at most.
+    /// Keeps what the fast path has left, if there is memory for it. One entry's copy at most.
     #[inline]
-    pub fn carry_out(&mut self, clock: Clock) {
-        let Some(ruling) = self.core.ruled.take() else { return };
+    pub fn apply_deferred(&mut self, clock: Ticks) {
+        let Some(ruling) = self.core.deferred_keep.take() else { return };
         let tail = self.tail(ruling.log, clock.step_bits);
-        if let Some(tail) = tail.filter(|tail| (tail.offset, tail.hash) == (ruling.offset, ruling.hash)) {
+        if let Some(tail) =
+            tail.filter(|tail| (tail.offset, tail.hash) == (ruling.offset, ruling.hash))
+        {
             self.keep(clock, &tail, ruling.log, ruling.to);
         }
     }
@@ -284,7 +304,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     fn make_place_below<P: Policy>(&mut self, policy: &mut P, max: u64) -> bool {
         let mut keeps = 0;
         loop {
-            if FAST && (keeps > MAX_FAST_DRAIN || self.core.deferred_len > 0) {
+            if FAST && (keeps > MAX_FAST_DRAIN || self.core.owed.deferred_len > 0) {
                 return false;
             }
             if self.env.entries.fetch_add(1, Ordering::AcqRel) < max {

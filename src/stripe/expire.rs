@@ -1,14 +1,16 @@
-//! The sweep: what the maintenance thread does to a stripe, to give the bytes of expired entries back.
+//! The sweep: what the maintenance thread does to a stripe, to give the bytes of expired entries
+//! back.
 //!
-//! A sweep is a round over the stripe's segments, a bounded number of steps each time the lock is taken. A segment knows a
-//! time before which nothing in it expires, and so does each of its parts of [`PART`] bytes (`Space::note_deadline`), for
-//! where lifetimes are mixed nearly every segment has something due all the time: of it only the parts that are due are
-//! walked. What expired within the last [`DEFER`] milliseconds alone makes nothing due; so a part with many deadlines is
+//! A sweep is a round over the stripe's segments, a bounded number of steps each time the lock is
+//! taken. A segment knows a time before which nothing in it expires, and so does each of its parts
+//! of [`PART`] bytes (`Space::note_deadline`), for where lifetimes are mixed nearly every segment
+//! has something due all the time: of it only the parts that are due are walked. What expired
+//! within the last [`DEFER`] milliseconds alone makes nothing due; so a part with many deadlines is
 //! walked once for several of them.
 //!
-//! What a sweep costs is cache misses: nothing that it touches has been touched lately. So they overlap. While one part is
-//! walked, the next one that is due is on its way from memory; expired entries are gathered, and while more are looked for
-//! the index buckets of those come. Five million entries that expire at one moment take 50 ns each so, instead of 150.
+//! What a sweep costs is cache misses: nothing that it touches has been touched lately. So they
+//! overlap. While one part is walked, the next one that is due is on its way from memory; expired
+//! entries are gathered, and while more are looked for the index buckets of those come.
 
 use crate::entry::freshness;
 use crate::memory::{NONE, PART, first_due};
@@ -21,7 +23,8 @@ use crate::sys::prefetch::prefetch;
 /// How long a segment may hold something expired before it is due, in milliseconds.
 pub const DEFER: u64 = 100;
 
-/// Entries that are removed together: while they are gathered their index buckets are on the way from memory.
+/// Entries that are removed together: while they are gathered their index buckets are on the way
+/// from memory.
 const BATCH: usize = 16;
 
 /// Units of work that it is to remove an entry.
@@ -53,8 +56,9 @@ fn lower(time: &AtomicU64, to: u64) {
 }
 
 impl<const FAST: bool> Writer<'_, FAST> {
-    /// Removes expired entries where a deadline is [`DEFER`] old, for about `most` units of work: to look at an entry is one,
-    /// some 10 nanoseconds. Returns whether the round is finished; the stripe's `next_deadline` is then as late as can be.
+    /// Removes expired entries where a deadline is [`DEFER`] old, for about `most` units of work:
+    /// to look at an entry is one, some 10 nanoseconds. Returns whether the round is finished; the
+    /// stripe's `next_deadline` is then as late as can be.
     pub fn sweep(&mut self, now: u64, most: usize) -> bool {
         let due = now.saturating_sub(DEFER);
         let mut work = 0;
@@ -62,7 +66,9 @@ impl<const FAST: bool> Writer<'_, FAST> {
             work += 1;
             if self.core.sweep.log > 1 {
                 let waiting = self.pending.as_ref().map_or(u64::MAX, |pending| pending.earliest());
-                self.stripe.next_deadline.store(self.core.sweep.earliest.min(waiting), Ordering::Release);
+                self.stripe
+                    .next_deadline
+                    .store(self.core.sweep.earliest.min(waiting), Ordering::Release);
                 self.core.sweep = Sweep::new();
                 return true;
             }
@@ -76,7 +82,11 @@ impl<const FAST: bool> Writer<'_, FAST> {
             }
             self.sweep_segment(now, due, most, &mut work);
             if self.stripe.index.wants_steps(&self.core.index) {
-                self.stripe.index.steps(&mut self.core.index, &self.env.space, &self.env.index_space);
+                self.stripe.index.steps(
+                    &mut self.core.index,
+                    &self.env.space,
+                    &self.env.index_space,
+                );
             }
         }
         false
@@ -106,14 +116,16 @@ impl<const FAST: bool> Writer<'_, FAST> {
         let mut batch = Batch { found: [(0, 0); BATCH], len: 0 };
         let mut ahead = None;
         let mut at = self.core.sweep.at;
-        // Something in any case: a hold that only forgot what the segment says would leave nobody who knows its deadlines.
+        // Something in any case: a hold that only forgot what the segment says would leave nobody
+        // who knows its deadlines.
         let mut begun = false;
         while at < used && (*work < most || !begun) {
             begun = true;
             let mut end = used;
             if !is_run {
                 if at.is_multiple_of(PART) {
-                    let Some(part) = ahead.take().or_else(|| self.due_part(id, at, due, work)) else {
+                    let Some(part) = ahead.take().or_else(|| self.due_part(id, at, due, work))
+                    else {
                         at = used;
                         break;
                     };
@@ -158,7 +170,11 @@ impl<const FAST: bool> Writer<'_, FAST> {
             if first != u64::MAX {
                 lower(&segment.min_deadline, earliest);
                 if !is_run {
-                    space.part(id, first).note(segment.base.load(Ordering::Relaxed), earliest, first);
+                    space.part(id, first).note(
+                        segment.base.load(Ordering::Relaxed),
+                        earliest,
+                        first,
+                    );
                 }
             }
             // An entry that reaches into the next part isn't where that one's entries begin.
@@ -203,8 +219,9 @@ impl<const FAST: bool> Writer<'_, FAST> {
         self.core.sweep.id == id && self.core.sweep.at != NEW
     }
 
-    /// Removes the entries of one home bucket that are invalid by their tags, makes those stale that were invalidated softly,
-    /// and gives the others a stamp: they are valid as of then. Returns the tag of the index to go on with.
+    /// Removes the entries of one home bucket that are invalid by their tags, makes those stale
+    /// that were invalidated softly, and gives the others a stamp: they are valid as of then.
+    /// Returns the tag of the index to go on with.
     pub fn settle(&mut self, tag: u32, stamp: u64) -> u32 {
         let mut invalid = [0; 64];
         let mut count = 0;
@@ -215,7 +232,8 @@ impl<const FAST: bool> Writer<'_, FAST> {
                 return;
             }
             if self.env.is_invalidated(entry, header) {
-                // More than one bucket is ever home to; what is left over stays invalid by its old stamp.
+                // More than one bucket is ever home to; what is left over stays invalid by its old
+                // stamp.
                 if let Some(place) = invalid.get_mut(count) {
                     *place = slot.offset();
                     count += 1;

@@ -1,20 +1,22 @@
 //! Loads that are under way: who fetches a value for a key that wasn't there.
 //!
-//! A load begins with a token and ends by storing what was fetched, unless the key was set, deleted or cleared meanwhile: what
-//! was fetched may be older than that. So every such change takes the key's token away, under the stripe's lock. (Sets that
-//! take no lock take it while a load is under way: rule 5 of `sequence`.) That also answers who may wait for whom: a caller
-//! that comes after the change finds no token, and begins a load of its own.
+//! A load begins with a token and ends by storing what was fetched, unless the key was set, deleted
+//! or cleared meanwhile: what was fetched may be older than that. So every such change takes the
+//! key's token away, under the stripe's lock. (Sets that take no lock take it while a load is under
+//! way: rule 5 of `sequence`.) That also answers who may wait for whom: a caller that comes after
+//! the change finds no token, and begins a load of its own.
 //!
-//! Loads are known by the hash of their key. Two keys with one hash (64 bits, seeded) would take each other's tokens away,
-//! or be told of each other's load; a user of tokens compares keys.
+//! Loads are known by the hash of their key. Two keys with one hash (64 bits, seeded) would take
+//! each other's tokens away, or be told of each other's load; a user of tokens compares keys.
 
 use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::sys::os;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-/// Loads that a cache's stripes together remember at least, if they are spread evenly, and that a stripe does. Those that nobody ever
-/// ends would fill the memory: when there are twice as many in a stripe, the oldest are forgotten, as if their keys had been changed.
+/// Loads that a cache's stripes together remember at least, if they are spread evenly, and that a
+/// stripe does. Those that nobody ever ends would fill the memory: when there are twice as many in
+/// a stripe, the oldest are forgotten, as if their keys had been changed.
 const KEPT: u64 = 4096;
 /// See [`kept`].
 pub const KEPT_AT_LEAST: u64 = 64;
@@ -55,9 +57,16 @@ impl Loads {
         self.tokens.get(&hash) == Some(&token)
     }
 
-    /// The token of the load that is under way, or else of the one that begins with `fresh`; and whether it begins. Tokens
-    /// only grow. At least the last `kept` are remembered, if `pay` agrees to the bytes that this takes; else fewer.
-    pub fn begin(&mut self, hash: u64, fresh: u64, kept: u64, pay: impl FnOnce(u64) -> bool) -> (u64, bool) {
+    /// The token of the load that is under way, or else of the one that begins with `fresh`; and
+    /// whether it begins. Tokens only grow. At least the last `kept` are remembered, if `pay`
+    /// agrees to the bytes that this takes; else fewer.
+    pub fn begin(
+        &mut self,
+        hash: u64,
+        fresh: u64,
+        kept: u64,
+        pay: impl FnOnce(u64) -> bool,
+    ) -> (u64, bool) {
         if let Some(&token) = self.tokens.get(&hash) {
             return (token, false);
         }
@@ -140,7 +149,10 @@ mod tests {
             assert_eq!(loads.begin(token * 7, token, KEPT, |_| true), (token, true));
             assert!(loads.tokens.len() <= 2 * KEPT as usize);
             // The young ones are all there.
-            assert!(loads.is(token.saturating_sub(KEPT - 1).max(1) * 7, token.saturating_sub(KEPT - 1).max(1)));
+            assert!(loads.is(
+                token.saturating_sub(KEPT - 1).max(1) * 7,
+                token.saturating_sub(KEPT - 1).max(1)
+            ));
         }
         assert!(!loads.end(7, 1, &AtomicBool::new(true)));
     }

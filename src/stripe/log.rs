@@ -3,15 +3,17 @@
 use crate::memory::{NONE, Space};
 use crate::sys::atomic::Ordering;
 
-/// The segments that take entries from one source: the open one, and the *rest*, which was open before and whose last bytes wait
-/// for entries that are small enough. With entries of many sizes little is lost at a segment's end so; with entries of
-/// one size the rest takes none, and costs a comparison.
+/// The segments that take entries from one source: the open one, and the *rest*, which was open
+/// before and whose last bytes wait for entries that are small enough. With entries of many sizes
+/// little is lost at a segment's end so; with entries of one size the rest takes none, and costs a
+/// comparison.
 pub struct Frontier {
     /// The open segment, or NONE.
     pub open: u32,
     /// The rest, or NONE.
     pub rest: u32,
-    /// Bytes that entries may still take of the rest. Known here, so that its line in the table is touched by those only that fit.
+    /// Bytes that entries may still take of the rest. Known here, so that its line in the table is
+    /// touched by those only that fit.
     pub left: u64,
     /// Bytes behind what the open one holds: known here for the same reason. 0 if there is none.
     pub room: u64,
@@ -36,8 +38,9 @@ impl Frontier {
         }
     }
 
-    /// Goes on with a fresh segment that has so much room. The open one, with so many bytes left for others, or the rest, whichever
-    /// has more, is the rest from now on; the other is returned, to be closed.
+    /// Goes on with a fresh segment that has so much room. The open one, with so many bytes left
+    /// for others, or the rest, whichever has more, is the rest from now on; the other is returned,
+    /// to be closed.
     pub fn go_on(&mut self, fresh: u32, room: u64, left: u64) -> u32 {
         self.room = room;
         let old = std::mem::replace(&mut self.open, fresh);
@@ -70,7 +73,8 @@ pub struct Log {
     head: u32,
     /// Where the drain stands in the tail: an offset within it.
     pub cursor: u64,
-    /// The offset in the space of the entry that was looked at ahead of the drain, or 0, and the hash of its key.
+    /// The offset in the space of the entry that was looked at ahead of the drain, or 0, and the
+    /// hash of its key.
     pub ahead: (u64, u64),
     /// Bytes of live entries.
     pub live: u64,

@@ -1,7 +1,7 @@
 //! What a set asks of a stripe, and what came of it.
 
 use crate::entry::Shape;
-use crate::entry::extension::Extra;
+use crate::entry::extension::Extension;
 use crate::policy::Placement;
 use crate::stripe::events::Reason;
 
@@ -17,7 +17,7 @@ pub struct Store<'a> {
     /// When it expires.
     pub deadline: Option<u64>,
     /// What few entries have.
-    pub extra: Option<&'a Extra<'a>>,
+    pub extra: Option<&'a Extension<'a>>,
     /// What must be true of the key's entry.
     pub condition: Condition,
 }
@@ -25,7 +25,13 @@ pub struct Store<'a> {
 impl<'a> Store<'a> {
     pub fn shape(&self) -> Shape<'a> {
         let extra = self.extra.filter(|extra| extra.word() != 0);
-        Shape { key_len: self.key.len(), value_len: self.value.len(), deadline: self.deadline, run: None, extra }
+        Shape {
+            key_len: self.key.len(),
+            value_len: self.value.len(),
+            deadline: self.deadline,
+            run: None,
+            extra,
+        }
     }
 }
 
@@ -38,7 +44,8 @@ pub enum Condition {
     Absent,
     /// It has this version.
     Version(u64),
-    /// Nothing has been stored under the key, nor was it deleted, since the load with this token began.
+    /// Nothing has been stored under the key, nor was it deleted, since the load with this token
+    /// began.
     Loaded(u64),
     /// It is there, and is being written again as it is: that isn't a set.
     Again,
@@ -49,7 +56,8 @@ pub enum Condition {
 pub enum Stored {
     /// Done.
     Done,
-    /// Nothing was stored: memory is short. If the policy had its say already, it must not be asked again.
+    /// Nothing was stored: memory is short. If the policy had its say already, it must not be asked
+    /// again.
     NoRoom(Option<Placement>),
     /// Nothing was stored: the condition wasn't met, and there was an entry (true) or none.
     Refused(bool),

@@ -1,16 +1,26 @@
 //! Tags: names that entries carry, by which all that carry one are invalidated at once.
 //!
-//! Nothing lists the entries of a tag. An entry keeps the hashes of its tags and a *stamp*: the count of invalidations when
-//! its value was obtained. Invalidating a tag raises the count and notes it beside the tag's hash in a table: O(1), and in
-//! effect when it returns, since whoever reads an entry with tags looks there whether one of them was invalidated after
-//! the entry's stamp. While nothing was invalidated, that look is one load.
+//! Nothing lists the entries of a tag. An entry keeps the hashes of its tags and a *stamp*: the
+//! count of invalidations when its value was obtained. Invalidating a tag raises the count and
+//! notes it beside the tag's hash in a table: O(1), and in effect when it returns, since whoever
+//! reads an entry with tags looks there whether one of them was invalidated after the entry's
+//! stamp. While nothing was invalidated, that look is one load.
 //!
-//! The table would grow with each tag that was ever invalidated. So a pass over the entries (`Cache::settle_tags`, by the
-//! background thread or when the table is full) removes those that are invalid, makes those stale that were invalidated softly, and then
-//! forgets all invalidations up to the count at which it began: whatever is still there is younger, or valid.
-//! A value obtained before that (`as_of` in the options of a set) can't be judged any more, and counts as invalidated.
+//! The table would grow with each tag that was ever invalidated. So a pass over the entries
+//! (`Cache::settle_tags`, by the background thread or when the table is full) removes those that
+//! are invalid, makes those stale that were invalidated softly, and then forgets all invalidations
+//! up to the count at which it began: whatever is still there is younger, or valid. A value
+//! obtained before that (`as_of` in the options of a set) can't be judged any more, and counts as
+//! invalidated.
 //!
-//! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance of 1 in 40 million.
+//! A pass is invisible but for two things. A get that has found an entry, while a drain moves it, a
+//! pass gives the copy its new stamp, and the floor is raised, judges the old stamp twice and is
+//! told of a miss: of an entry that is there, once. And a set whose stamp was taken before a pass
+//! began, and that waits for room until it is over, may store what counts as invalidated. Both are
+//! misses; a value that was invalidated is never served.
+//!
+//! Hashes are 64 bits under the cache's own seed: that two of a million tags share one has a chance
+//! of 1 in 40 million.
 
 use crate::entry::extension::Tags;
 use crate::sync::epoch::{self, Guard};
@@ -32,15 +42,16 @@ pub enum Judged {
     Invalid,
 }
 
-/// A tag in the table: its hash (0: none), and the counts at which it was last invalidated, hard and softly.
+/// A tag in the table: its hash (0: none), and the counts at which it was last invalidated, hard
+/// and softly.
 #[derive(Default)]
-struct Slot {
+struct TagRecord {
     hash: AtomicU64,
     hard: AtomicU64,
     soft: AtomicU64,
 }
 
-type Table = Vec<Slot>;
+type Table = Vec<TagRecord>;
 
 /// The invalidated tags of a cache.
 pub struct Invalidations {
@@ -63,13 +74,13 @@ fn fresh(len: usize) -> Option<Box<Table>> {
     if os::refused(os::Ask::Heap) || table.try_reserve_exact(len).is_err() {
         return None;
     }
-    table.resize_with(len, Slot::default);
+    table.resize_with(len, TagRecord::default);
     Some(Box::new(table))
 }
 
 /// An empty table that is paid for.
 fn bought(len: usize, pay: &mut impl FnMut(i64) -> bool) -> Option<Box<Table>> {
-    let bytes = (len * size_of::<Slot>()) as i64;
+    let bytes = (len * size_of::<TagRecord>()) as i64;
     if !pay(bytes) {
         return None;
     }
@@ -86,12 +97,14 @@ fn proper(hash: u64) -> u64 {
 }
 
 /// The slot of a hash, or the empty one where it would be. Tables are at most half full.
-fn seek(table: &Table, hash: u64) -> Option<&Slot> {
+fn seek(table: &Table, hash: u64) -> Option<&TagRecord> {
     let mask = table.len() - 1;
-    (0..table.len()).filter_map(|i| table.get((hash as usize).wrapping_add(i) & mask)).find(|slot| {
-        let found = slot.hash.load(Ordering::Acquire);
-        found == hash || found == 0
-    })
+    (0..table.len()).filter_map(|i| table.get((hash as usize).wrapping_add(i) & mask)).find(
+        |slot| {
+            let found = slot.hash.load(Ordering::Acquire);
+            found == hash || found == 0
+        },
+    )
 }
 
 impl Invalidations {
@@ -130,8 +143,8 @@ impl Invalidations {
         if table.is_null() {
             return Judged::Valid;
         }
-        // SAFETY: tables are freed when a grace period has passed after they were replaced, and the guard was pinned
-        // before the pointer was read.
+        // SAFETY: tables are freed when a grace period has passed after they were replaced, and the
+        // guard was pinned before the pointer was read.
         let table = unsafe { &*table };
         let mut judged = Judged::Valid;
         for &hash in tags.hashes {
@@ -151,23 +164,30 @@ impl Invalidations {
         if tags.stamp < self.floor.load(Ordering::Acquire) { Judged::Invalid } else { judged }
     }
 
-    /// Invalidates a tag. `pay` agrees to (or, negative, is given back) bytes of memory. False if there is no memory: then
-    /// nothing is done, unless `must` says so; then everything with tags is invalidated, which is more than was asked for but
-    /// never less.
-    pub fn invalidate(&self, hash: u64, soft: bool, must: bool, mut pay: impl FnMut(i64) -> bool) -> bool {
+    /// Invalidates a tag. `pay` agrees to (or, negative, is given back) bytes of memory. False if
+    /// there is no memory: then nothing is done, unless `must` says so; then everything with tags
+    /// is invalidated, which is more than was asked for but never less.
+    pub fn invalidate(
+        &self,
+        hash: u64,
+        soft: bool,
+        must: bool,
+        mut pay: impl FnMut(i64) -> bool,
+    ) -> bool {
         let mut old = self.writer.lock();
         self.free_old(&mut old, &mut pay);
         let hash = proper(hash);
         let at = self.clock.load(Ordering::Relaxed) + 1;
-        let note = |slot: &Slot| {
+        let note = |slot: &TagRecord| {
             let which = if soft { &slot.soft } else { &slot.hard };
             which.store(at, Ordering::Release);
             slot.hash.store(hash, Ordering::Release);
         };
         let mut table = self.table.load(Ordering::Relaxed);
         // SAFETY: only the holder of the lock replaces tables, and frees only replaced ones.
-        let known =
-            unsafe { table.as_ref() }.and_then(|table| seek(table, hash)).map(|slot| slot.hash.load(Ordering::Relaxed));
+        let known = unsafe { table.as_ref() }
+            .and_then(|table| seek(table, hash))
+            .map(|slot| slot.hash.load(Ordering::Relaxed));
         let ok = known == Some(hash) || self.grow(&mut table, &mut old, &mut pay);
         if ok {
             // SAFETY: as above; `grow` has made one if there was none.
@@ -225,21 +245,24 @@ impl Invalidations {
             old.retain(|(stamp, table)| {
                 let keep = *stamp >= safe;
                 if !keep {
-                    pay(-((table.len() * size_of::<Slot>()) as i64));
+                    pay(-((table.len() * size_of::<TagRecord>()) as i64));
                 }
                 keep
             });
         }
     }
 
-    /// Forgets what was invalidated up to `stamp`: no entry is left with an older one that isn't valid.
+    /// Forgets what was invalidated up to `stamp`: no entry is left with an older one that isn't
+    /// valid.
     pub fn forget(&self, stamp: u64, mut pay: impl FnMut(i64) -> bool) {
         let mut old = self.writer.lock();
         self.free_old(&mut old, &mut pay);
         let table = self.table.load(Ordering::Relaxed);
         // SAFETY: as in `invalidate`.
         let Some(table) = (unsafe { table.as_ref() }) else { return };
-        let later = |slot: &&Slot| slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp;
+        let later = |slot: &&TagRecord| {
+            slot.hard.load(Ordering::Relaxed).max(slot.soft.load(Ordering::Relaxed)) > stamp
+        };
         let keep = table.iter().filter(later).count();
         let wanted = ((keep + 1) * 2).next_power_of_two().max(FIRST);
         let Some(next) = bought(wanted, &mut pay) else { return };
@@ -252,7 +275,7 @@ impl Invalidations {
     }
 }
 
-fn copy(slot: &Slot, to: &Table) {
+fn copy(slot: &TagRecord, to: &Table) {
     let hash = slot.hash.load(Ordering::Relaxed);
     if hash == 0 {
         return;

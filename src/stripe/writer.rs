@@ -1,15 +1,15 @@
-//! A stripe in the hands of whoever holds its lock: how it finds an entry, and what it can say of one. What it does is in the files
-//! beside this one, each an `impl Writer`.
+//! A stripe in the hands of whoever holds its lock: how it finds an entry, and what it can say of
+//! one. What it does is in the files beside this one, each an `impl Writer`.
 
 use crate::entry::{Entry, Header, extension};
 use crate::index::Place;
 use crate::memory::Pressure;
 use crate::policy::Sizes;
-use crate::stripe::deferred::write_buffer::Pending;
+use crate::stripe::deferred::write_buffer::WriteBuffer;
 use crate::stripe::env::Env;
 use crate::stripe::request::Cause;
 use crate::stripe::{Core, Stripe};
-use crate::sync::seqlock::Sequence;
+use crate::sync::seqlock::Seqlock;
 use crate::sys::atomic::Ordering;
 use crate::sys::bytes;
 
@@ -19,8 +19,9 @@ pub struct Writer<'a, const FAST: bool> {
     pub stripe: &'a Stripe,
     pub core: &'a mut Core,
     /// Sets that wait. None also while one is completed.
-    pub pending: Option<&'a mut Pending>,
-    /// How short memory was when the stripe was taken in hand, or when this call last took or gave up a segment.
+    pub pending: Option<&'a mut WriteBuffer>,
+    /// How short memory was when the stripe was taken in hand, or when this call last took or gave
+    /// up a segment.
     pub pressure: Pressure,
     /// The time when the stripe was taken in hand, if anything in it has a deadline.
     pub now: u64,
@@ -32,18 +33,26 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         env: &'a Env,
         stripe: &'a Stripe,
         core: &'a mut Core,
-        pending: &'a mut Option<Box<Pending>>,
+        pending: &'a mut Option<Box<WriteBuffer>>,
     ) -> Writer<'a, FAST> {
         let timeless = stripe.next_deadline.load(Ordering::Relaxed) == u64::MAX;
         let now = if timeless { 0 } else { env.clock.now() };
-        Writer { env, stripe, core, pending: pending.as_deref_mut(), pressure: env.space.pressure(), now }
+        Writer {
+            env,
+            stripe,
+            core,
+            pending: pending.as_deref_mut(),
+            pressure: env.space.pressure(),
+            now,
+        }
     }
 
     /// The entry at an offset.
     #[inline]
     pub fn entry(&self, offset: u64) -> Entry<'a> {
-        // SAFETY: offsets come from the index or from a walk over a segment's used bytes: an entry was written there. The
-        // stripe's lock is held, and segments of this stripe are given up only under it; 'a ends with the lock.
+        // SAFETY: offsets come from the index or from a walk over a segment's used bytes: an entry
+        // was written there. The stripe's lock is held, and segments of this stripe are given up
+        // only under it; 'a ends with the lock.
         unsafe { Entry::at(self.env.space.base().add(offset as usize)) }
     }
 
@@ -56,18 +65,20 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
     /// The value of an entry.
     ///
     /// # Safety
-    /// The key's sequence is closed, and neither that nor the lock is let go while the slice is in use.
+    /// The key's sequence is closed, and neither that nor the lock is let go while the slice is in
+    /// use.
     #[inline]
     pub(crate) unsafe fn value(&self, entry: Entry<'a>, header: Header) -> &'a [u8] {
-        // SAFETY: the stripe's lock is held and the sequence closed, so only `overwrite` may change a value, which is called by sets
-        // with a slice of their own.
+        // SAFETY: the stripe's lock is held and the sequence closed, so only `cache::in_place` may
+        // change a value, which is called by sets with a slice of their own.
         unsafe { entry.value_bytes(header) }
     }
 
-    /// Makes the sequence of a key odd. None where that would be to wait for an overwriter and the fast door is not to.
+    /// Makes the sequence of a key odd. None where that would be to wait for an overwriter and the
+    /// fast path is not to.
     #[inline]
-    pub fn hold(&self, hash: u64) -> Option<Sequence<'a>> {
-        let sequence = self.env.sequences.of(hash);
+    pub fn hold(&self, hash: u64) -> Option<Seqlock<'a>> {
+        let sequence = self.env.seqlocks.of(hash);
         if FAST {
             return sequence.try_begin().then_some(sequence);
         }
@@ -85,8 +96,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// Takes an entry that must not be served any more out of the index, to be [killed](Writer::kill) for that cause. None if it
-    /// was overwritten with a later deadline just now, and stays; or if the fast door would have to wait.
+    /// Takes an entry that must not be served any more out of the index, to be
+    /// [killed](Writer::kill) for that cause. None if it was overwritten with a later deadline just
+    /// now, and stays; or if the fast path would have to wait.
     pub fn take_gone(&mut self, hash: u64, offset: u64, entry: Entry<'a>) -> Option<Cause> {
         let sequence = self.hold(hash)?;
         let cause = self.gone(entry, entry.header());
@@ -133,7 +145,8 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         }
     }
 
-    /// The size of an entry in what the policy weighs by: bytes, or entries under a bound on entries.
+    /// The size of an entry in what the policy weighs by: bytes, or entries under a bound on
+    /// entries.
     #[inline]
     pub fn weight(&self, size: usize) -> u32 {
         if self.env.max_entries > 0 { 1 } else { size as u32 }
@@ -179,7 +192,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.stripe.index.visit_home(&self.core.index, tag, |slot| {
             let entry = self.entry(slot.offset());
             let key = entry.key(entry.header());
-            let _closed = self.env.sequences.of(self.env.hasher.hash(key)).close();
+            let _closed = self.env.seqlocks.of(self.env.hasher.hash(key)).close();
             let header = entry.header();
             if !self.expired(entry, header) && header.extra() & extension::ABSENT == 0 {
                 // SAFETY: it is closed until the visit is over.

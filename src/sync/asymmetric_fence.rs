@@ -1,23 +1,28 @@
-//! Who pays for the barrier between a reader's pin and its first look at the index.
+//! The asymmetric fence between a reader's pin and its first index load. Normally the reclaimer
+//! issues `membarrier`; while reclamation is frequent, each reader executes a full fence instead.
 //!
-//! Either the scanner does, by `membarrier` (see `epoch`): it makes every running thread pass a barrier. That takes some ten
-//! microseconds while another thread runs, which is stopped as well. Or each reader does, by a fence of its own: some 20 cycles. The
-//! first is right as long as there are thousands of reads to a scan. When two threads replace large entries as fast as they can there is a scan
-//! every fifty sets, and a third of their time went there (10,000 x 8 KiB: 2,110 ns a set, and 410 when readers pay).
+//! Either the scanner does, by `membarrier` (see `sync::epoch`): it makes every running thread pass
+//! a barrier. That takes some ten microseconds while another thread runs, which is stopped as well.
+//! Or each reader does, by a fence of its own: some 20 cycles. The first is right as long as there
+//! are thousands of reads to a scan. When two threads replace large entries as fast as they can
+//! there is a scan every fifty sets, and much of their time would go there (docs/performance.md).
 //!
 //! So readers are told by a flag. It may change at any time, by these rules:
 //!
 //! 1. A reader looks at the flag *after* it has stored its slot.
-//! 2. On: the flag, then `membarrier`, then `scans` says that scanners may do without. A reader that saw the flag unset before it
-//!    passed that barrier had stored its slot before, so the barrier made it visible to every scan that comes later.
-//! 3. Off: `scans` first, then the flag. A scanner asks by a read-modify-write. If that still says that it may do without, the
-//!    switch comes after it, and whoever reads the flag unset from then on also sees what the scanner had unlinked.
+//! 2. On: the flag, then `membarrier`, then `scans` says that scanners may do without. A reader
+//!    that saw the flag unset before it passed that barrier had stored its slot before, so the
+//!    barrier made it visible to every scan that comes later.
+//! 3. Off: `scans` first, then the flag. A scanner asks by a read-modify-write. If that still says
+//!    that it may do without, the switch comes after it, and whoever reads the flag unset from then
+//!    on also sees what the scanner had unlinked.
 //!
-//! tests/loom/tests/barrier.rs tries every order of these. Where the system has no `membarrier` readers pay, and nothing changes.
+//! tests/loom/tests/barrier.rs tries every order of these. Where the system has no `membarrier`
+//! readers pay, and nothing changes.
 //!
-//! A program may also forbid it later, by a filter that it puts on when it has made its caches and drops its privileges. Whoever finds
-//! that out makes the running threads pass a barrier by other means (`os::interrupt_all`), slowly, and has readers pay from then on
-//! for good, by rule 2.
+//! A program may also forbid it later, by a filter that it puts on when it has made its caches and
+//! drops its privileges. Whoever finds that out makes the running threads pass a barrier by other
+//! means (`os::interrupt_all`), slowly, and has readers pay from then on for good, by rule 2.
 
 use crate::sync::waker;
 use crate::sys::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
@@ -27,13 +32,14 @@ use crate::sys::os;
 const BUSY: u64 = 16;
 /// The logarithm of the milliseconds of a window.
 const WINDOW_BITS: u32 = 3;
-/// Scans between two visits of the maintenance thread (300 to 600 ms) below which the scanner pays again.
+/// Scans between two visits of the maintenance thread (300 to 600 ms) below which the scanner pays
+/// again.
 const CALM: u64 = 300;
 /// Readers have begun to pay since that visit.
 const FRESH: u64 = u64::MAX;
 
 /// What readers and scanners agree on.
-pub struct Barrier {
+pub struct AsymmetricFence {
     /// Readers pass a fence.
     fences: AtomicBool,
     scanners: Scanners,
@@ -42,7 +48,8 @@ pub struct Barrier {
 /// What only scanners write and read. Apart from what all readers read.
 #[repr(align(128))]
 struct Scanners {
-    /// The lowest bit: all readers pass a fence, and scanners may rely on it. The others count scans.
+    /// The lowest bit: all readers pass a fence, and scanners may rely on it. The others count
+    /// scans.
     scans: AtomicU64,
     /// A window of time (the upper 48 bits) and the barriers that scanners have issued in it.
     recent: AtomicU64,
@@ -52,10 +59,10 @@ struct Scanners {
     switching: AtomicBool,
 }
 
-impl Barrier {
+impl AsymmetricFence {
     /// Readers pay, until it is known that they needn't.
-    pub const fn new() -> Barrier {
-        Barrier {
+    pub const fn new() -> AsymmetricFence {
+        AsymmetricFence {
             fences: AtomicBool::new(true),
             scanners: Scanners {
                 scans: AtomicU64::new(1),
@@ -98,10 +105,13 @@ impl Barrier {
         let window = os::coarse_millis() >> WINDOW_BITS << 16;
         let recent = self.scanners.recent.load(Ordering::Relaxed);
         // Two at once may count as one.
-        self.scanners.recent.store(if recent & !0xffff == window { recent + 1 } else { window + 1 }, Ordering::Relaxed);
+        self.scanners.recent.store(
+            if recent & !0xffff == window { recent + 1 } else { window + 1 },
+            Ordering::Relaxed,
+        );
     }
 
-    /// As [`Barrier::scan`], if readers pay. False if not, and nothing was done.
+    /// As [`AsymmetricFence::scan`], if readers pay. False if not, and nothing was done.
     #[inline]
     pub fn try_scan(&self) -> bool {
         // Looked at first, so that what isn't done isn't counted.
@@ -152,7 +162,7 @@ impl Barrier {
         waker::wake();
     }
 
-    /// As [`Barrier::fence_readers`], never to be undone. May be called with locks held.
+    /// As [`AsymmetricFence::fence_readers`], never to be undone. May be called with locks held.
     #[cold]
     fn fence_readers_for_good(&self) {
         if !self.scanners.switching.swap(true, Ordering::Acquire)
@@ -192,21 +202,21 @@ mod tests {
     use super::*;
 
     /// Whether readers pay. Scanners must agree, when nobody is switching.
-    fn readers_pay(barrier: &Barrier) -> bool {
+    fn readers_pay(barrier: &AsymmetricFence) -> bool {
         let fences = barrier.fences.load(Ordering::Relaxed);
         assert_eq!(barrier.scanners.scans.load(Ordering::Relaxed) & 1 == 1, fences);
         fences
     }
 
     /// None where there is no `membarrier`: then there is nothing to switch.
-    fn started() -> Option<Barrier> {
-        let barrier = Barrier::new();
+    fn started() -> Option<AsymmetricFence> {
+        let barrier = AsymmetricFence::new();
         barrier.start();
         (!readers_pay(&barrier)).then_some(barrier)
     }
 
     /// As if scanners had issued so many barriers in this window, or in the one before.
-    fn issued(barrier: &Barrier, barriers: u64, before: bool) {
+    fn issued(barrier: &AsymmetricFence, barriers: u64, before: bool) {
         let window = (os::coarse_millis() >> WINDOW_BITS) - u64::from(before);
         barrier.scanners.recent.store(window << 16 | barriers, Ordering::Relaxed);
     }
@@ -264,7 +274,7 @@ mod tests {
     #[test]
     fn without_membarrier_readers_pay_for_ever() {
         // Not started, or in vain.
-        let barrier = Barrier::new();
+        let barrier = AsymmetricFence::new();
         barrier.scan();
         issued(&barrier, BUSY, false);
         barrier.relieve();

@@ -1,7 +1,8 @@
-//! Hits and misses (and sets that take no lock), counted without sharing a cache line: one line per cache and thread slot.
+//! Hits and misses (and sets that take no lock), counted without sharing a cache line: one line per
+//! cache and thread slot.
 //!
-//! A thread's line has one writer, so a plain load and store count exactly; whoever asks adds the lines up. The sum is
-//! exact when nobody is counting at that moment.
+//! A thread's line has one writer, so a plain load and store count exactly; whoever asks adds the
+//! lines up. The sum is exact when nobody is counting at that moment.
 
 use crate::sync::epoch::Guard;
 use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -18,7 +19,7 @@ const CHUNKS: usize = 64;
 pub struct Line {
     hits: AtomicU64,
     misses: AtomicU64,
-    /// Sets that took no lock, and the bytes of their entries (see `overwrite`).
+    /// Sets that took no lock, and the bytes of their entries (see `cache::in_place`).
     sets: AtomicU64,
     overwritten: AtomicU64,
     /// Sets that aren't to be tried that way.
@@ -69,7 +70,10 @@ fn fresh() -> Option<Box<[Line; CHUNK]>> {
 impl Counters {
     /// Counts of zero. The lines are made as threads come.
     pub fn new() -> Counters {
-        Counters { chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS], shared: Line::default() }
+        Counters {
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
+            shared: Line::default(),
+        }
     }
 
     /// The line of a thread, if its chunk was made before. Never allocates.
@@ -90,7 +94,12 @@ impl Counters {
     }
 
     /// The line of a thread, made if need be and if `pay` agrees to the memory.
-    pub fn line_or_make(&self, guard: &Guard, pay: impl FnOnce(u64) -> bool, pay_back: impl FnOnce(u64)) -> Handle<'_> {
+    pub fn line_or_make(
+        &self,
+        guard: &Guard,
+        pay: impl FnOnce(u64) -> bool,
+        pay_back: impl FnOnce(u64),
+    ) -> Handle<'_> {
         if let Some(handle) = self.line(guard) {
             return handle;
         }
@@ -103,7 +112,10 @@ impl Counters {
         };
         let fresh = Box::into_raw(fresh);
         let chunk = &self.chunks[guard.thread() / CHUNK];
-        if chunk.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if chunk
+            .compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             // SAFETY: `fresh` lost the race: nobody else has seen it.
             drop(unsafe { Box::from_raw(fresh) });
             pay_back(CHUNK_BYTES);

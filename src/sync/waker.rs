@@ -1,9 +1,12 @@
-//! How the one background thread of the process is woken, and by whom. What it does is not known here: who has work for it
-//! says so by a flag, and the thread is started by a function that was [registered](register), at the first call that has work.
+//! How the one background thread of the process is woken, and by whom. What it does is not known
+//! here: who has work for it says so by a flag, and the thread is started by a function that was
+//! [registered](register), at the first call that has work.
 //!
-//! A thread that is awake looks at everything again before it sleeps, so whoever finds it awake need not wake it: that is one
-//! load, which is all that the fast path does. [`wake`] and [`begin_look`] each write, pass a fence, and read what the other writes:
-//! either the one sees that the thread is going to sleep, or the thread sees the work (tests/loom/tests/maintenance.rs).
+//! A thread that is awake looks at everything again before it sleeps, so whoever finds it awake
+//! need not wake it: that is one load, which is all that the fast path does. [`wake`] and
+//! [`begin_look`] each write, pass a fence, and read what the other writes: either the one sees
+//! that the thread is going to sleep, or the thread sees the work
+//! (tests/loom/tests/maintenance.rs).
 
 use crate::sys::atomic::{AtomicBool, Ordering, fence};
 use std::sync::OnceLock;
@@ -33,7 +36,8 @@ pub fn register(worker: Worker) {
 /// Says that there is work for the thread's next visit, which was published before.
 #[inline]
 pub fn wake() {
-    // Either this sees that the thread is going to sleep, or the thread sees the work before it does.
+    // Either this sees that the thread is going to sleep, or the thread sees the work before it
+    // does.
     fence(Ordering::SeqCst);
     if !WORK.load(Ordering::Relaxed) {
         rouse();
@@ -98,7 +102,8 @@ pub fn stay_awake() {
     WORK.store(true, Ordering::Relaxed);
 }
 
-/// For the thread: sleeps, at most so long if there is work for the next visit, and else until then.
+/// For the thread: sleeps, at most so long if there is work for the next visit, and else until
+/// then.
 pub fn sleep(tick: Duration, idle: Duration, since: Duration) {
     let most = if WORK.load(Ordering::SeqCst) { tick } else { idle };
     std::thread::park_timeout(most.saturating_sub(since).max(Duration::from_millis(1)));

@@ -1,8 +1,9 @@
 //! What larder asks of the operating system: address space, pages, a fence for the others.
 //!
-//! All of the cache's memory is one anonymous private mapping per purpose, reserved at once and touched as needed. Reserved
-//! pages cost nothing until they are written; a page given back with [`Region::decommit`] reads as zeros again, so a
-//! reader that races with it sees an empty bucket, never a fault.
+//! All of the cache's memory is one anonymous private mapping per purpose, reserved at once and
+//! touched as needed. Reserved pages cost nothing until they are written; a page given back with
+//! [`Region::decommit`] reads as zeros again, so a reader that races with it sees an empty bucket,
+//! never a fault.
 
 use std::ffi::CStr;
 use std::io;
@@ -21,7 +22,9 @@ fn system_page() -> usize {
     match SIZE.load(Ordering::Relaxed) {
         0 => {
             // SAFETY: it asks for a number. What can't be found out is as small as it can be.
-            let size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE).max(PAGE);
+            let size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
+                .unwrap_or(PAGE)
+                .max(PAGE);
             SIZE.store(size, Ordering::Relaxed);
             size
         }
@@ -71,9 +74,12 @@ pub mod refusals {
         static PLAN: RefCell<Option<(u64, Plan)>> = const { RefCell::new(None) };
     }
 
-    /// Runs `f`; of what it asks of the system on this thread that is refused of which `plan`, given its number, says so. Returns how
-    /// often it has asked too.
-    pub fn with<T>(plan: impl FnMut(Ask, u64) -> bool + 'static, f: impl FnOnce() -> T) -> (T, u64) {
+    /// Runs `f`; of what it asks of the system on this thread that is refused of which `plan`,
+    /// given its number, says so. Returns how often it has asked too.
+    pub fn with<T>(
+        plan: impl FnMut(Ask, u64) -> bool + 'static,
+        f: impl FnOnce() -> T,
+    ) -> (T, u64) {
         struct Off;
         impl Drop for Off {
             fn drop(&mut self) {
@@ -103,12 +109,14 @@ pub struct Region {
     len: usize,
 }
 
-// SAFETY: a Region is only an address range; every access through it is made by the modules that own parts of it.
+// SAFETY: a Region is only an address range; every access through it is made by the modules that
+// own parts of it.
 unsafe impl Send for Region {}
 // SAFETY: as above: `start` and `len` never change.
 unsafe impl Sync for Region {}
 
-/// Names a mapping, for whoever wonders what takes the program's memory. (Linux 5.17; before, nothing comes of it.)
+/// Names a mapping, for whoever wonders what takes the program's memory. (Linux 5.17; before,
+/// nothing comes of it.)
 #[cfg(not(target_os = "linux"))]
 fn say_what_it_is(_: *mut libc::c_void, _: usize, _: &CStr) {}
 #[cfg(target_os = "linux")]
@@ -120,7 +128,8 @@ fn say_what_it_is(start: *mut libc::c_void, len: usize, name: &CStr) {
 }
 
 impl Region {
-    /// Reserves `len` bytes (rounded up to whole huge pages), aligned to a huge page. `name` is what /proc/PID/maps shows.
+    /// Reserves `len` bytes (rounded up to whole huge pages), aligned to a huge page. `name` is
+    /// what /proc/PID/maps shows.
     ///
     /// # Errors
     /// What the system says when it refuses, for example under a limit on address space.
@@ -128,7 +137,8 @@ impl Region {
         asked()?;
         let len = len.next_multiple_of(HUGE);
         let padded = len + HUGE;
-        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory of ours.
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory
+        // of ours.
         let raw = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -143,7 +153,8 @@ impl Region {
             return Err(io::Error::last_os_error());
         }
         let skip = raw.cast::<u8>().align_offset(HUGE);
-        // SAFETY: `skip <= HUGE`, so head and tail lie inside the mapping made above, and nobody uses them yet.
+        // SAFETY: `skip <= HUGE`, so head and tail lie inside the mapping made above, and nobody
+        // uses them yet.
         let start = unsafe {
             if skip > 0 {
                 libc::munmap(raw, skip);
@@ -155,7 +166,8 @@ impl Region {
             start
         };
         let region = Region { start: NonNull::new(start).expect("mmap returned a null page"), len };
-        // Without this a system set to `always` would give huge pages where the budget counted small ones.
+        // Without this a system set to `always` would give huge pages where the budget counted
+        // small ones.
         region.advise_small(0, len);
         say_what_it_is(region.start().cast(), len, name);
         Ok(region)
@@ -193,9 +205,10 @@ impl Region {
 
     /// Gives the pages of a range back to the system. They read as zeros afterwards.
     ///
-    /// The caller owns the range: nobody but racing readers of atomics may look at it meanwhile. Where the system's
-    /// pages are larger than [`PAGE`] (16 KiB on Apple's processors, up to 64 KiB on arm64), what is a part of one only
-    /// is made zero; and so is all where the system refuses, as it does for locked memory.
+    /// The caller owns the range: nobody but racing readers of atomics may look at it meanwhile.
+    /// Where the system's pages are larger than [`PAGE`] (16 KiB on Apple's processors, up to 64
+    /// KiB on arm64), what is a part of one only is made zero; and so is all where the system
+    /// refuses, as it does for locked memory.
     pub fn decommit(&self, offset: usize, len: usize) {
         let end = offset + len.next_multiple_of(PAGE);
         assert!(offset.is_multiple_of(PAGE) && end <= self.len);
@@ -216,14 +229,22 @@ impl Region {
         self.advise(offset, len, libc::MADV_DONTNEED)
     }
 
-    /// Elsewhere that advice keeps what was written. Fresh pages in place of the old ones are zero, and no address is
-    /// without a page between.
+    /// Elsewhere that advice keeps what was written. Fresh pages in place of the old ones are zero,
+    /// and no address is without a page between.
     #[cfg(not(target_os = "linux"))]
     fn give_back(&self, offset: usize, len: usize) -> bool {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        // SAFETY: the range lies inside this mapping, whose pages it replaces, as the caller, who owns it, asks for.
+        // SAFETY: the range lies inside this mapping, whose pages it replaces, as the caller, who
+        // owns it, asks for.
         let fresh = unsafe {
-            libc::mmap(self.start().add(offset).cast(), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+            libc::mmap(
+                self.start().add(offset).cast(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                flags,
+                -1,
+                0,
+            )
         };
         fresh != libc::MAP_FAILED
     }
@@ -231,23 +252,27 @@ impl Region {
     /// Makes a range zero, word by word.
     fn wipe(&self, from: usize, to: usize) {
         for at in (from..to).step_by(size_of::<u64>()) {
-            // SAFETY: the word lies inside this mapping, aligned; readers that race with it read atomics.
+            // SAFETY: the word lies inside this mapping, aligned; readers that race with it read
+            // atomics.
             unsafe { AtomicU64::from_ptr(self.start().add(at).cast()) }.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Faults the pages of a range in now, so that no later write has to. Nothing in it changes, whoever uses it meanwhile, as
-    /// long as its first words in each page are used as atomics.
+    /// Faults the pages of a range in now, so that no later write has to. Nothing in it changes,
+    /// whoever uses it meanwhile, as long as its first words in each page are used as atomics.
     ///
-    /// By writing, not by `MADV_POPULATE_WRITE`: that holds the lock on the process's address space until a huge page is zeroed,
-    /// and who calls mmap or munmap meanwhile, for a ghost or anything of the host program's, waits for 0.2 to 9 ms. A page
-    /// fault locks its own mapping alone (Linux 6.4).
+    /// By writing, not by `MADV_POPULATE_WRITE`: that holds the lock on the process's address space
+    /// until a huge page is zeroed, and who calls mmap or munmap meanwhile, for a ghost or anything
+    /// of the host program's, waits for 0.2 to 9 ms. A page fault locks its own mapping alone
+    /// (Linux 6.4).
     pub fn touch(&self, offset: usize, len: usize) {
         assert!(offset.is_multiple_of(PAGE) && offset + len <= self.len);
         for at in (offset..offset + len).step_by(PAGE) {
-            // SAFETY: the word lies inside this mapping, aligned, and is accessed as an atomic by all.
+            // SAFETY: the word lies inside this mapping, aligned, and is accessed as an atomic by
+            // all.
             let word = unsafe { AtomicU64::from_ptr(self.start().add(at).cast()) };
-            // Not an addition of 0: of that the compiler would make a read, which gives no page of our own.
+            // Not an addition of 0: of that the compiler would make a read, which gives no page of
+            // our own.
             let _ = word.compare_exchange(0, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -258,9 +283,11 @@ impl Region {
             return true;
         }
         assert!(offset.is_multiple_of(PAGE) && offset + len <= self.len);
-        // SAFETY: the range lies inside this mapping. The advice used here changes page sizes or drops contents, which
-        // is what the callers, who own the range, ask for.
-        unsafe { libc::madvise(self.start().add(offset).cast(), len.next_multiple_of(PAGE), advice) == 0 }
+        // SAFETY: the range lies inside this mapping. The advice used here changes page sizes or
+        // drops contents, which is what the callers, who own the range, ask for.
+        unsafe {
+            libc::madvise(self.start().add(offset).cast(), len.next_multiple_of(PAGE), advice) == 0
+        }
     }
 }
 
@@ -271,8 +298,9 @@ impl Drop for Region {
     }
 }
 
-/// An array of plain numbers, zero at first, that goes back to the system when it is dropped. (malloc keeps what was freed,
-/// and a cache whose ghosts grow and shrink would see twice their size in its resident memory.)
+/// An array of plain numbers, zero at first, that goes back to the system when it is dropped.
+/// (malloc keeps what was freed, and a cache whose ghosts grow and shrink would see twice their
+/// size in its resident memory.)
 pub struct Zeroed<T> {
     start: NonNull<T>,
     len: usize,
@@ -330,11 +358,16 @@ impl<T: Plain> Zeroed<T> {
 impl<T: Plain> Zeroed<T> {
     /// Makes all of them zero, and gives their pages back to the system.
     pub fn clear(&mut self) {
-        // SAFETY: the mapping is ours, and nobody else looks at it. Its pages read as zeros afterwards, on Linux.
+        // SAFETY: the mapping is ours, and nobody else looks at it. Its pages read as zeros
+        // afterwards, on Linux.
         let done = self.len == 0
             || cfg!(target_os = "linux")
                 && unsafe {
-                    libc::madvise(self.start.as_ptr().cast(), self.len * size_of::<T>(), libc::MADV_DONTNEED) == 0
+                    libc::madvise(
+                        self.start.as_ptr().cast(),
+                        self.len * size_of::<T>(),
+                        libc::MADV_DONTNEED,
+                    ) == 0
                 };
         if !done {
             // SAFETY: zero bytes are a value of `T`.
@@ -358,7 +391,8 @@ impl<T: Plain> std::ops::Deref for Zeroed<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `len` plain values, zero or written through `deref_mut`; pages are aligned to anything.
+        // SAFETY: `len` plain values, zero or written through `deref_mut`; pages are aligned to
+        // anything.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -397,16 +431,19 @@ const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
 #[cfg(not(target_os = "linux"))]
 const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
 
-/// Milliseconds of a monotonic clock. Linux's coarse one costs 3 ns through the vDSO, and moves in steps of 1 to 4 ms.
+/// Milliseconds of a monotonic clock. Linux's coarse one costs 3 ns through the vDSO, and moves in
+/// steps of 1 to 4 ms.
 #[inline]
 pub fn coarse_millis() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec, and the clock exists on every Linux since 2.6.32, on macOS since 10.12.
+    // SAFETY: `now` is a valid timespec, and the clock exists on every Linux since 2.6.32, on macOS
+    // since 10.12.
     unsafe { libc::clock_gettime(CLOCK, &mut now) };
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
-/// Registers the process for [`membarrier`]. False where the kernel lacks it or a filter forbids it.
+/// Registers the process for [`membarrier`]. False where the kernel lacks it or a filter forbids
+/// it.
 #[cfg(target_os = "linux")]
 pub fn membarrier_register() -> bool {
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
@@ -414,7 +451,8 @@ pub fn membarrier_register() -> bool {
     unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
-/// Makes every running thread of the process pass a full memory barrier. Costs one to three microseconds.
+/// Makes every running thread of the process pass a full memory barrier. Costs one to three
+/// microseconds.
 #[cfg(target_os = "linux")]
 pub fn membarrier() -> bool {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
@@ -434,15 +472,24 @@ pub fn membarrier() -> bool {
     false
 }
 
-/// Makes every running thread of the process pass a barrier where [`membarrier`] may not be called: by taking a right away from a
-/// page that was just written to. Whichever processor runs a thread of the process is interrupted, to forget what it knew of the
-/// page, and an interrupt is a barrier. (As liburcu and folly do it.) Processors that are told so without an interrupt pass none; for
-/// them, and where that is forbidden too, it then sleeps for a thousand times as long as a store waits to become visible.
+/// Makes every running thread of the process pass a barrier where [`membarrier`] may not be called:
+/// by taking a right away from a page that was just written to. Whichever processor runs a thread
+/// of the process is interrupted, to forget what it knew of the page, and an interrupt is a
+/// barrier. (As liburcu and folly do it.) Processors that are told so without an interrupt pass
+/// none; for them, and where that is forbidden too, it then sleeps for a thousand times as long as
+/// a store waits to become visible.
 pub fn interrupt_all() {
     // SAFETY: a fresh mapping, used by nobody else, and gone again at the end.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let page = libc::mmap(std::ptr::null_mut(), PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        let page = libc::mmap(
+            std::ptr::null_mut(),
+            PAGE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            flags,
+            -1,
+            0,
+        );
         if page != libc::MAP_FAILED {
             libc::mlock(page, PAGE);
             AtomicU64::from_ptr(page.cast()).store(1, Ordering::SeqCst);
@@ -486,7 +533,8 @@ mod tests {
     fn resident(region: &Region, page: usize) -> bool {
         let mut state = 0u8;
         // SAFETY: one page inside the mapping, and a byte for its state.
-        let done = unsafe { libc::mincore(region.start().add(page * PAGE).cast(), PAGE, &raw mut state) };
+        let done =
+            unsafe { libc::mincore(region.start().add(page * PAGE).cast(), PAGE, &raw mut state) };
         assert_eq!(done, 0);
         state & 1 == 1
     }
@@ -495,7 +543,8 @@ mod tests {
     fn touching_faults_pages_in_and_changes_nothing() {
         let region = Region::reserve(HUGE, c"larder: test").unwrap();
         // SAFETY: inside the mapping, aligned.
-        let word = |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
+        let word =
+            |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
         word(1).store(7, Ordering::Relaxed);
         assert!(resident(&region, 1) && !resident(&region, 0) && !resident(&region, 2));
         region.touch(0, 3 * PAGE);
@@ -507,19 +556,27 @@ mod tests {
     fn what_is_given_back_reads_as_zeros_even_if_it_is_locked() {
         let region = Region::reserve(HUGE, c"larder: test").unwrap();
         // SAFETY: inside the mapping, aligned.
-        let word = |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
+        let word =
+            |page: usize| unsafe { AtomicU64::from_ptr(region.start().add(page * PAGE).cast()) };
         (0..4).for_each(|page| word(page).store(7, Ordering::Relaxed));
         // SAFETY: it changes no byte. Locked memory isn't given back: MADV_DONTNEED is refused.
         let locked = unsafe { libc::mlock(region.start().add(PAGE).cast(), PAGE) } == 0;
         region.decommit(PAGE, 2 * PAGE);
-        assert_eq!([0, 1, 2, 3].map(|page| word(page).load(Ordering::Relaxed)), [7, 0, 0, 7], "locked: {locked}");
+        assert_eq!(
+            [0, 1, 2, 3].map(|page| word(page).load(Ordering::Relaxed)),
+            [7, 0, 0, 7],
+            "locked: {locked}"
+        );
     }
 
     #[test]
     fn a_mapping_says_what_it_is_where_the_system_can() {
         let region = Region::reserve(HUGE, c"larder: a test's").unwrap();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let line = maps.lines().find(|line| line.starts_with(&format!("{:x}-", region.start() as usize))).unwrap();
+        let line = maps
+            .lines()
+            .find(|line| line.starts_with(&format!("{:x}-", region.start() as usize)))
+            .unwrap();
         // Older kernels give no names.
         assert!(!line.contains("[anon:") || line.ends_with("[anon:larder: a test's]"), "{line}");
     }

@@ -140,7 +140,7 @@ static void what_is_said_of_a_value(void) {
     CHECK_STATUS(LARDER_OK, larder_set_with(cache, bytes("absent"), 6, NULL, 0, &options));
     CHECK_STATUS(LARDER_NOT_FOUND, larder_delete(cache, bytes("absent"), 6));
     CHECK_STATUS(LARDER_NOT_FOUND, look(cache, "absent", 0, &info));
-    /* The fast door says the same. */
+    /* The fast path says the same. */
     {
         larder_call call;
         CHECK_STATUS(LARDER_OK, larder_set_with(cache, bytes("absent"), 6, NULL, 0, &options));

@@ -148,7 +148,7 @@ static void doors(void) {
         CHECK(gets[d](&call) == LARDER_NOT_FOUND);
         CHECK(deletes[d](&call) == LARDER_NOT_FOUND);
 
-        /* The slow door must survive what a careless caller does; the fast one may assume the Go package. */
+        /* The slow path must survive what a careless caller does; the fast one may assume the Go package. */
         if (d == 0) {
             CHECK(gets[d](NULL) == LARDER_INVALID_ARGUMENT);
             CHECK(sets[d](NULL) == LARDER_INVALID_ARGUMENT);

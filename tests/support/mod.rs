@@ -1,4 +1,5 @@
-//! What the concurrent tests share: values that prove what they are, random numbers, the clock, the doors for Go.
+//! What the concurrent tests share: values that prove what they are, random numbers, the clock, the
+//! doors for Go.
 #![allow(dead_code, missing_docs)] // each test program uses its part
 
 use larder::Cache;
@@ -10,12 +11,16 @@ use std::time::Duration;
 
 /// How long a stress test runs: `LARDER_STRESS_SECONDS`, or 2.
 pub fn stress() -> Duration {
-    let seconds = std::env::var("LARDER_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
+    let seconds = std::env::var("LARDER_STRESS_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(2.0);
     Duration::from_secs_f64(seconds)
 }
 
-/// Threads that may borrow, each of which is joined at the end, or before by hand. (A plain scope only waits for them,
-/// by means that ThreadSanitizer doesn't see in a standard library that was built without it.)
+/// Threads that may borrow, each of which is joined at the end, or before by hand. (A plain scope
+/// only waits for them, by means that ThreadSanitizer doesn't see in a standard library that was
+/// built without it.)
 pub struct Team<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     handles: RefCell<Vec<ScopedJoinHandle<'scope, ()>>>,
@@ -75,7 +80,8 @@ impl Rng {
         self.below(n) == 0
     }
 
-    /// A size in bytes, small ones more often: each power of two up to `most` is as likely as the others.
+    /// A size in bytes, small ones more often: each power of two up to `most` is as likely as the
+    /// others.
     pub fn size(&mut self, most: u64) -> usize {
         let top = self.below(u64::from(most.ilog2()) + 1);
         self.below((2u64 << top).min(most + 1)) as usize
@@ -124,11 +130,19 @@ pub fn version_of(key: u64, value: &[u8]) -> u64 {
     assert_eq!(word(0), key, "another key's value");
     let version = word(1);
     let filling = value.len() - PREFIX;
-    assert_eq!(word(2), checksum(key, version, filling), "a torn value of key {key}, version {version}");
+    assert_eq!(
+        word(2),
+        checksum(key, version, filling),
+        "a torn value of key {key}, version {version}"
+    );
     let (words, rest) = value[PREFIX..].as_chunks::<8>();
     let mut expected = mix(key ^ version.rotate_left(32));
     for chunk in words {
-        assert_eq!(u64::from_le_bytes(*chunk), expected, "a torn value of key {key}, version {version}");
+        assert_eq!(
+            u64::from_le_bytes(*chunk),
+            expected,
+            "a torn value of key {key}, version {version}"
+        );
         expected = expected.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     }
     for &byte in rest {
@@ -163,7 +177,8 @@ pub fn now() -> u64 {
 /// Bytes of this process in memory.
 pub fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
-    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("statm") * 4096
+    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("statm")
+        * 4096
 }
 
 /// `larder_call`: the arguments of the doors for Go.
@@ -260,7 +275,8 @@ pub fn fast_get(cache: &Cache, key: &[u8], out: &mut Vec<u8>) -> Result<bool, Fa
     Ok(found)
 }
 
-/// Gets the first of many keys by the fast door, as far as it goes. All values together have at most 4 KiB.
+/// Gets the first of many keys by the fast door, as far as it goes. All values together have at
+/// most 4 KiB.
 pub fn fast_get_many(cache: &Cache, keys: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
     let mut end = 0;
     let ends: Vec<u32> = keys
@@ -271,7 +287,8 @@ pub fn fast_get_many(cache: &Cache, keys: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
         })
         .collect();
     let packed = keys.concat();
-    let (mut buf, mut out_ends, mut out_status) = (vec![0; 4096], vec![0u32; keys.len()], vec![0u8; keys.len()]);
+    let (mut buf, mut out_ends, mut out_status) =
+        (vec![0; 4096], vec![0u32; keys.len()], vec![0u8; keys.len()]);
     let mut many = Many {
         cache: std::ptr::from_ref(cache).cast(),
         keys: packed.as_ptr(),

@@ -1,13 +1,16 @@
-//! Traces through larder's eviction policies, without the cache around them: two queues, a table of keys, and the policy's
-//! own source file, its ghosts and fingerprints included. A hundred times as fast as a replay through Go, and with the
-//! seed of the hash to choose, so that it shows what is luck. Entries are of one size, there is one stripe.
+//! Traces through larder's eviction policies, without the cache around them: two queues, a table of
+//! keys, and the policy's own source file, its ghosts and fingerprints included. A hundred times as
+//! fast as a replay through Go, and with the seed of the hash to choose, so that it shows what is
+//! luck. Entries are of one size, there is one stripe.
 //!
-//! `policysim [-policy cellar] [-seeds 10] TRACES SIZES [TRACES SIZES ...]`, where TRACES are files (or `loop:KEYS:REQUESTS`,
-//! `scan:REQUESTS`) joined by commas, replayed one after the other, and SIZES capacities joined by commas. A line for each
-//! size: hit ratio at worst, in the middle and at best over the seeds, and copies an insert.
+//! `policysim [-policy cellar] [-seeds 10] TRACES SIZES [TRACES SIZES ...]`, where TRACES are files
+//! (or `loop:KEYS:REQUESTS`, `scan:REQUESTS`) joined by commas, replayed one after the other, and
+//! SIZES capacities joined by commas. A line for each size: hit ratio at worst, in the middle and
+//! at best over the seeds, and copies an insert.
 //!
-//! What the cache does besides, and this imitates: stamps in the steps of the policy's clock, counted from the opening of a
-//! segment; hits told only now and then. What it doesn't: several stripes, and the limits of the fast door.
+//! What the cache does besides, and this imitates: stamps in the steps of the policy's clock,
+//! counted from the opening of a segment; hits told only now and then. What it doesn't: several
+//! stripes, and the limits of the fast door.
 
 #![allow(
     dead_code,
@@ -24,7 +27,7 @@ mod sys {
 mod policy;
 mod traces;
 
-use policy::{AnyPolicy, Entry, Kind, Placement, Policy, Sizes, Tails, Verdict};
+use policy::{AnyPolicy, Kind, Placement, Policy, Seen, Sizes, Tails, Verdict};
 use std::collections::VecDeque;
 
 /// Entries of 24 bytes in a segment of 16 KiB.
@@ -61,14 +64,17 @@ impl Store {
         x ^ (x >> 31)
     }
 
-    fn seen(&self, key: u32) -> Entry {
+    fn seen(&self, key: u32) -> Seen {
         let slot = self.slots[key as usize];
-        Entry { hash: self.hash(key), bits: slot.bits, size: 1, stamp: slot.stamp }
+        Seen { hash: self.hash(key), bits: slot.bits, size: 1, stamp: slot.stamp }
     }
 
-    fn append(&mut self, key: u32, to: Placement, clock: policy::Clock) {
+    fn append(&mut self, key: u32, to: Placement, clock: policy::Ticks) {
         let open = &mut self.open[to.log];
-        if open.used == 0 || open.used == SEGMENT || clock.time.wrapping_sub(open.stamp) >> clock.step_bits > 255 {
+        if open.used == 0
+            || open.used == SEGMENT
+            || clock.time.wrapping_sub(open.stamp) >> clock.step_bits > 255
+        {
             *open = Segment { stamp: clock.time, used: 0 };
         }
         open.used += 1;
@@ -79,11 +85,12 @@ impl Store {
     }
 }
 
-/// The store while the policy looks at it. The policy's clock stands still for the cache during a call.
-struct View<'a>(&'a mut Store, policy::Clock);
+/// The store while the policy looks at it. The policy's clock stands still for the cache during a
+/// call.
+struct View<'a>(&'a mut Store, policy::Ticks);
 
 impl Tails for View<'_> {
-    fn peek(&mut self, log: usize) -> Option<Entry> {
+    fn peek(&mut self, log: usize) -> Option<Seen> {
         self.0.logs[log].front().map(|&key| self.0.seen(key))
     }
     fn rotate(&mut self, log: usize, bits: u8) -> bool {
@@ -112,7 +119,10 @@ fn replay(kind: Kind, parts: &[Vec<u32>], distinct: usize, capacity: u64, seed: 
     };
     let (mut hits, mut sets, mut served_at) = (0u64, 0u64, 0);
     let mut of_parts = Vec::new();
-    let sizes = |store: &Store| Sizes { used: [store.logs[0].len() as u64, store.logs[1].len() as u64], capacity };
+    let sizes = |store: &Store| Sizes {
+        used: [store.logs[0].len() as u64, store.logs[1].len() as u64],
+        capacity,
+    };
     for part in parts {
         let before = hits;
         for &key in part {
@@ -166,7 +176,9 @@ fn kind(name: &str) -> Kind {
 }
 
 fn usage(error: &str) -> ! {
-    eprintln!("policysim: {error}\nusage: policysim [-policy NAME] [-seeds N] TRACES SIZES [TRACES SIZES ...]");
+    eprintln!(
+        "policysim: {error}\nusage: policysim [-policy NAME] [-seeds N] TRACES SIZES [TRACES SIZES ...]"
+    );
     std::process::exit(2)
 }
 
@@ -179,7 +191,11 @@ fn main() {
         match flag.as_str() {
             "-policy" => kind_ = kind(&value),
             "-seeds" => {
-                seeds = value.parse().ok().filter(|&n| n > 0).unwrap_or_else(|| usage("-seeds: a number, 1 or more"))
+                seeds = value
+                    .parse()
+                    .ok()
+                    .filter(|&n| n > 0)
+                    .unwrap_or_else(|| usage("-seeds: a number, 1 or more"))
             }
             _ => usage(&format!("no flag {flag}")),
         }
@@ -189,16 +205,21 @@ fn main() {
     }
     while let (Some(names), Some(sizes)) = (args.pop_front(), args.pop_front()) {
         let (parts, distinct) = traces::load(&names).unwrap_or_else(|error| usage(&error));
-        let label =
-            names.split(',').map(|name| name.rsplit('/').next().unwrap_or(name).split('.').next().unwrap_or(name));
+        let label = names
+            .split(',')
+            .map(|name| name.rsplit('/').next().unwrap_or(name).split('.').next().unwrap_or(name));
         let label = label.collect::<Vec<_>>().join(",");
         for size in sizes.split(',') {
-            let capacity =
-                size.parse().ok().filter(|&n| n > 0).unwrap_or_else(|| usage(&format!("{size:?} is no size")));
+            let capacity = size
+                .parse()
+                .ok()
+                .filter(|&n| n > 0)
+                .unwrap_or_else(|| usage(&format!("{size:?} is no size")));
             let mut outcomes: Vec<Outcome> =
                 (1..=seeds).map(|seed| replay(kind_, &parts, distinct, capacity, seed)).collect();
             outcomes.sort_by(|a, b| a.hit_ratio.total_cmp(&b.hit_ratio));
-            let (worst, middle, best) = (&outcomes[0], &outcomes[outcomes.len() / 2], &outcomes[outcomes.len() - 1]);
+            let (worst, middle, best) =
+                (&outcomes[0], &outcomes[outcomes.len() / 2], &outcomes[outcomes.len() - 1]);
             print!(
                 "{label} {capacity}: worst {:.2} median {:.2} best {:.2} copies {:.2}",
                 100.0 * worst.hit_ratio,

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::process::Command;
 
-/// Reads traces, one after the other, and numbers their keys. Keys of different traces that look the same are different.
+/// Reads traces, one after the other, and numbers their keys. Keys of different traces that look
+/// the same are different.
 pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
     let mut numbers: HashMap<(String, String), u32> = HashMap::new();
     let mut parts = Vec::new();
@@ -19,15 +20,22 @@ pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
             let wanted = || format!("{name}: loop:KEYS:REQUESTS is wanted");
             let (keys, requests) = rest.split_once(':').ok_or_else(wanted)?;
             let keys: u64 = keys.parse().ok().filter(|&keys| keys > 0).ok_or_else(wanted)?;
-            (0..requests.parse().map_err(|_| wanted())?).for_each(|i: u64| add((i % keys).to_string()));
+            (0..requests.parse().map_err(|_| wanted())?)
+                .for_each(|i: u64| add((i % keys).to_string()));
         } else if let Some(requests) = name.strip_prefix("scan:") {
-            let requests: u64 = requests.parse().map_err(|_| format!("{name}: scan:REQUESTS is wanted"))?;
+            let requests: u64 =
+                requests.parse().map_err(|_| format!("{name}: scan:REQUESTS is wanted"))?;
             (0..requests).for_each(|i| add(i.to_string()));
         } else if name.ends_with(".u32") {
             let bytes = std::fs::read(name).map_err(|error| format!("{name}: {error}"))?;
-            bytes.as_chunks::<4>().0.iter().for_each(|&key| add(u32::from_le_bytes(key).to_string()));
+            bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .for_each(|&key| add(u32::from_le_bytes(key).to_string()));
         } else {
-            let plain = name.trim_end_matches(".zst").trim_end_matches(".gz").trim_end_matches(".xz");
+            let plain =
+                name.trim_end_matches(".zst").trim_end_matches(".gz").trim_end_matches(".xz");
             let arc = plain.ends_with(".lis");
             if !arc && !plain.ends_with(".txt") && !plain.ends_with(".lirs") {
                 return Err(format!(
@@ -35,7 +43,8 @@ pub fn load(names: &str) -> Result<(Vec<Vec<u32>>, usize), String> {
                 ));
             }
             let text = unpack(name)?;
-            for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "*") {
+            for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "*")
+            {
                 if !arc {
                     if line.contains([',', ';', ' ', '\t', '\0']) {
                         return Err(format!("{name}: {line:?} is more than one key"));
@@ -62,7 +71,10 @@ fn unpack(name: &str) -> Result<String, String> {
         Some("xz") => "xz",
         _ => return std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}")),
     };
-    let output = Command::new(program).args(["-dc", name]).output().map_err(|error| format!("{program}: {error}"))?;
+    let output = Command::new(program)
+        .args(["-dc", name])
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
     if !output.status.success() {
         return Err(format!("{program} -dc {name}: {}", String::from_utf8_lossy(&output.stderr)));
     }

@@ -146,9 +146,15 @@ mod tests {
             }
             for id in 0..1000 {
                 let key = keys::key(id);
-                assert!(cache.get(&key, &mut out) && keys::is_value(&out, &key, 100), "{name} lost key {id}");
+                assert!(
+                    cache.get(&key, &mut out) && keys::is_value(&out, &key, 100),
+                    "{name} lost key {id}"
+                );
                 assert_eq!(out[99], 1, "{name} has an old value");
-                assert!(!cache.get(&keys::key(id + 1_000_000), &mut out), "{name} found a key that was never set");
+                assert!(
+                    !cache.get(&keys::key(id + 1_000_000), &mut out),
+                    "{name} found a key that was never set"
+                );
             }
         }
     }

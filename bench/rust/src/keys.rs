@@ -108,6 +108,11 @@ mod tests {
         }
         // The sum of 1/r over 1000 ranks is 7.485.
         let share = |rank: usize| f64::from(counts[rank - 1]) / 200_000.0 * rank as f64 * 7.485;
-        assert!((0.95..1.05).contains(&share(1)) && (0.9..1.1).contains(&share(10)), "{} {}", share(1), share(10));
+        assert!(
+            (0.95..1.05).contains(&share(1)) && (0.9..1.1).contains(&share(10)),
+            "{} {}",
+            share(1),
+            share(10)
+        );
     }
 }

@@ -18,8 +18,10 @@ pub fn measure(names: &[String], entries: usize) -> Result<(), String> {
     let mut rows = Vec::new();
     for name in names {
         let program = std::env::current_exe().map_err(|e| e.to_string())?;
-        let output =
-            Command::new(program).args([CHILD, name, &entries.to_string()]).output().map_err(|e| e.to_string())?;
+        let output = Command::new(program)
+            .args([CHILD, name, &entries.to_string()])
+            .output()
+            .map_err(|e| e.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout);
         let numbers: Vec<f64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
         let &[held, resident, peak] = &numbers[..] else {
@@ -34,7 +36,13 @@ pub fn measure(names: &[String], entries: usize) -> Result<(), String> {
         ]);
     }
     println!("\nResident memory, room for {entries} entries of {KEY} + {VALUE} bytes, filled\n");
-    let header = ["cache", "entries held", "resident MiB", "bytes/entry over key and value", "peak / payload"];
+    let header = [
+        "cache",
+        "entries held",
+        "resident MiB",
+        "bytes/entry over key and value",
+        "peak / payload",
+    ];
     table::print(&header.map(String::from), &rows);
     Ok(())
 }
@@ -58,6 +66,8 @@ pub fn child(name: &str, entries: usize) -> Result<(), String> {
 
 fn resident(line: &str) -> Result<u64, String> {
     let status = std::fs::read_to_string("/proc/self/status").map_err(|e| e.to_string())?;
-    let kilobytes = status.lines().find_map(|l| l.strip_prefix(line)?.split_whitespace().next()?.parse::<u64>().ok());
+    let kilobytes = status
+        .lines()
+        .find_map(|l| l.strip_prefix(line)?.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.map(|k| k << 10).ok_or(format!("no {line} in /proc/self/status"))
 }

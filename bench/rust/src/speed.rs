@@ -60,7 +60,9 @@ impl Work {
             absent: (0..entries as u64).map(|id| keys::key(id + (1 << 50))).collect(),
             uniform: (0..length).map(|_| random.below(entries) as u32).collect(),
             zipfian: (0..length)
-                .map(|_| shuffled[zipf.next(&mut random)] | if random.below(10) == 0 { SET } else { 0 })
+                .map(|_| {
+                    shuffled[zipf.next(&mut random)] | if random.below(10) == 0 { SET } else { 0 }
+                })
                 .collect(),
             size,
         }
@@ -113,7 +115,9 @@ impl Worker {
         for _ in 0..BATCH {
             self.at = (self.at + 1) & mask;
             match case {
-                Case::GetHit => self.check(cache, &work.keys[work.uniform[self.at] as usize], work.size, count),
+                Case::GetHit => {
+                    self.check(cache, &work.keys[work.uniform[self.at] as usize], work.size, count)
+                }
                 Case::GetMiss => {
                     if cache.get(&work.absent[work.uniform[self.at] as usize], &mut self.out) {
                         count.wrong += 1;
@@ -128,7 +132,9 @@ impl Worker {
                         self.set(cache, key, count);
                     }
                 }
-                Case::SetOverwrite => self.set(cache, &work.keys[work.uniform[self.at] as usize], count),
+                Case::SetOverwrite => {
+                    self.set(cache, &work.keys[work.uniform[self.at] as usize], count)
+                }
                 Case::SetEvicting => {
                     self.next += 1;
                     self.set(cache, &keys::key(self.next), count);
@@ -152,7 +158,13 @@ fn cpu() -> Duration {
 }
 
 /// Runs a case for a while. Returns nanoseconds an operation, wall and CPU, and the counts.
-fn run(case: Case, cache: &dyn Cache, work: &Work, workers: &mut [Worker], time: Duration) -> (f64, f64, Count) {
+fn run(
+    case: Case,
+    cache: &dyn Cache,
+    work: &Work,
+    workers: &mut [Worker],
+    time: Duration,
+) -> (f64, f64, Count) {
     let barrier = Barrier::new(workers.len() + 1);
     let mut sum = Count::default();
     let (mut start, mut used) = (Instant::now(), cpu());
@@ -211,8 +223,12 @@ pub fn measure(plan: &Plan) -> Result<(), String> {
         header.extend(["best peer", "larder / best", "CPU / best CPU"].map(String::from));
         let mut rows = Vec::new();
         for evicting in [false, true] {
-            let capacity = Capacity { entries: if evicting { entries } else { 2 * entries }, entry_bytes: 24 + size };
-            let made: Result<Vec<_>, _> = plan.caches.iter().map(|name| caches::make(name, capacity)).collect();
+            let capacity = Capacity {
+                entries: if evicting { entries } else { 2 * entries },
+                entry_bytes: 24 + size,
+            };
+            let made: Result<Vec<_>, _> =
+                plan.caches.iter().map(|name| caches::make(name, capacity)).collect();
             let made = made?;
             let mut workers: Vec<Vec<Worker>> =
                 made.iter().map(|_| (0..2).map(|n| Worker::new(n, size)).collect()).collect();
@@ -223,7 +239,9 @@ pub fn measure(plan: &Plan) -> Result<(), String> {
                     }
                 }
             }
-            for &(case, name) in CASES.iter().filter(|(case, _)| (*case == Case::SetEvicting) == evicting) {
+            for &(case, name) in
+                CASES.iter().filter(|(case, _)| (*case == Case::SetEvicting) == evicting)
+            {
                 for threads in [1, 2] {
                     let mut results = vec![(Vec::new(), Vec::new(), Count::default()); made.len()];
                     for round in 0..plan.rounds {
@@ -234,9 +252,13 @@ pub fn measure(plan: &Plan) -> Result<(), String> {
                                 fill(cache, &work, &mut workers[0]);
                             }
                             run(case, cache, &work, &mut workers[..threads], plan.round / 8);
-                            let (wall, cpu, count) = run(case, cache, &work, &mut workers[..threads], plan.round);
+                            let (wall, cpu, count) =
+                                run(case, cache, &work, &mut workers[..threads], plan.round);
                             if count.wrong > 0 {
-                                return Err(format!("{} returned {} wrong values", plan.caches[i], count.wrong));
+                                return Err(format!(
+                                    "{} returned {} wrong values",
+                                    plan.caches[i], count.wrong
+                                ));
                             }
                             results[i].0.push(wall);
                             results[i].1.push(cpu);
@@ -255,7 +277,9 @@ pub fn measure(plan: &Plan) -> Result<(), String> {
         );
         table::print(&header, &rows);
     }
-    println!("\n\"?n\": n per thousand gets missed that should have hit. \"!n\": n per thousand sets were refused.");
+    println!(
+        "\n\"?n\": n per thousand gets missed that should have hit. \"!n\": n per thousand sets were refused."
+    );
     Ok(())
 }
 

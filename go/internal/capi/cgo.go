@@ -1,6 +1,6 @@
 package capi
 
-// The slow door, and the only file that calls C.
+// The slow path, and the only file that calls C.
 
 /*
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@ static inline larder_status go_larder_get_many(void *call) { return larder_get_m
 static inline larder_status go_larder_set_many(void *call) { return larder_set_many(call); }
 static inline larder_status go_larder_delete_many(void *call) { return larder_delete_many(call); }
 
-// The operations without a fast door. One struct for all, so that a Go pointer to Go
+// The operations without a fast path. One struct for all, so that a Go pointer to Go
 // memory crosses as one untyped pointer: rule 5 again.
 typedef struct go_larder_long {
 	const larder_cache *cache;
@@ -251,7 +251,7 @@ const FlagTTL = C.LARDER_CALL_TTL
 // free, and find absent ones.
 const FlagState = C.LARDER_CALL_STATE
 
-// FlagQuiet makes a get by the slow door no read: it counts as nothing.
+// FlagQuiet makes a get by the slow path no read: it counts as nothing.
 const FlagQuiet = C.LARDER_CALL_QUIET
 
 // Flags of EntryOptions.
@@ -288,7 +288,7 @@ const (
 	Absent  = C.LARDER_ABSENT
 )
 
-// Where the functions behind the fast door are.
+// Where the functions behind the fast path are.
 var (
 	FastGetAt    = uintptr(unsafe.Pointer(C.larder_fast_get))
 	FastSetAt    = uintptr(unsafe.Pointer(C.larder_fast_set))

@@ -10,7 +10,7 @@ import (
 	"github.com/larder-cache/larder/go/internal/fastcall"
 )
 
-// FastDoor reports whether the fast door is open. It is where the core is part of the program
+// FastDoor reports whether the fast path is open. It is where the core is part of the program
 // itself, and bound when that is loaded. In a library that is loaded later, a plugin or one for C, its thread-local storage
 // may be allocated, and its symbols bound, at the first call: there is no room for that on
 // the stack of a goroutine. What can't be found out is no.
@@ -38,7 +38,7 @@ func enterDeep(fn uintptr, arg unsafe.Pointer) Status {
 // StatusNoRoom is fastcall.NoRoom: the call has not been made.
 const StatusNoRoom Status = -1
 
-// DeepGet is get by the fast door for a goroutine whose stack had no room for it; and so on.
+// DeepGet is get by the fast path for a goroutine whose stack had no room for it; and so on.
 //
 //go:nocheckptr
 func (a *Call) DeepGet() Status { return enterDeep(FastGetAt, unsafe.Pointer(a)) }

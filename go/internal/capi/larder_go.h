@@ -47,34 +47,34 @@ typedef struct larder_call {
   uint64_t state;
 } larder_call;
 
-/* For the fast door from Go: larder_get. May return LARDER_BUSY. */
+/* For the fast path from Go: larder_get. May return LARDER_BUSY. */
 size_t larder_fast_get(struct larder_call *call);
 
-/* For the fast door from Go: larder_set or larder_set_ttl. May return LARDER_BUSY. */
+/* For the fast path from Go: larder_set or larder_set_ttl. May return LARDER_BUSY. */
 size_t larder_fast_set(struct larder_call *call);
 
-/* For the fast door from Go: larder_delete. May return LARDER_BUSY. */
+/* For the fast path from Go: larder_delete. May return LARDER_BUSY. */
 size_t larder_fast_delete(struct larder_call *call);
 
-/* For the slow door from Go: larder_get. */
+/* For the slow path from Go: larder_get. */
 size_t larder_call_get(struct larder_call *call);
 
-/* For the slow door from Go: larder_set or larder_set_ttl. */
+/* For the slow path from Go: larder_set or larder_set_ttl. */
 size_t larder_call_set(struct larder_call *call);
 
-/* For the slow door from Go: larder_delete. */
+/* For the slow path from Go: larder_delete. */
 size_t larder_call_delete(struct larder_call *call);
 
-/* For the fast door from Go: gets the next group. LARDER_OK when `done` has moved on,
+/* For the fast path from Go: gets the next group. LARDER_OK when `done` has moved on,
  * LARDER_BUFFER_TOO_SMALL when the next value needs `need` bytes of room behind `used`,
  * LARDER_BUSY, or as larder_get. */
 size_t larder_fast_get_many(struct larder_many *many);
 
-/* Stores the next group on the fast door. Each key's outcome is in `out_status`. LARDER_BUSY
- * when the one at `done` has to take the slow door. */
+/* Stores the next group on the fast path. Each key's outcome is in `out_status`. LARDER_BUSY
+ * when the one at `done` has to take the slow path. */
 size_t larder_fast_set_many(struct larder_many *many);
 
-/* Deletes the next group on the fast door; `out_status` has LARDER_OK or LARDER_NOT_FOUND for
+/* Deletes the next group on the fast path; `out_status` has LARDER_OK or LARDER_NOT_FOUND for
  * each. */
 size_t larder_fast_delete_many(struct larder_many *many);
 

@@ -3,7 +3,7 @@
 package capi
 
 // FastDoor is false: the race detector, for one, learns from calls through cgo what comes
-// before what, and nothing from the fast door.
+// before what, and nothing from the fast path.
 const FastDoor = false
 
 func (a *Call) FastGet() Status { return StatusBusy }

@@ -1,6 +1,6 @@
 // Package capi is package larder's way into its core, which is written in Rust: the calls of C
 // functions, the structs that are laid out as theirs, and the choice between cgo (the slow
-// door) and package fastcall (the fast door). It decides nothing else.
+// door) and package fastcall (the fast path). It decides nothing else.
 package capi
 
 import "unsafe"
@@ -17,7 +17,7 @@ import "unsafe"
 //     points into it is adjusted, the words of this struct included. An integer
 //     would be left behind: never make these fields uintptr.
 //  2. While the core runs the stack doesn't move. Stacks move only where a goroutine
-//     calls a Go function or blocks; behind the fast door it does neither, and a
+//     calls a Go function or blocks; behind the fast path it does neither, and a
 //     goroutine in a cgo call is never moved by the collector, which knows that C may hold
 //     pointers into its stack (runtime.isShrinkStackSafe). Nothing calls back into Go.
 //  3. While the core runs the collector may run, and frees nothing the call
@@ -56,7 +56,7 @@ type EntryOptions struct {
 	AsOf       uint64
 }
 
-// A LongCall is a call through the slow door of one of the operations that have no
+// A LongCall is a call through the slow path of one of the operations that have no
 // fast one, with the fields that any of them needs. Its layout is that of go_larder_long in
 // cgo.go. What is said of a Call's pointers holds for it as well.
 type LongCall struct {

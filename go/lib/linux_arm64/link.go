@@ -7,7 +7,7 @@
 // the program that it is linked into.
 package linux_arm64
 
-// -z now: everything is bound when the program is loaded. The fast door runs on small
+// -z now: everything is bound when the program is loaded. The fast path runs on small
 // stacks, which the lazy binding of a first call could overflow.
 
 // #cgo CFLAGS: -I${SRCDIR}

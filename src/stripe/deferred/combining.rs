@@ -1,27 +1,30 @@
-//! Sets that found their stripe locked, and left it to whoever has it to do them too.
+//! Flat combining for small sets: a set that finds the stripe's lock held publishes key and value
+//! in one of four lanes; the lock holder applies it before unlocking.
 //!
-//! A cache of 1 MiB has two stripes, and more would cost it memory that it doesn't have. When two threads set without
-//! pause, the lock changes hands all the time, and with it go a dozen cache lines, all that a set touches of the stripe. So a small
-//! set by the fast door that finds the lock taken puts its key and value into the stripe's mailbox, and returns. Whoever has the lock
-//! does what has been left there, before letting go (docs/performance.md has the numbers). That is flat combining (Hendler, Incze, Shavit and
-//! Tzafrir 2010) for an operation that nobody waits for.
+//! A cache of 1 MiB has two stripes, and more would cost it memory that it doesn't have. When two
+//! threads set without pause, the lock changes hands all the time, and with it go a dozen cache
+//! lines, all that a set touches of the stripe. So a small set by the fast path that finds the lock
+//! taken puts its key and value into the stripe's mailbox, and returns. Whoever has the lock does
+//! what has been left there, before letting go (docs/performance.md has the numbers). That is flat
+//! combining (Hendler, Incze, Shavit and Tzafrir 2010) for an operation that nobody waits for.
 //!
-//! To everybody else the set is done, by the rules of `pending`, whose [`Marks`] say what waits: a letter is in the mailbox
-//! when it is marked. Who looks for a key that is marked completes what there is, and whoever takes the lock to know of a key, or
-//! of all, does so too.
+//! To everybody else the set is done, by the rules of `write_buffer`, whose [`PendingFilter`] say
+//! what waits: a letter is in the mailbox when it is marked. Who looks for a key that is marked
+//! completes what there is, and whoever takes the lock to know of a key, or of all, does so too.
 //!
-//! 1. Who leaves a letter first takes a lane ([`Marks::take`]), writes, and then marks it. Who does what it says has the lock,
-//!    applies it, and then frees the lane.
-//! 2. Of one key there is one letter at most, but for those that are left at the same time: so their order doesn't matter.
+//! 1. Who leaves a letter first takes a lane ([`PendingFilter::take`]), writes, and then marks it.
+//!    Who does what it says has the lock, applies it, and then frees the lane.
+//! 2. Of one key there is one letter at most, but for those that are left at the same time: so
+//!    their order doesn't matter.
 //!
 //! tests/loom/tests/mailbox.rs tries every order.
 
-use crate::stripe::deferred::filter::{LANES, Marks};
+use crate::stripe::deferred::pending_filter::{LANES, PendingFilter};
 use crate::stripe::deferred::record::Record;
 use crate::stripe::request::Store;
 use std::cell::UnsafeCell;
 
-/// The longest key and value, together, that are left in a mailbox (1 KiB: 250 ns a set by two threads became 220) ...
+/// The longest key and value, together, that are left in a mailbox ...
 const ROOM: usize = 1280;
 /// ... and in caches of less than so many bytes, to which larger mailboxes would be one per cent.
 const SMALL_ROOM: usize = 256;
@@ -29,30 +32,30 @@ const SMALL: u64 = 4 << 20;
 /// Lines of a letter that are asked for ahead.
 const PREFETCHED: usize = 3;
 
-/// Letters to whoever has a stripe's lock.
-pub enum Mailbox {
+/// Lanes to whoever has a stripe's lock.
+pub enum Publications {
     /// For small sets only.
-    Small(Box<Letters<SMALL_ROOM>>),
+    Small(Box<Lanes<SMALL_ROOM>>),
     /// For larger ones too.
-    Large(Box<Letters<ROOM>>),
+    Large(Box<Lanes<ROOM>>),
 }
 
-pub struct Letters<const N: usize>([Letter<N>; LANES]);
+pub struct Lanes<const N: usize>([Lane<N>; LANES]);
 
 #[repr(align(64))]
-struct Letter<const N: usize>(UnsafeCell<Record<[u8; N]>>);
+struct Lane<const N: usize>(UnsafeCell<Record<[u8; N]>>);
 
-// SAFETY: a letter is written by the one thread that has taken its lane, and read by the holder of the stripe's lock after it was marked
-// and before its lane is freed; all three order the accesses.
-unsafe impl<const N: usize> Sync for Letters<N> {}
+// SAFETY: a letter is written by the one thread that has taken its lane, and read by the holder of
+// the stripe's lock after it was marked and before its lane is freed; all three order the accesses.
+unsafe impl<const N: usize> Sync for Lanes<N> {}
 
-impl<const N: usize> Letters<N> {
-    fn new() -> Box<Letters<N>> {
-        Box::new(Letters(std::array::from_fn(|_| Letter(UnsafeCell::new(Record::of([0; N]))))))
+impl<const N: usize> Lanes<N> {
+    fn new() -> Box<Lanes<N>> {
+        Box::new(Lanes(std::array::from_fn(|_| Lane(UnsafeCell::new(Record::of([0; N]))))))
     }
 
     #[inline]
-    fn leave(&self, marks: &Marks, store: &Store<'_>) -> bool {
+    fn publish(&self, marks: &PendingFilter, store: &Store<'_>) -> bool {
         if store.key.len() + store.value.len() > N {
             return false;
         }
@@ -64,44 +67,51 @@ impl<const N: usize> Letters<N> {
     }
 
     /// # Safety
-    /// As [`Mailbox::letter`].
+    /// As [`Publications::letter`].
     #[inline]
-    unsafe fn letter(&self, lane: usize) -> Store<'_> {
+    unsafe fn published(&self, lane: usize) -> Store<'_> {
         // SAFETY: nobody writes to it, as the caller promises.
         unsafe { (*self.0[lane % LANES].0.get()).store() }
     }
 }
 
-impl Mailbox {
+impl Publications {
     /// An empty one, for a stripe of a cache with such a budget.
-    pub fn new(budget: u64) -> Mailbox {
-        if budget < SMALL { Mailbox::Small(Letters::new()) } else { Mailbox::Large(Letters::new()) }
+    pub fn new(budget: u64) -> Publications {
+        if budget < SMALL {
+            Publications::Small(Lanes::new())
+        } else {
+            Publications::Large(Lanes::new())
+        }
     }
 
     /// Bytes that it takes.
     pub fn bytes(budget: u64) -> u64 {
-        let bytes = if budget < SMALL { size_of::<Letters<SMALL_ROOM>>() } else { size_of::<Letters<ROOM>>() };
+        let bytes =
+            if budget < SMALL { size_of::<Lanes<SMALL_ROOM>>() } else { size_of::<Lanes<ROOM>>() };
         bytes as u64
     }
 
-    /// Leaves a set. False if it is too long, no lane is free, or there is a letter of the same key (or of what looks like it).
-    pub fn leave(&self, marks: &Marks, store: &Store<'_>) -> bool {
+    /// Leaves a set. False if it is too long, no lane is free, or there is a letter of the same key
+    /// (or of what looks like it).
+    pub fn publish(&self, marks: &PendingFilter, store: &Store<'_>) -> bool {
         match self {
-            Mailbox::Small(letters) => letters.leave(marks, store),
-            Mailbox::Large(letters) => letters.leave(marks, store),
+            Publications::Small(letters) => letters.publish(marks, store),
+            Publications::Large(letters) => letters.publish(marks, store),
         }
     }
 
     /// The set of a lane.
     ///
     /// # Safety
-    /// The lane was seen marked since the stripe was locked, it is still locked, and the lane isn't freed while the answer is in use.
-    pub unsafe fn letter(&self, lane: usize) -> Store<'_> {
+    /// The lane was seen marked since the stripe was locked, it is still locked, and the lane isn't
+    /// freed while the answer is in use.
+    pub unsafe fn published(&self, lane: usize) -> Store<'_> {
         // SAFETY: passed on to the caller.
         unsafe {
             match self {
-                Mailbox::Small(letters) => letters.letter(lane),
-                Mailbox::Large(letters) => letters.letter(lane),
+                Publications::Small(letters) => letters.published(lane),
+                Publications::Large(letters) => letters.published(lane),
             }
         }
     }
@@ -109,8 +119,8 @@ impl Mailbox {
     /// Starts loading the letter of a lane.
     pub fn prefetch(&self, lane: usize) {
         let start = match self {
-            Mailbox::Small(letters) => letters.0[lane % LANES].0.get().cast::<u8>(),
-            Mailbox::Large(letters) => letters.0[lane % LANES].0.get().cast::<u8>(),
+            Publications::Small(letters) => letters.0[lane % LANES].0.get().cast::<u8>(),
+            Publications::Large(letters) => letters.0[lane % LANES].0.get().cast::<u8>(),
         };
         for line in 0..PREFETCHED {
             crate::sys::prefetch::prefetch(start.wrapping_add(64 * line));
@@ -125,8 +135,8 @@ mod tests {
 
     #[test]
     fn there_are_so_many_lanes_and_one_for_a_key() {
-        let marks = Marks::new();
-        let mailbox = Mailbox::new(1 << 20);
+        let marks = PendingFilter::new();
+        let mailbox = Publications::new(1 << 20);
         let key = b"a key";
         let store = |hash| Store {
             hash,
@@ -139,21 +149,24 @@ mod tests {
         let hashes: Vec<u64> = (1..=LANES as u64).map(|i| i << 21).collect();
         for round in 0..3 {
             for &hash in &hashes {
-                assert!(mailbox.leave(&marks, &store(hash)), "{round}");
-                assert!(marks.has(hash) && !mailbox.leave(&marks, &store(hash)));
+                assert!(mailbox.publish(&marks, &store(hash)), "{round}");
+                assert!(marks.has(hash) && !mailbox.publish(&marks, &store(hash)));
             }
-            assert!(!mailbox.leave(&marks, &store(99 << 21)));
+            assert!(!mailbox.publish(&marks, &store(99 << 21)));
             let lanes: Vec<usize> = marks.lanes().collect();
             assert_eq!(lanes, (0..LANES).collect::<Vec<_>>());
             for (&lane, &hash) in lanes.iter().zip(&hashes) {
                 // SAFETY: there is one thread.
-                let letter = unsafe { mailbox.letter(lane) };
-                assert_eq!((letter.hash, letter.key, letter.value), (hash, &key[..], &b"its value"[..]));
+                let letter = unsafe { mailbox.published(lane) };
+                assert_eq!(
+                    (letter.hash, letter.key, letter.value),
+                    (hash, &key[..], &b"its value"[..])
+                );
                 assert_eq!(letter.deadline, Some(hash));
             }
             marks.free(1);
             assert!(!marks.has(hashes[0]) && marks.has(hashes[1]));
-            assert!(mailbox.leave(&marks, &store(hashes[0])));
+            assert!(mailbox.publish(&marks, &store(hashes[0])));
             marks.free((1 << LANES) - 1);
             assert!(marks.is_empty() && hashes.iter().all(|&hash| !marks.has(hash)));
         }

@@ -47,6 +47,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Record<B> {
         let bytes = self.bytes.as_ref();
         let bytes = bytes.get(..self.len.into()).unwrap_or(bytes);
         let (key, value) = bytes.split_at_checked(self.key_len.into()).unwrap_or((bytes, &[]));
-        Store { hash: self.hash, key, value, deadline: self.deadline, extra: None, condition: Condition::Always }
+        Store {
+            hash: self.hash,
+            key,
+            value,
+            deadline: self.deadline,
+            extra: None,
+            condition: Condition::Always,
+        }
     }
 }

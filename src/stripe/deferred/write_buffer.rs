@@ -1,43 +1,52 @@
 //! Sets that wait for their cache misses, while their callers don't.
 //!
-//! A set of a cache that is larger than the CPU's caches waits for memory twice, one after the other: for the bucket of the
-//! index, and for the entry that it overwrites. Nobody waits for what it does, though: a set returns nothing but that it was
-//! done. So a small set by the fast door leaves its key and value in its stripe's queue, has its bucket fetched, and returns.
-//! The next set of the stripe has the entry fetched that the bucket names, and the one after that finds both in the cache and
-//! completes the first. (A CPU does the same with its stores. `many` overlaps the misses of one call; this, those of
-//! several.) With two million entries an overwriting set takes 300 ns instead of 600 (docs/performance.md).
+//! A set of a cache that is larger than the CPU's caches waits for memory twice, one after the
+//! other: for the bucket of the index, and for the entry that it overwrites. Nobody waits for what
+//! it does, though: a set returns nothing but that it was done. So a small set by the fast path
+//! leaves its key and value in its stripe's queue, has its bucket fetched, and returns. The next
+//! set of the stripe has the entry fetched that the bucket names, and the one after that finds both
+//! in the cache and completes the first. (A CPU does the same with its stores. `batch` overlaps the
+//! misses of one call; this, those of several.) (docs/performance.md has the numbers.)
 //!
-//! To everybody else the set is done. Who looks for a key asks the stripe's [`Marks`] first, 16 bits of each waiting hash in
-//! the cache line that holds the index's shape, which he needs anyhow; and if it is among them completes what waits.
-//! Whoever has the stripe's lock and wants to know of a key, or of all, does the same. Others don't care: a set that waits
-//! has simply not come yet, for a drain or a sweep.
+//! To everybody else the set is done. Who looks for a key asks the stripe's [`PendingFilter`]
+//! first, 16 bits of each waiting hash in the cache line that holds the index's shape, which he
+//! needs anyhow; and if it is among them completes what waits. Whoever has the stripe's lock and
+//! wants to know of a key, or of all, does the same. Others don't care: a set that waits has simply
+//! not come yet, for a drain or a sweep.
 //!
-//! The order is that of the queue, which is that in which the sets came. Marks go only after the index has changed: who doesn't
-//! find a mark of a set that has returned finds what the set did. tests/loom/tests/pending.rs tries every order.
+//! The order is that of the queue, which is that in which the sets came. PendingFilter go only
+//! after the index has changed: who doesn't find a mark of a set that has returned finds what the
+//! set did. tests/loom/tests/pending.rs tries every order.
 //!
-//! The fast door completes what it can; what it can't waits for the slow door, which makes room if there is none (`Cache::settled`). An
-//! iteration can't wait for that: there the value goes as if it had been evicted at once.
+//! The fast path completes what it can; what it can't waits for the slow path, which makes room if
+//! there is none (`Cache::with_applied`). An iteration can't wait for that: there the value goes as
+//! if it had been evicted at once.
 
-use crate::stripe::deferred::filter::{LANE_BITS, mark};
+use crate::stripe::deferred::pending_filter::{LANE_BITS, mark};
 use crate::stripe::deferred::record::Record;
 use crate::stripe::request::Store;
 
 /// Sets that may wait in a stripe: one for its bucket, one for its entry.
 const QUEUE: usize = 2;
-/// The longest key and value, together, that wait in a queue: what is longer isn't worth copying twice.
+/// The longest key and value, together, that wait in a queue: what is longer isn't worth copying
+/// twice.
 const ROOM: usize = 256;
 
 /// The sets of a stripe that wait, in the order in which they came.
-pub struct Pending {
+pub struct WriteBuffer {
     records: [Record<[u8; ROOM]>; QUEUE],
     first: usize,
     len: usize,
 }
 
-impl Pending {
+impl WriteBuffer {
     /// An empty queue.
-    pub fn new() -> Box<Pending> {
-        Box::new(Pending { records: std::array::from_fn(|_| Record::of([0; ROOM])), first: 0, len: 0 })
+    pub fn new() -> Box<WriteBuffer> {
+        Box::new(WriteBuffer {
+            records: std::array::from_fn(|_| Record::of([0; ROOM])),
+            first: 0,
+            len: 0,
+        })
     }
 
     /// Whether a set is small enough to wait.
@@ -80,7 +89,7 @@ impl Pending {
         self.len = self.len.saturating_sub(1);
     }
 
-    /// Adds one. There must be room, and it must be [small enough](Pending::takes).
+    /// Adds one. There must be room, and it must be [small enough](WriteBuffer::takes).
     #[inline]
     pub fn push(&mut self, store: &Store<'_>) {
         debug_assert!(!self.is_full());
@@ -111,7 +120,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stripe::deferred::filter::Marks;
+    use crate::stripe::deferred::pending_filter::PendingFilter;
     use crate::stripe::request::Condition;
 
     fn store<'a>(hash: u64, key: &'a [u8], value: &'a [u8]) -> Store<'a> {
@@ -120,19 +129,22 @@ mod tests {
 
     #[test]
     fn sets_leave_in_the_order_they_came_in() {
-        let mut pending = Pending::new();
-        let marks = Marks::new();
+        let mut pending = WriteBuffer::new();
+        let marks = PendingFilter::new();
         let hashes = [1 << 20, 2 << 20, 0, u64::MAX, 7 << 33];
         let values: Vec<Vec<u8>> = (0..5).map(|i| vec![i as u8; i * 60]).collect();
         for (i, &hash) in hashes.iter().enumerate() {
             if pending.is_full() {
                 let first = pending.first().unwrap();
-                assert_eq!((first.hash, first.key, first.value), (hashes[i - 2], &b"a key"[..], &values[i - 2][..]));
+                assert_eq!(
+                    (first.hash, first.key, first.value),
+                    (hashes[i - 2], &b"a key"[..], &values[i - 2][..])
+                );
                 assert_eq!(first.deadline, Some(hashes[i - 2]));
                 pending.pop();
             }
             let fresh = store(hash, b"a key", &values[i]);
-            assert!(Pending::takes(&fresh));
+            assert!(WriteBuffer::takes(&fresh));
             pending.push(&fresh);
             assert_eq!(pending.unasked(), Some(hash));
             assert_eq!(pending.unasked(), None);
@@ -150,7 +162,7 @@ mod tests {
     #[test]
     fn large_sets_have_no_part_in_it() {
         let value = [0; ROOM];
-        assert!(Pending::takes(&store(0, b"", &value)));
-        assert!(!Pending::takes(&store(0, b"k", &value)));
+        assert!(WriteBuffer::takes(&store(0, b"", &value)));
+        assert!(!WriteBuffer::takes(&store(0, b"k", &value)));
     }
 }

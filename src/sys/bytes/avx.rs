@@ -1,17 +1,20 @@
 //! Copying hundreds of bytes that another thread may be writing or reading, as fast as memcpy.
 //!
-//! memcpy itself must not do it: what that does when its bytes change under it is for nobody to rely on. A loop of 16-byte
-//! loads and stores (`bytes`) is as good up to some 250 bytes; beyond, it takes half as long again as memcpy. One of
-//! 32 bytes takes less than memcpy (docs/performance.md has the numbers, also those of `rep movsb`).
+//! memcpy itself must not do it: what that does when its bytes change under it is for nobody to
+//! rely on. A loop of 16-byte loads and stores (`bytes`) is as good up to some 250 bytes; beyond,
+//! it takes half as long again as memcpy. One of 32 bytes takes less than memcpy
+//! (docs/performance.md has the numbers, also those of `rep movsb`).
 //!
-//! Not every x86-64 has AVX. Which this one is, is found out when a cache is made ([`prepare`]): asking the CPU, and what std does to
-//! remember the answer, has no place on the fast door's stack. Until then, and elsewhere, `bytes` does without.
+//! Not every x86-64 has AVX. Which this one is, is found out when a cache is made ([`prepare`]):
+//! asking the CPU, and what std does to remember the answer, has no place on the fast path's stack.
+//! Until then, and elsewhere, `bytes` does without.
 
 #[cfg(all(target_arch = "x86_64", not(larder_tsan), not(miri)))]
 mod code {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Whether [`copy`] may be called. Relaxed: nothing else is published with it, and false is always right.
+    /// Whether [`copy`] may be called. Relaxed: nothing else is published with it, and false is
+    /// always right.
     static FOUND: AtomicBool = AtomicBool::new(false);
 
     /// Finds out what the CPU has.
@@ -25,22 +28,26 @@ mod code {
         FOUND.load(Ordering::Relaxed)
     }
 
-    /// Copies `len` bytes. Either side may be accessed by other threads meanwhile, where they do so by atomic accesses or as
-    /// this does: then each byte is a byte that was there, but the copy may be torn.
+    /// Copies `len` bytes. Either side may be accessed by other threads meanwhile, where they do so
+    /// by atomic accesses or as this does: then each byte is a byte that was there, but the copy
+    /// may be torn.
     ///
     /// # Safety
-    /// [`is_there`]; `len` is at least [`super::LEAST`]; `from` is readable and `to` writable for `len` bytes, and they don't
-    /// overlap.
+    /// [`is_there`]; `len` is at least [`super::LEAST`]; `from` is readable and `to` writable for
+    /// `len` bytes, and they don't overlap.
     #[inline(never)]
     pub unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         debug_assert!(is_there() && len >= super::LEAST);
-        // SAFETY: the first 32 bytes are copied; then 128 at a time from the first multiple of 32 in `to`, 1 to 32 bytes on,
-        // while more than 128 are left, which is so at first, as `len` is at least 256; then the last 128. So all accesses
-        // lie within the `len` bytes, and `vmovdqa` has the alignment it needs. In assembly, because another thread may be
-        // accessing the bytes: a vector load or store accesses each of its bytes once, whole, and in the order of the
-        // program like any other, which is what 32 relaxed atomic accesses may do. (A byte that two of them cover is copied
-        // twice, and the later copy counts.) The compiler takes the block for one that may access any memory. All vector
-        // registers are in `clobber_abi`; `vzeroupper` clears their upper halves, without which SSE code that follows is slow.
+        // SAFETY: the first 32 bytes are copied; then 128 at a time from the first multiple of 32
+        // in `to`, 1 to 32 bytes on, while more than 128 are left, which is so at first, as `len`
+        // is at least 256; then the last 128. So all accesses lie within the `len` bytes, and
+        // `vmovdqa` has the alignment it needs. In assembly, because another thread may be
+        // accessing the bytes: a vector load or store accesses each of its bytes once, whole, and
+        // in the order of the program like any other, which is what 32 relaxed atomic accesses may
+        // do. (A byte that two of them cover is copied twice, and the later copy counts.) The
+        // compiler takes the block for one that may access any memory. All vector registers are in
+        // `clobber_abi`; `vzeroupper` clears their upper halves, without which SSE code that
+        // follows is slow.
         unsafe {
             std::arch::asm!(
                 "vmovdqu ymm0, [rdi]",

@@ -1,18 +1,20 @@
 //! Comparing and copying short runs of bytes without a call.
 //!
-//! Keys are mostly 8 to 64 bytes, many values not much more. A call of memcmp or memcpy through the GOT, with its dispatch
-//! on the length, costs 5 to 8 ns of a hit that takes 40; two or four loads of 16 bytes that may overlap cost one or two.
+//! Keys are mostly 8 to 64 bytes, many values not much more. A call of memcmp or memcpy through the
+//! GOT, with its dispatch on the length, costs 5 to 8 ns of a hit that takes 40; two or four loads
+//! of 16 bytes that may overlap cost one or two.
 //!
-//! [`copy_out`] and [`copy_in`] are for bytes that one thread writes while others read (`sequence`): what the one may read
-//! is torn between two writes, but the accesses themselves are atomic, each byte for itself. Long ones are copied by `wide`.
+//! [`copy_out`] and [`copy_in`] are for bytes that one thread writes while others read
+//! (`sync::seqlock`): what the one may read is torn between two writes, but the accesses themselves
+//! are atomic, each byte for itself. Long ones are copied by `sys::bytes::avx`.
 
 pub mod avx;
 
 use crate::sys::atomic::{AtomicU8, Ordering};
 use std::ptr;
 
-/// Sixteen bytes beside sixteen others. On x86-64 a vector, which stays one until the end is asked for: the compiler would
-/// carry a `u128` around in two registers.
+/// Sixteen bytes beside sixteen others. On x86-64 a vector, which stays one until the end is asked
+/// for: the compiler would carry a `u128` around in two registers.
 #[derive(Clone, Copy)]
 struct Pair(Lanes);
 
@@ -49,7 +51,9 @@ impl Pair {
     /// Sixteen bytes are readable at both places.
     unsafe fn at(a: *const u8, b: *const u8) -> Pair {
         // SAFETY: as the caller promises.
-        unsafe { Pair(ptr::read_unaligned(a.cast::<u128>()) ^ ptr::read_unaligned(b.cast::<u128>())) }
+        unsafe {
+            Pair(ptr::read_unaligned(a.cast::<u128>()) ^ ptr::read_unaligned(b.cast::<u128>()))
+        }
     }
     fn and(self, other: Pair) -> Pair {
         Pair(self.0 | other.0)
@@ -59,15 +63,16 @@ impl Pair {
     }
 }
 
-/// Whether two slices are equal. Long ones are compared without a call as well: around a call, those who compare would have
-/// to put away what they hold in registers, for every key.
+/// Whether two slices are equal. Long ones are compared without a call as well: around a call,
+/// those who compare would have to put away what they hold in registers, for every key.
 #[inline(always)]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
     let len = a.len();
-    // SAFETY: all loads lie within the `len` bytes of each slice: the last of each size ends where the slice ends.
+    // SAFETY: all loads lie within the `len` bytes of each slice: the last of each size ends where
+    // the slice ends.
     unsafe {
         let (a, b) = (a.as_ptr(), b.as_ptr());
         if len >= 16 {
@@ -99,7 +104,8 @@ trait Access {
     /// Whether a call of memcpy may do it.
     const PLAIN: bool;
     /// # Safety
-    /// Sixteen bytes at this distance from `from` are readable. (A constant becomes part of the instruction.)
+    /// Sixteen bytes at this distance from `from` are readable. (A constant becomes part of the
+    /// instruction.)
     unsafe fn load16<const AT: isize>(from: *const u8) -> u128;
     /// # Safety
     /// As `load16`, for eight.
@@ -172,9 +178,9 @@ impl Access for Plain {
     }
 }
 
-/// Memory that one thread writes while others read: each access stands for relaxed atomic accesses of its bytes, one by
-/// one. (Not of its words: a value begins at any byte, and the word it begins in holds the end of a key, which is read as
-/// plain memory.)
+/// Memory that one thread writes while others read: each access stands for relaxed atomic accesses
+/// of its bytes, one by one. (Not of its words: a value begins at any byte, and the word it begins
+/// in holds the end of a key, which is read as plain memory.)
 struct Racing;
 
 #[cfg(all(target_arch = "x86_64", not(larder_tsan), not(miri)))]
@@ -184,9 +190,10 @@ impl Access for Racing {
     #[inline(always)]
     unsafe fn load16<const AT: isize>(from: *const u8) -> u128 {
         let bytes: std::arch::x86_64::__m128i;
-        // SAFETY: SSE2 is part of x86-64; the bytes are readable, as the caller promises. In assembly, because another thread
-        // may be storing to them: an unaligned vector load reads each of its bytes once, whole, which is what sixteen relaxed
-        // atomic loads may do; and the compiler makes no use of what it doesn't know to be a load.
+        // SAFETY: SSE2 is part of x86-64; the bytes are readable, as the caller promises. In
+        // assembly, because another thread may be storing to them: an unaligned vector load reads
+        // each of its bytes once, whole, which is what sixteen relaxed atomic loads may do; and the
+        // compiler makes no use of what it doesn't know to be a load.
         unsafe {
             std::arch::asm!(
                 "movdqu {bytes}, [{from} + {at}]", from = in(reg) from, at = const AT, bytes = out(xmm_reg) bytes,
@@ -226,7 +233,8 @@ impl Access for Racing {
     }
     #[inline(always)]
     unsafe fn store16<const AT: isize>(to: *mut u8, bytes: u128) {
-        // SAFETY: the bytes are writable, as the caller promises. In assembly as in `load16`: sixteen relaxed atomic stores.
+        // SAFETY: the bytes are writable, as the caller promises. In assembly as in `load16`:
+        // sixteen relaxed atomic stores.
         unsafe {
             let bytes: std::arch::x86_64::__m128i = std::mem::transmute(bytes);
             std::arch::asm!(
@@ -291,11 +299,19 @@ impl Access for Racing {
     }
     unsafe fn store8(to: *mut u8, bytes: u64) {
         // SAFETY: as the caller promises.
-        bytes.to_ne_bytes().into_iter().enumerate().for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
+        bytes
+            .to_ne_bytes()
+            .into_iter()
+            .enumerate()
+            .for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
     }
     unsafe fn store4(to: *mut u8, bytes: u32) {
         // SAFETY: as the caller promises.
-        bytes.to_ne_bytes().into_iter().enumerate().for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
+        bytes
+            .to_ne_bytes()
+            .into_iter()
+            .enumerate()
+            .for_each(|(i, byte)| unsafe { Self::store1(to.add(i), byte) });
     }
     #[inline(always)]
     unsafe fn store1(to: *mut u8, byte: u8) {
@@ -317,8 +333,8 @@ pub unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
 /// Copies `len` bytes that another thread may be writing with [`copy_in`]. The copy may be torn.
 ///
 /// # Safety
-/// `from` is readable and `to` writable for `len` bytes, and nobody else accesses the latter meanwhile. Nobody writes the
-/// former but by [`copy_in`].
+/// `from` is readable and `to` writable for `len` bytes, and nobody else accesses the latter
+/// meanwhile. Nobody writes the former but by [`copy_in`].
 #[inline(always)]
 pub unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: passed on to the caller.
@@ -328,8 +344,8 @@ pub unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
 /// Copies `len` bytes to where other threads may be reading with [`copy_out`].
 ///
 /// # Safety
-/// `from` is readable and `to` writable for `len` bytes. Nobody writes the former meanwhile; nobody accesses the latter
-/// meanwhile but by [`copy_out`].
+/// `from` is readable and `to` writable for `len` bytes. Nobody writes the former meanwhile; nobody
+/// accesses the latter meanwhile but by [`copy_out`].
 #[inline(always)]
 pub unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: passed on to the caller.
@@ -340,8 +356,8 @@ pub unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
 /// `from` is readable by `F` and `to` writable by `T` for `len` bytes, and they don't overlap.
 #[inline(always)]
 unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: all loads and stores lie within the `len` bytes of each side: the last of each size ends where they end. The
-    // sides don't overlap, so the order of loads and stores is free.
+    // SAFETY: all loads and stores lie within the `len` bytes of each side: the last of each size
+    // ends where they end. The sides don't overlap, so the order of loads and stores is free.
     unsafe {
         if len > 128 {
             if F::PLAIN && T::PLAIN {
@@ -378,7 +394,8 @@ unsafe fn copy_as<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usize
             T::store4(to, a);
             T::store4(to.add(len - 4), b);
         } else if len > 0 {
-            let (a, b, c) = (F::load1(from), F::load1(from.add(len / 2)), F::load1(from.add(len - 1)));
+            let (a, b, c) =
+                (F::load1(from), F::load1(from.add(len / 2)), F::load1(from.add(len - 1)));
             T::store1(to, a);
             T::store1(to.add(len / 2), b);
             T::store1(to.add(len - 1), c);
@@ -413,7 +430,8 @@ unsafe fn copy_long<F: Access, T: Access>(from: *const u8, to: *mut u8, len: usi
     }
 }
 
-/// Copies as many bytes as both sides have. (`copy_from_slice` could panic, which has no place on the fast door's stack.)
+/// Copies as many bytes as both sides have. (`copy_from_slice` could panic, which has no place on
+/// the fast path's stack.)
 #[inline(always)]
 pub fn copy_most(to: &mut [u8], from: &[u8]) {
     let len = to.len().min(from.len());
@@ -428,15 +446,23 @@ mod tests {
     /// How a copy is done.
     type Way = unsafe fn(*const u8, *mut u8, usize);
 
-    /// Copies so many bytes in each way, from and to places at any distance from a boundary, and looks around them.
+    /// Copies so many bytes in each way, from and to places at any distance from a boundary, and
+    /// looks around them.
     fn check(ways: &[Way], source: &[u8], target: &mut [u8], len: usize) {
-        for (from, to) in [(0, 1), (1, 0), (3, 3), (7, 16), (13, 31), (16, 33), (31, 17), (33, 63), (62, 32)] {
+        for (from, to) in
+            [(0, 1), (1, 0), (3, 3), (7, 16), (13, 31), (16, 33), (31, 17), (33, 63), (62, 32)]
+        {
             for way in ways {
                 let target = &mut target[..to + len + 64];
                 target.fill(0xee);
                 // SAFETY: both sides have room.
-                unsafe { way(source[from..from + len].as_ptr(), target[to..to + len].as_mut_ptr(), len) };
-                assert!(target[..to].iter().chain(&target[to + len..]).all(|&b| b == 0xee), "{len} {from} {to}");
+                unsafe {
+                    way(source[from..from + len].as_ptr(), target[to..to + len].as_mut_ptr(), len)
+                };
+                assert!(
+                    target[..to].iter().chain(&target[to + len..]).all(|&b| b == 0xee),
+                    "{len} {from} {to}"
+                );
                 assert!(target[to..to + len] == source[from..from + len], "{len} {from} {to}");
             }
         }
@@ -453,7 +479,12 @@ mod tests {
         }
         // Beyond some length these are used only where there is nothing wider.
         for len in lengths().filter(|&len| len >= 64) {
-            check(&[copy_long::<Plain, Racing>, copy_long::<Racing, Plain>], &source, &mut target, len);
+            check(
+                &[copy_long::<Plain, Racing>, copy_long::<Racing, Plain>],
+                &source,
+                &mut target,
+                len,
+            );
         }
     }
 

@@ -1,9 +1,12 @@
-//! The epoch: a copy of `src/sync/epoch.rs` with two slots, and fences wherever the real one may have `membarrier`.
+//! The epoch: a copy of `src/sync/epoch.rs` with two slots, and fences wherever the real one may
+//! have `membarrier`.
 //!
-//! `membarrier` is outside of every memory model. What it promises is what the fences promise that stand in for
-//! it here: either the scan sees the reader's slot, or the reader sees what was unlinked before the scan. The code
-//! takes these fences itself where the system has no `membarrier`, and while there are many scans (`src/sync/asymmetric_fence.rs`). Who
-//! pays when, and what becomes of readers when that changes, is modelled in `tests/barrier.rs`; so is `membarrier`.
+//! `membarrier` is outside of every memory model. What it promises is what the fences promise that
+//! stand in for it here: either the scan sees the reader's slot, or the reader sees what was
+//! unlinked before the scan. The code takes these fences itself where the system has no
+//! `membarrier`, and while there are many scans (`src/sync/asymmetric_fence.rs`). Who pays when,
+//! and what becomes of readers when that changes, is modelled in `tests/barrier.rs`; so is
+//! `membarrier`.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -20,11 +23,13 @@ pub enum Fault {
     StampFirst,
     /// The rule that an inner guard leaves the pin to the outer one.
     InnerUnpins,
-    /// The release ordering of a slot's new epoch, which carries what the thread read under its last pin.
+    /// The release ordering of a slot's new epoch, which carries what the thread read under its
+    /// last pin.
     RelaxedPin,
     /// The release ordering of leaving.
     RelaxedUnpin,
-    /// What makes a scan look at a new slot: the mark is raised only after the reader's fence, and orders nothing.
+    /// What makes a scan look at a new slot: the mark is raised only after the reader's fence, and
+    /// orders nothing.
     LateHighWater,
     /// The release ordering of a slot that a thread gives back.
     RelaxedRelease,
@@ -54,14 +59,22 @@ impl Epoch {
     /// Epoch 1, and nobody pinned.
     pub fn new(fault: Fault) -> Epoch {
         let slot = || Slot { epoch: AtomicU64::new(0), claimed: AtomicBool::new(false) };
-        Epoch { global: AtomicU64::new(1), slots: [slot(), slot()], high_water: AtomicUsize::new(0), fault }
+        Epoch {
+            global: AtomicU64::new(1),
+            slots: [slot(), slot()],
+            high_water: AtomicUsize::new(0),
+            fault,
+        }
     }
 
     /// `claim`, without the growth of the directory.
     pub fn claim(&self) -> usize {
         for (id, slot) in self.slots.iter().enumerate() {
             if !slot.claimed.load(Ordering::Relaxed)
-                && slot.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                && slot
+                    .claimed
+                    .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
             {
                 if self.fault != Fault::LateHighWater {
                     self.high_water.fetch_max(id + 1, Ordering::SeqCst);
@@ -74,7 +87,8 @@ impl Epoch {
 
     /// `Owner::drop`: the thread ends.
     pub fn release(&self, slot: usize) {
-        let ordering = if self.fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
         self.slots[slot].claimed.store(false, ordering);
     }
 
@@ -85,7 +99,8 @@ impl Epoch {
             return Guard { slot: id, stay: true };
         }
         let epoch = self.global.load(Ordering::Acquire);
-        let ordering = if self.fault == Fault::RelaxedPin { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedPin { Ordering::Relaxed } else { Ordering::Release };
         slot.epoch.store(epoch, ordering);
         if self.fault != Fault::ReaderFence {
             fence(Ordering::SeqCst);
@@ -101,7 +116,8 @@ impl Epoch {
         if guard.stay && self.fault != Fault::InnerUnpins {
             return;
         }
-        let ordering = if self.fault == Fault::RelaxedUnpin { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedUnpin { Ordering::Relaxed } else { Ordering::Release };
         self.slots[guard.slot].epoch.store(0, ordering);
     }
 
@@ -166,6 +182,9 @@ pub fn mirrored() {
     );
     crate::mirrors(
         "sync/asymmetric_fence.rs",
-        &["if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst);", "return fence(Ordering::SeqCst);"],
+        &[
+            "if self.fences.load(Ordering::Acquire) { fence(Ordering::SeqCst);",
+            "return fence(Ordering::SeqCst);",
+        ],
     );
 }

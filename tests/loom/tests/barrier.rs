@@ -1,18 +1,21 @@
-//! `src/sync/asymmetric_fence.rs`: whoever pays for the readers' barrier, and whenever that changes, what readers may be looking at is not used
-//! again.
+//! `src/sync/asymmetric_fence.rs`: whoever pays for the readers' barrier, and whenever that
+//! changes, what readers may be looking at is not used again.
 //!
-//! The world is that of `epoch.rs`, with one slot: a word of memory, which readers find through `link`. But here the reader has a fence
-//! only when the flag says so, and the scanner issues `membarrier` unless `scans` says that it needn't.
+//! The world is that of `epoch.rs`, with one slot: a word of memory, which readers find through
+//! `link`. But here the reader has a fence only when the flag says so, and the scanner issues
+//! `membarrier` unless `scans` says that it needn't.
 //!
-//! `membarrier` is outside of every memory model. Here it is what the kernel makes of it: the reader is interrupted between two of its
-//! operations. What it did before, whoever issued the barrier sees from then on; what it does later is done in sight of all that the
-//! issuer had done. That is what two read-modify-writes of one word promise each other. So the reader passes such a word between any
-//! two operations ([`World::point`]), and to issue a barrier is to pass it once. Each issuer has a word of its own, or they would be
-//! ordered among each other as well. The real barrier is a full fence besides, in either thread. The model does without, so nothing
-//! relies on that.
+//! `membarrier` is outside of every memory model. Here it is what the kernel makes of it: the
+//! reader is interrupted between two of its operations. What it did before, whoever issued the
+//! barrier sees from then on; what it does later is done in sight of all that the issuer had done.
+//! That is what two read-modify-writes of one word promise each other. So the reader passes such a
+//! word between any two operations ([`World::point`]), and to issue a barrier is to pass it once.
+//! Each issuer has a word of its own, or they would be ordered among each other as well. The real
+//! barrier is a full fence besides, in either thread. The model does without, so nothing relies on
+//! that.
 //!
-//! Left out: how many slots there are (`epoch.rs` has it; one more read-modify-write in the scan, which only orders more), and when it is
-//! worth switching.
+//! Left out: how many slots there are (`epoch.rs` has it; one more read-modify-write in the scan,
+//! which only orders more), and when it is worth switching.
 
 use larder_loom::epoch::mirrored;
 use larder_loom::{explore, fails};
@@ -135,7 +138,8 @@ impl World {
         };
         self.slot.store(epoch, Ordering::Release);
         self.point();
-        let fences = if self.fault == Fault::FlagEarly { early } else { self.fences.load(ordering) };
+        let fences =
+            if self.fault == Fault::FlagEarly { early } else { self.fences.load(ordering) };
         self.point();
         if fences && self.fault != Fault::ReaderFence {
             fence(Ordering::SeqCst);
@@ -144,7 +148,8 @@ impl World {
         if self.link.load(Ordering::Acquire) == 1 {
             self.point();
             // SAFETY: what the model is about. loom fails the model if it isn't so.
-            assert_eq!(self.memory.with(|memory| unsafe { *memory }), 7, "the memory was used again under a reader");
+            let there = self.memory.with(|memory| unsafe { *memory });
+            assert_eq!(there, 7, "the memory was used again under a reader");
         }
         self.point();
         self.slot.store(0, Ordering::Release);
@@ -230,7 +235,10 @@ impl World {
                 self.membarrier(issuer);
             }
             if self.fault != Fault::OnEarly {
-                self.scans.fetch_or(1, self.unless(Fault::OnRelaxed, Ordering::AcqRel, Ordering::Acquire));
+                self.scans.fetch_or(
+                    1,
+                    self.unless(Fault::OnRelaxed, Ordering::AcqRel, Ordering::Acquire),
+                );
             }
         }
         self.leave();
@@ -245,7 +253,8 @@ impl World {
         if self.fault == Fault::OffFlagFirst {
             self.fences.store(false, release);
         }
-        self.scans.fetch_and(!1, self.unless(Fault::OffRelaxed, Ordering::AcqRel, Ordering::Release));
+        self.scans
+            .fetch_and(!1, self.unless(Fault::OffRelaxed, Ordering::AcqRel, Ordering::Release));
         if self.fault != Fault::OffFlagFirst {
             self.fences.store(false, release);
         }
@@ -258,7 +267,8 @@ impl World {
     }
 
     fn leave(&self) {
-        self.switching.store(false, self.unless(Fault::TurnsRelaxed, Ordering::Release, Ordering::Relaxed));
+        self.switching
+            .store(false, self.unless(Fault::TurnsRelaxed, Ordering::Release, Ordering::Relaxed));
     }
 }
 
@@ -307,7 +317,12 @@ fn on(fault: Fault) {
         world.fence_readers(SCANNER);
         world.replace();
     };
-    run(fault, Start { fences: false, issuers: 1, reads: 2, preemptions: 5 }, switch_and_replace, []);
+    run(
+        fault,
+        Start { fences: false, issuers: 1, reads: 2, preemptions: 5 },
+        switch_and_replace,
+        [],
+    );
 }
 
 /// Another thread switches on.
@@ -318,7 +333,12 @@ fn on_by_another(fault: Fault) {
 
 /// Another thread switches off.
 fn off_by_another(fault: Fault) {
-    run(fault, Start { fences: true, issuers: 1, reads: 1, preemptions: 4 }, World::replace, [World::fence_scanners]);
+    run(
+        fault,
+        Start { fences: true, issuers: 1, reads: 1, preemptions: 4 },
+        World::replace,
+        [World::fence_scanners],
+    );
 }
 
 /// Another thread switches on, and off again.
@@ -327,7 +347,12 @@ fn on_and_off(fault: Fault) {
         world.fence_readers(OTHER);
         world.fence_scanners();
     };
-    run(fault, Start { fences: false, issuers: 2, reads: 2, preemptions: 3 }, World::replace, [on_and_off]);
+    run(
+        fault,
+        Start { fences: false, issuers: 2, reads: 2, preemptions: 3 },
+        World::replace,
+        [on_and_off],
+    );
 }
 
 /// Another thread switches off, and on again.
@@ -336,10 +361,16 @@ fn off_and_on(fault: Fault) {
         world.fence_scanners();
         world.fence_readers(OTHER);
     };
-    run(fault, Start { fences: true, issuers: 2, reads: 2, preemptions: 3 }, World::replace, [off_and_on]);
+    run(
+        fault,
+        Start { fences: true, issuers: 2, reads: 2, preemptions: 3 },
+        World::replace,
+        [off_and_on],
+    );
 }
 
-/// The scanner switches on, then scans, while another switches off. Either may come first, or find the other at it.
+/// The scanner switches on, then scans, while another switches off. Either may come first, or find
+/// the other at it.
 fn both(fault: Fault, fences: bool) {
     let switch_and_replace = |world: &World| {
         world.fence_readers(SCANNER);
@@ -360,7 +391,12 @@ fn both_from_on(fault: Fault) {
 /// One unlinks, another scans, a third switches on.
 fn on_for_others(fault: Fault) {
     let on = |world: &World| world.fence_readers(OTHER);
-    run(fault, Start { fences: false, issuers: 2, reads: 1, preemptions: 2 }, World::reclaim, [World::retire, on]);
+    run(
+        fault,
+        Start { fences: false, issuers: 2, reads: 1, preemptions: 2 },
+        World::reclaim,
+        [World::retire, on],
+    );
 }
 
 /// One unlinks, another scans, a third switches off.

@@ -1,6 +1,6 @@
-//! `Space::reserve` of `src/memory/mod.rs` against `Cache::resize`: when a resize has said that all fits, nobody commits
-//! beyond the new budget any more. (Segments and runs are taken under the pool's lock; pages of the index and
-//! bookkeeping are not.)
+//! `Space::reserve` of `src/memory/mod.rs` against `Cache::resize`: when a resize has said that all
+//! fits, nobody commits beyond the new budget any more. (Segments and runs are taken under the
+//! pool's lock; pages of the index and bookkeeping are not.)
 
 use larder_loom::explore;
 use loom::sync::Arc;
@@ -75,14 +75,17 @@ fn reserve_twice(fault: Fault) {
         let mine = space.reserve(4);
         let others = other.join().unwrap();
         assert!(!(mine && others), "beyond the budget");
-        assert_eq!(space.committed.load(Ordering::Relaxed), 5 + 4 * (u64::from(mine) + u64::from(others)));
+        assert_eq!(
+            space.committed.load(Ordering::Relaxed),
+            5 + 4 * (u64::from(mine) + u64::from(others))
+        );
     });
 }
 
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "memory/mod.rs",
+        "memory/budget.rs",
         &[
             "let fits = |now: u64| (now + bytes <= max()).then_some(now + bytes);",
             "self.committed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err()",

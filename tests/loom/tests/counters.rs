@@ -1,5 +1,6 @@
-//! `src/sync/counters.rs`: a line has one writer at a time, so loads and stores count exactly, also when the line goes from
-//! a thread that ends to one that begins. Threads beyond the lines share one and count with read-modify-writes.
+//! `src/sync/counters.rs`: a line has one writer at a time, so loads and stores count exactly, also
+//! when the line goes from a thread that ends to one that begins. Threads beyond the lines share
+//! one and count with read-modify-writes.
 
 use larder_loom::epoch::{Epoch, Fault as EpochFault};
 use larder_loom::explore;
@@ -39,11 +40,13 @@ impl World {
 
     /// `Counters::sum`.
     fn sum(&self) -> u64 {
-        self.lines.iter().map(|line| line.load(Ordering::Relaxed)).sum::<u64>() + self.shared.load(Ordering::Relaxed)
+        self.lines.iter().map(|line| line.load(Ordering::Relaxed)).sum::<u64>()
+            + self.shared.load(Ordering::Relaxed)
     }
 }
 
-/// Two threads, each of which claims a slot, counts, and ends: they may get one line, one after the other, or two.
+/// Two threads, each of which claims a slot, counts, and ends: they may get one line, one after the
+/// other, or two.
 fn lines(fault: EpochFault) {
     explore(5, move || {
         let world = new(fault);

@@ -1,9 +1,9 @@
 //! `src/sync/epoch.rs`: what readers may be looking at is not used again.
 //!
-//! One word of memory stands for a segment. Readers find it through `link` (a slot of the index) as `Shared::lookup`
-//! does; the writer unlinks it (`Index::replace`, `Index::remove`), stamps it (`Space::retire`) and writes to it again
-//! once `safe_before` says so (`Space::reclaim_locked`, `Space::take_segment`). loom complains when the write is not
-//! ordered after every read.
+//! One word of memory stands for a segment. Readers find it through `link` (a slot of the index) as
+//! `Shared::lookup` does; the writer unlinks it (`Index::replace`, `Index::remove`), stamps it
+//! (`Space::retire`) and writes to it again once `safe_before` says so (`Space::reclaim_locked`,
+//! `Space::take_segment`). loom complains when the write is not ordered after every read.
 
 use larder_loom::epoch::{Epoch, Fault, mirrored};
 use larder_loom::explore;
@@ -26,13 +26,18 @@ unsafe impl Send for World {}
 
 impl World {
     fn new(fault: Fault) -> Arc<World> {
-        Arc::new(World { epoch: Epoch::new(fault), link: AtomicUsize::new(1), memory: UnsafeCell::new(7) })
+        Arc::new(World {
+            epoch: Epoch::new(fault),
+            link: AtomicUsize::new(1),
+            memory: UnsafeCell::new(7),
+        })
     }
 
     fn look(&self) {
         if self.link.load(Ordering::Acquire) == 1 {
             // SAFETY: what the model is about. loom fails the model if it isn't so.
-            assert_eq!(self.memory.with(|memory| unsafe { *memory }), 7, "the memory was used again under a reader");
+            let there = self.memory.with(|memory| unsafe { *memory });
+            assert_eq!(there, 7, "the memory was used again under a reader");
         }
     }
 

@@ -1,5 +1,6 @@
-//! The header word of an entry (`src/entry/mod.rs`): readers count hits in it while the holder of the stripe's lock marks
-//! the entry dead or sets the policy's bits. Lengths and flags survive, and the counter stays in its two bits.
+//! The header word of an entry (`src/entry/mod.rs`): readers count hits in it while the holder of
+//! the stripe's lock marks the entry dead or sets the policy's bits. Lengths and flags survive, and
+//! the counter stays in its two bits.
 
 use larder_loom::explore;
 use loom::sync::Arc;
@@ -44,7 +45,12 @@ impl World {
                     self.word.fetch_add(1 << POLICY_SHIFT, Ordering::Relaxed);
                 }
                 _ => {
-                    let _ = self.word.compare_exchange(header, raised, Ordering::Relaxed, Ordering::Relaxed);
+                    let _ = self.word.compare_exchange(
+                        header,
+                        raised,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
                 }
             }
         }
@@ -97,7 +103,8 @@ fn hits_and_death(fault: Fault, max: u64) {
     });
 }
 
-/// A reader hits an entry to which the writer gives new bits (with the counter at 0) and which it then kills.
+/// A reader hits an entry to which the writer gives new bits (with the counter at 0) and which it
+/// then kills.
 fn hits_and_bits(fault: Fault) {
     explore(5, move || {
         let world = new(fault, 1);
@@ -114,7 +121,11 @@ fn hits_and_bits(fault: Fault) {
         reader.join().unwrap();
         let word = world.word.load(Ordering::Relaxed);
         assert!(before <= world.counter(), "a hit took the counter down");
-        assert_eq!(word & !(3 << POLICY_SHIFT), REST | DEAD | 0b1100 << POLICY_SHIFT, "bits were lost");
+        assert_eq!(
+            word & !(3 << POLICY_SHIFT),
+            REST | DEAD | 0b1100 << POLICY_SHIFT,
+            "bits were lost"
+        );
     });
 }
 
@@ -124,13 +135,17 @@ fn bits_keep_the_rest(fault: Fault) {
         let world = new(fault, 0);
         let killer = thread::spawn({
             let world = world.clone();
-            // Not a thing that happens (both are under the stripe's lock), but a flag that a reader sets would be such
-            // a bit.
+            // Not a thing that happens (both are under the stripe's lock), but a flag that a reader
+            // sets would be such a bit.
             move || world.mark_dead()
         });
         world.set_policy_bits(0b100);
         killer.join().unwrap();
-        assert_eq!(world.word.load(Ordering::Relaxed), REST | DEAD | 0b100 << POLICY_SHIFT, "a flag was lost");
+        assert_eq!(
+            world.word.load(Ordering::Relaxed),
+            REST | DEAD | 0b100 << POLICY_SHIFT,
+            "a flag was lost"
+        );
     });
 }
 

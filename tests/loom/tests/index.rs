@@ -1,9 +1,9 @@
-//! `src/index/`: readers without a lock against the writer of a stripe that inserts, overwrites, removes, moves,
-//! grows, shrinks and clears. A key that is there all the time is never missed, and what a set has replaced before it
-//! returned is never found after that.
+//! `src/index/`: readers without a lock against the writer of a stripe that inserts, overwrites,
+//! removes, moves, grows, shrinks and clears. A key that is there all the time is never missed, and
+//! what a set has replaced before it returned is never found after that.
 //!
-//! The table is a copy with one slot to a bucket, eight tags and a reach of two buckets. Entries are words of memory
-//! that are written before they are published.
+//! The table is a copy with one slot to a bucket, eight tags and a reach of two buckets. Entries
+//! are words of memory that are written before they are published.
 
 use larder_loom::explore;
 use loom::cell::UnsafeCell;
@@ -14,7 +14,8 @@ use loom::thread;
 const TAG_END: u64 = 8;
 const REACH: usize = 2;
 const BUCKETS: usize = 2 + REACH;
-/// How often a reader tries, the glance included. The real one tries 64 times more and then says `Moving`, as this one does.
+/// How often a reader tries, the glance included. The real one tries 64 times more and then says
+/// `Moving`, as this one does.
 const TRIES: usize = 2;
 
 /// A neighbour whose home is the first bucket, at any size.
@@ -110,7 +111,8 @@ impl Index {
         home(tag, if tag < self.split.load(Ordering::Relaxed) { lo } else { hi })
     }
 
-    /// A get: the content of the entry of `TAG`. `Index::glance`, and where that is unclear `Index::find`.
+    /// A get: the content of the entry of `TAG`. `Index::glance`, and where that is unclear
+    /// `Index::find`.
     fn find(&self) -> Result<Option<u64>, Moving> {
         for attempt in 0..TRIES {
             if let Some(answer) = self.look_once(attempt == 0) {
@@ -121,21 +123,28 @@ impl Index {
         Err(Moving)
     }
 
-    /// `Index::glance` with the comparison of `Shared::glimpse`, or once around the loop of `Index::find`, with `candidates` and
-    /// the comparison of `Shared::lookup_any`; and `unmoved_since`. None: it is unclear. `look` reads a bucket's words once to
-    /// compare tags; what matched is read again.
+    /// `Index::glance` with the comparison of `Shared::glimpse`, or once around the loop of
+    /// `Index::find`, with `candidates` and the comparison of `Shared::lookup_any`; and
+    /// `unmoved_since`. None: it is unclear. `look` reads a bucket's words once to compare tags;
+    /// what matched is read again.
     fn look_once(&self, glance: bool) -> Option<Option<u64>> {
         let version = self.version.load(Ordering::Acquire);
         let start = self.home(TAG);
         for bucket in start..start + REACH {
             let seen = self.slots[bucket].load(Ordering::Acquire);
             if Slot(seen).tag() == TAG {
-                let ordering = if self.fault == Fault::RelaxedRead { Ordering::Relaxed } else { Ordering::Acquire };
+                let ordering = if self.fault == Fault::RelaxedRead {
+                    Ordering::Relaxed
+                } else {
+                    Ordering::Acquire
+                };
                 let word = self.slots[bucket].load(ordering);
                 // The tag stands for the whole key here.
                 if word != 0 && Slot(word).tag() == TAG {
                     // SAFETY: what the model is about. loom fails the model if it isn't so.
-                    return Some(Some(self.entries[Slot(word).entry() as usize].with(|entry| unsafe { *entry })));
+                    return Some(Some(
+                        self.entries[Slot(word).entry() as usize].with(|entry| unsafe { *entry }),
+                    ));
                 }
                 if glance {
                     return None;
@@ -155,11 +164,13 @@ impl Index {
         (even && self.version.load(Ordering::Relaxed) == version).then_some(None)
     }
 
-    /// `entry::write`, then `Index::replace` of the slot in this bucket, or `Index::put` where it is empty.
+    /// `entry::write`, then `Index::replace` of the slot in this bucket, or `Index::put` where it
+    /// is empty.
     fn publish(&self, bucket: usize, entry: u64) {
         // SAFETY: nobody can see the entry before the store below.
         self.entries[entry as usize].with_mut(|memory| unsafe { *memory = 100 + entry });
-        let ordering = if self.fault == Fault::RelaxedPublish { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedPublish { Ordering::Relaxed } else { Ordering::Release };
         self.slots[bucket].store(Slot::new(TAG, entry).0, ordering);
     }
 
@@ -294,7 +305,13 @@ impl Index {
 }
 
 /// The key is there all the time while a writer does something: no reader misses it.
-fn always_found(fault: Fault, preemptions: usize, buckets: u32, slots: &'static [(usize, Slot)], write: fn(&Index)) {
+fn always_found(
+    fault: Fault,
+    preemptions: usize,
+    buckets: u32,
+    slots: &'static [(usize, Slot)],
+    write: fn(&Index),
+) {
     explore(preemptions, move || {
         let index = Index::new(fault, buckets, slots);
         let reader = thread::spawn({
@@ -325,7 +342,8 @@ fn growth(fault: Fault) {
     });
 }
 
-/// One bucket is about to become two, and the key waits in its old home, the first. Nothing but the layout changes.
+/// One bucket is about to become two, and the key waits in its old home, the first. Nothing but the
+/// layout changes.
 fn growth_begins(fault: Fault) {
     always_found(fault, 5, 1, &[(0, KEY)], |index| index.begin_growth(2));
 }
@@ -339,7 +357,8 @@ fn shrinking(fault: Fault) {
     });
 }
 
-/// The key is overwritten, and its new slot is pulled elsewhere: who comes after the set finds the new value.
+/// The key is overwritten, and its new slot is pulled elsewhere: who comes after the set finds the
+/// new value.
 fn overwritten(fault: Fault) {
     explore(5, move || {
         let index = Index::new(fault, 1, &[(0, NEIGHBOUR), (1, KEY)]);
@@ -405,12 +424,11 @@ fn cleared(fault: Fault) {
 #[test]
 fn the_model_is_a_copy() {
     larder_loom::mirrors(
-        "index/mod.rs",
+        "index/table.rs",
         &[
             "let version = self.version.load(Ordering::Acquire);",
             "let (lo, hi) = (self.lo.load(Ordering::Relaxed), self.hi.load(Ordering::Relaxed));",
             "home(tag, if tag < self.split.load(Ordering::Relaxed) { lo } else { hi })",
-            "let word = slots[slot].load(Ordering::Acquire); // It may",
             "return if word == 0 { Glance::Unclear } else { Glance::Likely(Slot(word)) };",
             "if self.unmoved_since(version) { Glance::Absent } else { Glance::Unclear }",
             "fence(Ordering::Acquire); version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version",
@@ -423,6 +441,10 @@ fn the_model_is_a_copy() {
             "self.slot(hole).store(0, Ordering::Release);",
             "slots[empty].store(slot.0, Ordering::Release);",
         ],
+    );
+    larder_loom::mirrors(
+        "index/bucket.rs",
+        &["let word = slots[slot].load(Ordering::Acquire); // It may"],
     );
     larder_loom::mirrors(
         "index/resize.rs",

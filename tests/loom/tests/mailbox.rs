@@ -1,15 +1,19 @@
-//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter (`Marks::take`, `Letters::leave`), whoever has the lock and
-//! does what it says (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the index
-//! (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock (`Shared::overwrite`), and a clear (`Writer::clear`). Who
-//! looks for a key finds what was set before he began, or something newer; a letter is read whole; each is applied once.
+//! `src/stripe/deferred/combining.rs`: sets that found their stripe locked and leave a letter
+//! (`PendingFilter::take`, `Letters::leave`), whoever has the lock and does what it says
+//! (`Writer::collect`, `Writer::try_set`), readers, who look at the marks first and then at the
+//! index (`Shared::lookup_any`, `Shared::patiently`), sets that overwrite without the lock
+//! (`Shared::overwrite`), and a clear (`Writer::clear`). Who looks for a key finds what was set
+//! before he began, or something newer; a letter is read whole; each is applied once.
 //!
-//! Two keys, one stripe, two lanes; an entry is one word. A writer sets its key to one number after the other, so what is older is less: of
-//! sets of one key by two writers, who overlap, either may come last, but neither writer's may go back. A reader doesn't look at
-//! the sequence, as a word isn't torn (tests/sequence.rs does). Whether a set finds the lock taken is not left to loom, which doesn't
-//! try a `try_lock` at each moment of another's hold, but said: it may have been taken just then by somebody who does nothing else. Whoever
-//! waits for the lock waits; the fast door's giving up is left out.
+//! Two keys, one stripe, two lanes; an entry is one word. A writer sets its key to one number after
+//! the other, so what is older is less: of sets of one key by two writers, who overlap, either may
+//! come last, but neither writer's may go back. A reader doesn't look at the sequence, as a word
+//! isn't torn (tests/sequence.rs does). Whether a set finds the lock taken is not left to loom,
+//! which doesn't try a `try_lock` at each moment of another's hold, but said: it may have been
+//! taken just then by somebody who does nothing else. Whoever waits for the lock waits; the fast
+//! door's giving up is left out.
 
-use larder_loom::filter::{self, Marks};
+use larder_loom::pending_filter::{self, PendingFilter};
 use larder_loom::{explore, fails};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -83,9 +87,9 @@ type Letter = (usize, u64);
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Marks,
+    product: PendingFilter,
     marks: AtomicU64,
-    letters: [UnsafeCell<Letter>; filter::LANES],
+    letters: [UnsafeCell<Letter>; pending_filter::LANES],
     index: [Place; 2],
     /// The lock, and what was applied under it.
     state: Mutex<Vec<u64>>,
@@ -118,12 +122,15 @@ fn lane_of(marks: u64, lane: usize) -> u64 {
 
 impl World {
     fn new(fault: Fault, alone: bool, replaces: bool) -> Arc<World> {
-        let place =
-            || Place { slot: AtomicUsize::new(0), entries: [0, 0].map(AtomicU64::new), sequence: AtomicU64::new(0) };
+        let place = || Place {
+            slot: AtomicUsize::new(0),
+            entries: [0, 0].map(AtomicU64::new),
+            sequence: AtomicU64::new(0),
+        };
         Arc::new(World {
-            product: Marks::new(),
+            product: PendingFilter::new(),
             marks: AtomicU64::new(0),
-            letters: [(); filter::LANES].map(|()| UnsafeCell::new((0, 0))),
+            letters: [(); pending_filter::LANES].map(|()| UnsafeCell::new((0, 0))),
             index: [place(), place()],
             state: Mutex::new(Vec::new()),
             returned: [0, 0].map(AtomicU64::new),
@@ -137,7 +144,7 @@ impl World {
         if self.fault == fault { Ordering::Relaxed } else { ordering }
     }
 
-    /// `Marks::has`.
+    /// `PendingFilter::has`.
     fn has(&self, key: usize) -> bool {
         if self.fault == Fault::None {
             return self.product.has(hash(key));
@@ -146,12 +153,16 @@ impl World {
         (0..LANES).any(|lane| lane_of(marks, lane) == mark(key))
     }
 
-    /// `Marks::is_empty`.
+    /// `PendingFilter::is_empty`.
     fn is_empty(&self) -> bool {
-        if self.fault == Fault::None { self.product.is_empty() } else { self.marks.load(Ordering::Relaxed) == 0 }
+        if self.fault == Fault::None {
+            self.product.is_empty()
+        } else {
+            self.marks.load(Ordering::Relaxed) == 0
+        }
     }
 
-    /// `Marks::take`.
+    /// `PendingFilter::take`.
     fn take(&self, key: usize) -> Option<usize> {
         if self.fault == Fault::None {
             return self.product.take(hash(key));
@@ -160,7 +171,9 @@ impl World {
         let mut marks = self.marks.load(acquire);
         loop {
             let lane = (0..LANES).find(|lane| lane_of(marks, *lane) == 0)?;
-            if self.fault != Fault::Second && (0..LANES).any(|lane| lane_of(marks, lane) == mark(key)) {
+            if self.fault != Fault::Second
+                && (0..LANES).any(|lane| lane_of(marks, lane) == mark(key))
+            {
                 return None;
             }
             let taken = marks | TAKEN << (lane * LANE_BITS);
@@ -175,7 +188,7 @@ impl World {
         }
     }
 
-    /// `Marks::put`.
+    /// `PendingFilter::put`.
     fn put(&self, lane: usize, key: usize) {
         if self.fault == Fault::None {
             return self.product.put(lane, hash(key));
@@ -189,13 +202,14 @@ impl World {
         }
     }
 
-    /// `Marks::free`.
+    /// `PendingFilter::free`.
     fn free(&self, lanes: usize) {
         if self.fault == Fault::None {
             return self.product.free(lanes as u32);
         }
-        let mut marks =
-            (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |m, lane| m | LANE << (lane * LANE_BITS));
+        let mut marks = (0..LANES)
+            .filter(|lane| lanes >> lane & 1 == 1)
+            .fold(0, |m, lane| m | LANE << (lane * LANE_BITS));
         if self.fault == Fault::FreesAll {
             marks = u64::MAX;
         }
@@ -207,7 +221,7 @@ impl World {
         }
     }
 
-    /// `Marks::lanes`.
+    /// `PendingFilter::lanes`.
     fn lanes(&self) -> Vec<usize> {
         if self.fault == Fault::None {
             return self.product.lanes().collect();
@@ -256,7 +270,9 @@ impl World {
         loop {
             let number = sequence.load(Ordering::Relaxed);
             if number.is_multiple_of(2)
-                && sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+                && sequence
+                    .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+                    .is_ok()
             {
                 return;
             }
@@ -295,8 +311,8 @@ impl World {
         self.complete_all(applied);
     }
 
-    /// `Shared::overwrite`. (It may look at the marks at any time during the call: a letter that comes later is left by a set that
-    /// overlaps it.)
+    /// `Shared::overwrite`. (It may look at the marks at any time during the call: a letter that
+    /// comes later is left by a set that overlaps it.)
     fn overwrite(&self, key: usize, value: u64) -> bool {
         let Place { slot, entries, sequence } = &self.index[key];
         let number = sequence.load(Ordering::Acquire);
@@ -305,7 +321,9 @@ impl World {
         }
         let entry = &entries[slot.load(Ordering::Acquire)];
         if !number.is_multiple_of(2)
-            || sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_err()
+            || sequence
+                .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_err()
         {
             return false;
         }
@@ -314,7 +332,8 @@ impl World {
         true
     }
 
-    /// `Cache::try_store`, and the slow door where that gives up. Returns whether it was by the lock, or by a letter.
+    /// `Cache::try_store`, and the slow door where that gives up. Returns whether it was by the
+    /// lock, or by a letter.
     fn set(&self, key: usize, writer: usize, number: u64, way: Way) -> bool {
         let value = writer as u64 * 16 + number;
         let alone = self.alone && self.overwrite(key, value);
@@ -406,7 +425,10 @@ fn sets(world: &World, writer: usize, way: Way) -> Vec<u64> {
     (1..=2).filter(|&number| world.set(KEY, writer, number, way)).map(value).collect()
 }
 
-fn spawn<T: 'static>(world: &Arc<World>, f: impl FnOnce(&World) -> T + 'static) -> thread::JoinHandle<T> {
+fn spawn<T: 'static>(
+    world: &Arc<World>,
+    f: impl FnOnce(&World) -> T + 'static,
+) -> thread::JoinHandle<T> {
     let world = world.clone();
     thread::spawn(move || f(&world))
 }
@@ -428,7 +450,8 @@ fn one_writer(fault: Fault) {
 fn two_writers(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault, false, false);
-        let threads = [0, 1].map(|writer| spawn(&world, move |world| sets(world, writer, Way::Taken)));
+        let threads =
+            [0, 1].map(|writer| spawn(&world, move |world| sets(world, writer, Way::Taken)));
         world.hold();
         world.get(false);
         let expected = threads.map(|thread| thread.join().unwrap()).concat();
@@ -441,7 +464,8 @@ fn two_ways(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault, false, false);
         let ways = [(0, Way::Taken), (1, Way::Free)];
-        let threads = ways.map(|(writer, way)| spawn(&world, move |world| sets(world, writer, way)));
+        let threads =
+            ways.map(|(writer, way)| spawn(&world, move |world| sets(world, writer, way)));
         world.get(false);
         let expected = threads.map(|thread| thread.join().unwrap()).concat();
         world.at_rest(expected, false);
@@ -463,7 +487,8 @@ fn beside_another(fault: Fault) {
     });
 }
 
-/// A writer who overwrites without the lock if he can, another who leaves a letter and then has the lock, and a reader.
+/// A writer who overwrites without the lock if he can, another who leaves a letter and then has the
+/// lock, and a reader.
 fn alone(fault: Fault, replaces: bool) {
     explore(2, move || {
         let world = World::new(fault, true, replaces);
@@ -482,7 +507,8 @@ fn alone(fault: Fault, replaces: bool) {
     });
 }
 
-/// One writer who leaves a letter, and then overwrites without the lock if he can; and somebody who has the lock.
+/// One writer who leaves a letter, and then overwrites without the lock if he can; and somebody who
+/// has the lock.
 fn alone_after_a_letter(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault, true, false);
@@ -532,40 +558,45 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe/complete.rs",
         &[
-            "self.stripe.marks.is_empty() || self.complete(policy, usize::MAX)",
-            "let lanes = self.stripe.marks.lanes();",
-            "for lane in lanes { // SAFETY: it is marked, and the stripe's lock is held.
-             let store = unsafe { mailbox.letter(lane) };",
-            "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; }
-             if done != 0 { self.stripe.marks.free(done); }",
-            "self.evict_instead(&store); self.stripe.marks.free(1 << lane);",
+            "self.stripe.filter.is_empty() || self.complete(policy, usize::MAX)",
+            "let lanes = self.stripe.filter.lanes();",
+            "for lane in lanes { // SAFETY: it is marked, and the stripe's lock is held. let store = unsafe { mailbox.published(lane) };",
+            "all = self.complete_one(policy, &store); if !all { break; } done |= 1 << lane; } if done != 0 { self.stripe.filter.free(done); }",
+            "self.evict_instead(&store); self.stripe.filter.free(1 << lane);",
         ],
     );
     larder_loom::mirrors(
-        "stripe/set.rs",
-        &["} else if self.stripe.marks.has(store.hash) && !self.complete_all(policy) { return false; }"],
+        "stripe/complete.rs",
+        &[
+            "} else if self.stripe.filter.has(store.hash) && !self.apply_all(policy) { return false; }",
+        ],
     );
     larder_loom::mirrors(
-        "stripe/mod.rs",
+        "stripe/tune.rs",
         &[
-            "let lanes = self.stripe.marks.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
-            "self.stripe.index.clear(&mut self.core.index, &self.shared.space, &self.shared.index_space);
-             // Only now: who finds no mark any more must not find what a set that has waited was to replace.
-             if let Some(pending) = &mut self.pending {",
+            "let lanes = self.stripe.filter.lanes().fold(0u32, |lanes, lane| lanes | 1 << lane);",
+            "self.stripe.index.clear(&mut self.core.index, &self.env.space, &self.env.index_space); // Only now: who finds no mark any more must not find what a set that has waited was to replace. if let Some(pending) = &mut self.pending {",
         ],
     );
     larder_loom::mirrors(
         "cache/read.rs",
         &[
-            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
-            "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
-            "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(self, stripe); if !writer.finish_key(policy, hash, drops) { return None; }",
+            "if filter.has(hash) { return Err(Moving); } let found = index.find(",
+            "if filter.has(hash) { return Probe::Unclear; } let slot = match index.glance(hash)",
+            "let mut state = stripe.lock(); let (mut writer, policy) = state.writer(&self.env, stripe); if !writer.apply_key(policy, hash, drops) { return None; }",
         ],
     );
-    larder_loom::mirrors("cache/batch.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors(
+        "cache/batch.rs",
+        &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"],
+    );
     larder_loom::mirrors(
         "cache/in_place.rs",
-        &["let number = sequence.number();", "self.lookup_any(guard, hash, key)", "if !sequence.begin_at(number)"],
+        &[
+            "let number = sequence.number();",
+            "self.lookup_any(guard, hash, key)",
+            "if !sequence.begin_at(number)",
+        ],
     );
 }
 

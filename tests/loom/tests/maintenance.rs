@@ -1,11 +1,12 @@
-//! `src/sync/waker.rs`, `src/cache/background.rs`: whoever stores a deadline either sees that the background thread sleeps and wakes it, or the
-//! thread sees the deadline before it sleeps; and whoever has memory faulted ahead is heard. loom reports a deadlock
-//! when the thread sleeps for ever.
+//! `src/sync/waker.rs`, `src/cache/background.rs`: whoever stores a deadline either sees that the
+//! background thread sleeps and wakes it, or the thread sees the deadline before it sleeps; and
+//! whoever has memory faulted ahead is heard. loom reports a deadlock when the thread sleeps for
+//! ever.
 //!
-//! Left out: the ends that the real sleeps have. The end of the short one, while there are deadlines, is the next tick:
-//! here the thread just goes on. The end of the long one is for sets through the fast door, which must not wake
-//! anybody: they give up when the thread sleeps, and one that overtakes the check is found when the sleep ends. Here
-//! nothing but a wake ends it.
+//! Left out: the ends that the real sleeps have. The end of the short one, while there are
+//! deadlines, is the next tick: here the thread just goes on. The end of the long one is for sets
+//! through the fast door, which must not wake anybody: they give up when the thread sleeps, and one
+//! that overtakes the check is found when the sleep ends. Here nothing but a wake ends it.
 
 use larder_loom::explore;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -71,14 +72,14 @@ impl World {
 
     /// `wake_now`.
     fn ask_for_memory(&self, worker: &thread::Thread) {
-        // The real one stores. loom would let that store come between the read and the write of an earlier swap, which
-        // no memory model allows; between two swaps it doesn't.
+        // The real one stores. loom would let that store come between the read and the write of an
+        // earlier swap, which no memory model allows; between two swaps it doesn't.
         self.hurry.swap(true, Ordering::SeqCst);
         self.start(worker);
     }
 
-    /// `run` at ticks, until it has seen a deadline (`sweep` of the real one goes on under the stripe's lock) and, if
-    /// `memory`, was asked for memory.
+    /// `run` at ticks, until it has seen a deadline (`sweep` of the real one goes on under the
+    /// stripe's lock) and, if `memory`, was asked for memory.
     fn run(&self, memory: bool) {
         let (mut swept, mut faulted) = (false, !memory);
         loop {
@@ -171,7 +172,10 @@ fn the_model_is_a_copy() {
             "if waker::hurries() { continue; }",
         ],
     );
-    larder_loom::mirrors("stripe/mod.rs", &["self.next_deadline.store(deadline, Ordering::Release);"]);
+    larder_loom::mirrors(
+        "stripe/mod.rs",
+        &["self.next_deadline.store(deadline, Ordering::Release);"],
+    );
 }
 
 #[test]

@@ -1,14 +1,17 @@
-//! `src/cache/in_place.rs`: sets that overwrite in place without the stripe's lock (`Shared::overwrite`), against those who have
-//! it: a move of the entry (`Writer::keep`), a change that depends on what is there (`Cache::increment`), a deadline that is brought
-//! forward (`Writer::redate`), a set that replaces the entry (`Writer::try_replace`), the beginning of a load (`Cache::load_begin`), a
-//! reader who keeps writers out (`Shared::patiently`). No set that was acknowledged is lost, no copy is torn or older than one before,
-//! and no load goes on with a value older than a set that has left it its token.
+//! `src/cache/in_place.rs`: sets that overwrite in place without the stripe's lock
+//! (`Shared::overwrite`), against those who have it: a move of the entry (`Writer::keep`), a change
+//! that depends on what is there (`Cache::increment`), a deadline that is brought forward
+//! (`Writer::redate`), a set that replaces the entry (`Writer::try_replace`), the beginning of a
+//! load (`Cache::load_begin`), a reader who keeps writers out (`Shared::patiently`). No set that
+//! was acknowledged is lost, no copy is torn or older than one before, and no load goes on with a
+//! value older than a set that has left it its token.
 //!
-//! The index is one slot, which names one of two entries; an entry is a header and a value of two words. The first stands for
-//! the deadline too: an overwriter only raises it. The stripe's lock is left out, as one thread stands for whoever has it; so is
-//! the epoch, as entries aren't used again. Who has to wait for an overwriter gives up after a few looks.
+//! The index is one slot, which names one of two entries; an entry is a header and a value of two
+//! words. The first stands for the deadline too: an overwriter only raises it. The stripe's lock is
+//! left out, as one thread stands for whoever has it; so is the epoch, as entries aren't used
+//! again. Who has to wait for an overwriter gives up after a few looks.
 
-use larder_loom::seqlock::Sequences;
+use larder_loom::seqlock::Seqlocks;
 use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -51,7 +54,7 @@ struct Entry {
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Sequences,
+    product: Seqlocks,
     sequence: AtomicU64,
     slot: AtomicU64,
     entries: [Entry; 2],
@@ -63,7 +66,7 @@ impl World {
     fn new(fault: Fault) -> Arc<World> {
         let entry = || Entry { header: AtomicU64::new(0), value: [0, 0].map(AtomicU64::new) };
         Arc::new(World {
-            product: Sequences::of_words(1).unwrap(),
+            product: Seqlocks::of_words(1).unwrap(),
             sequence: AtomicU64::new(0),
             slot: AtomicU64::new(0),
             entries: [entry(), entry()],
@@ -88,7 +91,11 @@ impl World {
 
     /// `Sequence::number`.
     fn number(&self) -> u64 {
-        if self.fault == Fault::None { self.product.of(0).number() } else { self.sequence.load(Ordering::Acquire) }
+        if self.fault == Fault::None {
+            self.product.of(0).number()
+        } else {
+            self.sequence.load(Ordering::Acquire)
+        }
     }
 
     /// `Sequence::is_still`.
@@ -113,7 +120,9 @@ impl World {
         }
         let number = match self.fault {
             Fault::AnyNumber => self.sequence.load(Ordering::Acquire),
-            Fault::IgnoresClosed => number & !CLOSED | self.sequence.load(Ordering::Acquire) & CLOSED,
+            Fault::IgnoresClosed => {
+                number & !CLOSED | self.sequence.load(Ordering::Acquire) & CLOSED
+            }
             _ if number & CLOSED != 0 => return false,
             _ => number,
         };
@@ -122,7 +131,11 @@ impl World {
         }
         if self.fault == Fault::Stores {
             self.sequence.store(number + 1, Ordering::Release);
-        } else if self.sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        } else if self
+            .sequence
+            .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+            .is_err()
+        {
             return false;
         }
         self.fence_after_swap();
@@ -136,7 +149,10 @@ impl World {
         }
         let number = self.sequence.load(Ordering::Relaxed);
         let done = number.is_multiple_of(2)
-            && self.sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+            && self
+                .sequence
+                .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok();
         if done {
             self.fence_after_swap();
         }
@@ -162,7 +178,8 @@ impl World {
         }
     }
 
-    /// `Sequence::close`, what is done while it is closed, and `Closed::drop`. False: it has looked often enough.
+    /// `Sequence::close`, what is done while it is closed, and `Closed::drop`. False: it has looked
+    /// often enough.
     fn closed(&self, act: impl FnOnce()) -> bool {
         if self.fault == Fault::None {
             let _closed = self.product.of(0).close();
@@ -187,14 +204,21 @@ impl World {
     /// `Closed::drop`.
     fn open(&self) {
         let number = self.sequence.load(Ordering::Relaxed) & !CLOSED;
-        self.sequence.store(if self.fault == Fault::SameNumber { number } else { number + 2 }, Ordering::Release);
+        self.sequence.store(
+            if self.fault == Fault::SameNumber { number } else { number + 2 },
+            Ordering::Release,
+        );
     }
 
     /// `Shared::overwrite`. False: it takes the lock instead.
     fn overwrite(&self, value: u64) -> bool {
         let early = self.loading.load(Ordering::Relaxed);
         let number = self.number();
-        let loading = if self.fault == Fault::LooksEarly { early } else { self.loading.load(Ordering::Relaxed) };
+        let loading = if self.fault == Fault::LooksEarly {
+            early
+        } else {
+            self.loading.load(Ordering::Relaxed)
+        };
         if loading {
             return false;
         }
@@ -208,7 +232,9 @@ impl World {
             entry.header.store(header + 2, Ordering::Relaxed);
         } else {
             let mut word = header;
-            while let Err(other) = entry.header.compare_exchange(word, word + 2, Ordering::Relaxed, Ordering::Relaxed) {
+            while let Err(other) =
+                entry.header.compare_exchange(word, word + 2, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 word = other;
             }
         }
@@ -240,7 +266,8 @@ impl World {
         if self.fault != Fault::MovesFreely && !self.try_begin() {
             return false;
         }
-        let value = if self.fault == Fault::CopiesEarly { early } else { World::copy(&self.entries[0]) };
+        let value =
+            if self.fault == Fault::CopiesEarly { early } else { World::copy(&self.entries[0]) };
         for (to, value) in self.entries[1].value.iter().zip(value) {
             to.store(value, Ordering::Relaxed);
         }
@@ -258,7 +285,8 @@ impl World {
     }
 }
 
-/// An overwriter against who has the lock. `check` is told whether the first was done, if the second was.
+/// An overwriter against who has the lock. `check` is told whether the first was done, if the
+/// second was.
 fn against(fault: Fault, locked: fn(&World) -> bool, check: fn(&World, bool)) {
     explore(3, move || {
         let world = World::new(fault);
@@ -332,7 +360,8 @@ fn replaces(fault: Fault) {
     });
 }
 
-/// A load: it begins after the set, and fetches nothing older; or the set takes the lock, and with it the token.
+/// A load: it begins after the set, and fetches nothing older; or the set takes the lock, and with
+/// it the token.
 fn loads(fault: Fault) {
     explore(3, move || {
         let world = World::new(fault);
@@ -350,7 +379,8 @@ fn loads(fault: Fault) {
     });
 }
 
-/// A deadline is brought forward, or put off further than the overwriter would: what is noted of it then stays true.
+/// A deadline is brought forward, or put off further than the overwriter would: what is noted of it
+/// then stays true.
 fn redates(fault: Fault) {
     against(
         fault,
@@ -389,7 +419,7 @@ fn the_model_is_a_copy() {
             "self.lookup_any(guard, hash, key)",
             "deadline < entry.deadline(header)",
             "if !sequence.begin_at(number)",
-            "entry.overwrite(header, &shape, value, self.hit_max)",
+            "entry.overwrite(header, &shape, value, self.env.hit_max)",
             "sequence.end_alone();",
         ],
     );
@@ -407,10 +437,16 @@ fn the_model_is_a_copy() {
     );
     larder_loom::mirrors(
         "cache/loads.rs",
-        &["stripe.loading.store(true, Ordering::Relaxed);", "drop(shared.sequences.of(hash).close());"],
+        &[
+            "stripe.loading.store(true, Ordering::Relaxed);",
+            "drop(shared.env.seqlocks.of(hash).close());",
+        ],
     );
-    larder_loom::mirrors("cache/conditional.rs", &["let _closed = shared.sequences.of(hash).close();"]);
-    larder_loom::mirrors("cache/read.rs", &["(self.sequences.of(hash).close(), state)"]);
+    larder_loom::mirrors(
+        "cache/conditional.rs",
+        &["let _closed = shared.env.seqlocks.of(hash).close();"],
+    );
+    larder_loom::mirrors("cache/read.rs", &["(self.env.seqlocks.of(hash).close(), state)"]);
 }
 
 #[test]

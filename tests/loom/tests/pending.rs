@@ -1,10 +1,11 @@
-//! `src/stripe/deferred/write_buffer.rs`: sets that wait (`Writer::put_off`), whoever completes them (`Writer::complete`), and readers, who look
-//! at the marks first and then at the index (`Shared::lookup_any`). Who looks for a key finds what a set stored that had
-//! returned before he began, or something newer.
+//! `src/stripe/deferred/write_buffer.rs`: sets that wait (`Writer::put_off`), whoever completes
+//! them (`Writer::complete`), and readers, who look at the marks first and then at the index
+//! (`Shared::lookup_any`). Who looks for a key finds what a set stored that had returned before he
+//! began, or something newer.
 //!
 //! One key, one stripe; the index is one word, the queue a list under the lock.
 
-use larder_loom::filter::{LANE_BITS, Marks, mark};
+use larder_loom::pending_filter::{LANE_BITS, PendingFilter, mark};
 use larder_loom::{explore, fails};
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -37,7 +38,7 @@ const CLEARED: u64 = u64::MAX;
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Marks,
+    product: PendingFilter,
     marks: AtomicU32,
     index: AtomicU64,
     queue: Mutex<Vec<u64>>,
@@ -49,7 +50,7 @@ struct World {
 impl World {
     fn new(fault: Fault) -> Arc<World> {
         Arc::new(World {
-            product: Marks::new(),
+            product: PendingFilter::new(),
             marks: AtomicU32::new(0),
             index: AtomicU64::new(0),
             queue: Mutex::new(Vec::new()),
@@ -63,7 +64,8 @@ impl World {
             let lane = |i: usize| mark(HASH) << (i * LANE_BITS);
             return self.product.set((0..queue.len()).fold(0, |marks, i| marks | lane(i)));
         }
-        let ordering = if self.fault == Fault::RelaxedUnmark { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedUnmark { Ordering::Relaxed } else { Ordering::Release };
         self.marks.store(queue.len() as u32, ordering);
     }
 
@@ -71,7 +73,8 @@ impl World {
         if queue.is_empty() {
             return;
         }
-        let value = if self.fault == Fault::Backwards { queue.pop().unwrap() } else { queue.remove(0) };
+        let value =
+            if self.fault == Fault::Backwards { queue.pop().unwrap() } else { queue.remove(0) };
         if self.fault == Fault::EarlyUnmark {
             self.mark(queue);
         }
@@ -118,7 +121,8 @@ impl World {
     fn get(&self) {
         let least = self.returned.load(Ordering::Acquire);
         let early = self.index.load(Ordering::Acquire);
-        let ordering = if self.fault == Fault::RelaxedLook { Ordering::Relaxed } else { Ordering::Acquire };
+        let ordering =
+            if self.fault == Fault::RelaxedLook { Ordering::Relaxed } else { Ordering::Acquire };
         let twin = self.fault != Fault::None;
         let marked = if twin { self.marks.load(ordering) != 0 } else { self.product.has(HASH) };
         if marked {
@@ -188,24 +192,27 @@ fn the_model_is_a_copy() {
     larder_loom::mirrors(
         "stripe/complete.rs",
         &[
-            "pending.push(store); self.stripe.marks.set(pending.marks());",
-            "pending.pop(); self.stripe.marks.set(pending.marks());",
+            "pending.push(store); self.stripe.filter.set(pending.marks());",
+            "pending.pop(); self.stripe.filter.set(pending.marks());",
         ],
     );
     larder_loom::mirrors(
-        "stripe/mod.rs",
-        &["// Only now: who finds no mark any more must not find what a set that has waited was to replace.
-             if let Some(pending) = &mut self.pending {
-             self.core.tally.sets += pending.forget() as u64; self.stripe.marks.set(0); }"],
+        "stripe/tune.rs",
+        &[
+            "if let Some(pending) = &mut self.pending { self.core.tally.sets += pending.forget() as u64; self.stripe.filter.set(0); }",
+        ],
     );
     larder_loom::mirrors(
         "cache/read.rs",
         &[
-            "if marks.has(hash) { return Err(Moving); } let found = index.find(",
-            "if marks.has(hash) { return Glance::Unclear; } let slot = match index.glance(hash)",
+            "if filter.has(hash) { return Err(Moving); } let found = index.find(",
+            "if filter.has(hash) { return Probe::Unclear; } let slot = match index.glance(hash)",
         ],
     );
-    larder_loom::mirrors("cache/batch.rs", &["(!marks.has(*hash)).then(|| index.prefetch(*hash))"]);
+    larder_loom::mirrors(
+        "cache/batch.rs",
+        &["(!filter.has(*hash)).then(|| index.prefetch(*hash))"],
+    );
 }
 
 #[test]

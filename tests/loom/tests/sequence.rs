@@ -1,11 +1,13 @@
-//! `src/sync/seqlock.rs`: a writer that overwrites a small value in place (`Writer::overwrite`, `Entry::overwrite`), readers that
-//! copy it (`Shared::try_find`), and a view of it (`Cache::view`). No copy that is believed is torn or older than a set
-//! that had returned before, and a value doesn't change under a view.
+//! `src/sync/seqlock.rs`: a writer that overwrites a small value in place (`Writer::overwrite`,
+//! `Entry::overwrite`), readers that copy it (`Shared::try_find`), and a view of it
+//! (`Cache::view`). No copy that is believed is torn or older than a set that had returned before,
+//! and a value doesn't change under a view.
 //!
-//! The sequence is the product's own, compiled under loom; a twin of it stands in where it has a fault.
-//! Two words stand for the value's bytes; the header and the deadline are two more of their kind.
+//! The sequence is the product's own, compiled under loom; a twin of it stands in where it has a
+//! fault. Two words stand for the value's bytes; the header and the deadline are two more of their
+//! kind.
 
-use larder_loom::seqlock::Sequences;
+use larder_loom::seqlock::Seqlocks;
 use larder_loom::{explore, fails};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -18,7 +20,8 @@ enum Fault {
     NeverOdd,
     /// A reader believes an odd number that stays the same.
     OddIsFine,
-    /// No fence between the odd number and the change (and none between it and the look at the pins).
+    /// No fence between the odd number and the change (and none between it and the look at the
+    /// pins).
     WriterFence,
     /// The even number is stored without release.
     RelaxedEnd,
@@ -38,7 +41,7 @@ enum Fault {
 
 struct World {
     /// The product's; its twin is used where there is a fault.
-    product: Sequences,
+    product: Seqlocks,
     sequence: AtomicU64,
     value: [AtomicU64; 2],
     pins: AtomicU32,
@@ -50,7 +53,7 @@ struct World {
 impl World {
     fn new(fault: Fault) -> Arc<World> {
         Arc::new(World {
-            product: Sequences::of_words(1).unwrap(),
+            product: Seqlocks::of_words(1).unwrap(),
             sequence: AtomicU64::new(0),
             value: [0, 0].map(AtomicU64::new),
             pins: AtomicU32::new(0),
@@ -64,7 +67,8 @@ impl World {
         if self.fault == Fault::None {
             return self.product.of(0).number();
         }
-        let ordering = if self.fault == Fault::RelaxedNumber { Ordering::Relaxed } else { Ordering::Acquire };
+        let ordering =
+            if self.fault == Fault::RelaxedNumber { Ordering::Relaxed } else { Ordering::Acquire };
         self.sequence.load(ordering)
     }
 
@@ -129,17 +133,21 @@ impl World {
         let number = self.sequence.load(Ordering::Relaxed);
         if self.fault != Fault::NeverOdd {
             // Here nobody else makes it odd; tests/overwrite.rs has those who do.
-            self.sequence.compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed).unwrap();
+            self.sequence
+                .compare_exchange(number, number + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .unwrap();
         }
         if self.fault != Fault::WriterFence {
             fence(Ordering::SeqCst);
         }
-        let pins = if self.fault == Fault::EarlyPins { early } else { self.pins.load(Ordering::SeqCst) };
+        let pins =
+            if self.fault == Fault::EarlyPins { early } else { self.pins.load(Ordering::SeqCst) };
         if pins == 0 {
             self.value[0].store(value, Ordering::Relaxed);
             self.value[1].store(value, Ordering::Relaxed);
         }
-        let ordering = if self.fault == Fault::RelaxedEnd { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedEnd { Ordering::Relaxed } else { Ordering::Release };
         self.sequence.store(number + 2, ordering);
         if pins == 0 {
             self.returned.store(value, Ordering::Release);
@@ -157,7 +165,8 @@ impl World {
             thread::yield_now();
             assert_eq!(self.copy(), before, "a view has changed");
         }
-        let ordering = if self.fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
         self.pins.fetch_sub(1, ordering);
     }
 }
@@ -196,8 +205,8 @@ fn view(fault: Fault) {
     });
 }
 
-/// What was read through a view was read before the writer that finds no pin any more writes: here the reading is a plain
-/// one, of memory that loom watches.
+/// What was read through a view was read before the writer that finds no pin any more writes: here
+/// the reading is a plain one, of memory that loom watches.
 fn release(fault: Fault) {
     explore(4, move || {
         let world = World::new(fault);
@@ -208,7 +217,11 @@ fn release(fault: Fault) {
             move || {
                 // SAFETY: what the model is about. loom fails the model if it isn't so.
                 memory.with(|memory| unsafe { assert_eq!(*memory, 7) });
-                let ordering = if fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
+                let ordering = if fault == Fault::RelaxedRelease {
+                    Ordering::Relaxed
+                } else {
+                    Ordering::Release
+                };
                 world.pins.fetch_sub(1, ordering);
             }
         });
@@ -222,8 +235,14 @@ fn release(fault: Fault) {
 
 #[test]
 fn the_model_is_a_copy() {
-    larder_loom::mirrors("stripe/set.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"]);
-    larder_loom::mirrors("cache/in_place.rs", &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"]);
+    larder_loom::mirrors(
+        "stripe/set.rs",
+        &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end();"],
+    );
+    larder_loom::mirrors(
+        "cache/in_place.rs",
+        &["if segment.pins.load(Ordering::SeqCst) > 0 { sequence.end_alone();"],
+    );
     larder_loom::mirrors(
         "cache/view.rs",
         &[

@@ -1,5 +1,5 @@
-//! `src/cache/view.rs` against `Space::reclaim_locked` and `release`: memory that a view holds is not used again until the
-//! last view of it is released, wherever that happens.
+//! `src/cache/view.rs` against `Space::reclaim_locked` and `release`: memory that a view holds is
+//! not used again until the last view of it is released, wherever that happens.
 
 use larder_loom::epoch::{Epoch, Fault as EpochFault};
 use larder_loom::explore;
@@ -60,12 +60,14 @@ impl World {
     /// `View::deref`.
     fn look(&self) {
         // SAFETY: what the model is about. loom fails the model if it isn't so.
-        assert_eq!(self.memory.with(|memory| unsafe { *memory }), 7, "the memory was used again under a view");
+        let there = self.memory.with(|memory| unsafe { *memory });
+        assert_eq!(there, 7, "the memory was used again under a view");
     }
 
     /// `View::drop`.
     fn release(&self) {
-        let ordering = if self.fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
+        let ordering =
+            if self.fault == Fault::RelaxedRelease { Ordering::Relaxed } else { Ordering::Release };
         self.pins.fetch_sub(1, ordering);
     }
 
@@ -75,13 +77,15 @@ impl World {
         self.epoch.retire()
     }
 
-    /// `Space::reclaim_locked`, for a segment in limbo or, once its grace period is over, among the pinned ones.
+    /// `Space::reclaim_locked`, for a segment in limbo or, once its grace period is over, among the
+    /// pinned ones.
     fn reclaim(&self, stamp: u64, graced: &mut bool) -> bool {
         let early = self.pins.load(Ordering::Acquire);
         if !*graced {
             *graced = stamp < self.epoch.safe_before();
         }
-        let pins = if self.fault == Fault::EarlyCount { early } else { self.pins.load(Ordering::Acquire) };
+        let pins =
+            if self.fault == Fault::EarlyCount { early } else { self.pins.load(Ordering::Acquire) };
         if *graced && pins == 0 {
             // SAFETY: as in `look`.
             self.memory.with_mut(|memory| unsafe { *memory = 8 });
@@ -145,7 +149,10 @@ fn the_model_is_a_copy() {
         "cache/view.rs",
         &["pins.fetch_add(1, Ordering::SeqCst);", "pins.fetch_sub(1, Ordering::Release);"],
     );
-    larder_loom::mirrors("memory/limbo.rs", &["self.segment(id).pins.load(Ordering::Acquire) == 0"]);
+    larder_loom::mirrors(
+        "memory/limbo.rs",
+        &["self.segment(id).pins.load(Ordering::Acquire) == 0"],
+    );
 }
 
 #[test]

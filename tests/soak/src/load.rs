@@ -47,7 +47,8 @@ pub const PHASES: &[Phase] = &[
 ];
 
 impl Phase {
-    /// The largest value of this phase in a cache of `budget` bytes, where no value may exceed a quarter.
+    /// The largest value of this phase in a cache of `budget` bytes, where no value may exceed a
+    /// quarter.
     pub fn largest(&self, budget: u64) -> u64 {
         // A resize halves the budget.
         self.sizes.1.min(if self.resize { budget / 8 } else { budget / 4 })
@@ -102,8 +103,8 @@ pub struct Done {
     pub wrong: AtomicU64,
 }
 
-/// One thread of the load. Its buffers have room for the largest value, so that nothing is allocated while memory is
-/// measured.
+/// One thread of the load. Its buffers have room for the largest value, so that nothing is
+/// allocated while memory is measured.
 pub struct Worker {
     random: Random,
     value: Vec<u8>,
@@ -113,12 +114,20 @@ pub struct Worker {
 impl Worker {
     /// With buffers that are touched already: this memory is the load's, not the cache's.
     pub fn new(seed: u64, budget: u64) -> Worker {
-        let largest = PHASES.iter().map(|phase| phase.largest(budget)).max().expect("phases") as usize;
+        let largest =
+            PHASES.iter().map(|phase| phase.largest(budget)).max().expect("phases") as usize;
         Worker { random: Random::new(seed), value: vec![1; largest], read: vec![1; largest] }
     }
 
     /// Works at a phase until `stop`.
-    pub fn work(&mut self, cache: &Cache, phase: &Phase, budget: u64, stop: &AtomicBool, done: &Done) {
+    pub fn work(
+        &mut self,
+        cache: &Cache,
+        phase: &Phase,
+        budget: u64,
+        stop: &AtomicBool,
+        done: &Done,
+    ) {
         let (keys, largest) = (phase.key_count(budget), phase.largest(budget));
         while !stop.load(Ordering::Relaxed) {
             // Reads and writes prefer some keys, as real ones do.
@@ -136,7 +145,11 @@ impl Worker {
                 let len = self.random.log_uniform(phase.sizes.0, largest) as usize;
                 let value = &mut self.value[..len];
                 mark(value, key);
-                let ttl = if phase.ttl == 0 { Ttl::Never } else { Ttl::Millis(self.random.log_uniform(1, phase.ttl)) };
+                let ttl = if phase.ttl == 0 {
+                    Ttl::Never
+                } else {
+                    Ttl::Millis(self.random.log_uniform(1, phase.ttl))
+                };
                 match cache.set_ttl(&name, value, ttl) {
                     Ok(()) => done.stored_bytes.fetch_add(len as u64 + 24, Ordering::Relaxed),
                     // Room may be held by readers for a moment, in the smallest caches.
@@ -169,5 +182,6 @@ fn mark(value: &mut [u8], key: u64) {
 
 fn is_of(value: &[u8], key: u64) -> bool {
     let n = value.len().min(8);
-    value[..n] == key.to_le_bytes()[..n] && (value.len() < 16 || value[value.len() - 8..] == (!key).to_le_bytes())
+    value[..n] == key.to_le_bytes()[..n]
+        && (value.len() < 16 || value[value.len() - 8..] == (!key).to_le_bytes())
 }

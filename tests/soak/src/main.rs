@@ -1,11 +1,12 @@
-//! Does the budget hold? Drives one cache at full load through phases of different value sizes, overwrites, deletes,
-//! expiries and resizes, and watches the resident memory of the process. Fails when it has ever grown by more than
-//! 1.02 x budget + 8 MiB, or when the cache counts more bytes than its budget.
+//! Does the budget hold? Drives one cache at full load through phases of different value sizes,
+//! overwrites, deletes, expiries and resizes, and watches the resident memory of the process. Fails
+//! when it has ever grown by more than 1.02 x budget + 8 MiB, or when the cache counts more bytes
+//! than its budget.
 //!
 //! `larder-soak [--budget 64MiB] [--threads 4] [--seconds 3] [--turnovers 2] [--policy default|lru|s3fifo]`
 //!
-//! A phase lasts at least `--seconds`, and until the budget has been stored `--turnovers` times over (but not over a
-//! minute).
+//! A phase lasts at least `--seconds`, and until the budget has been stored `--turnovers` times
+//! over (but not over a minute).
 
 mod load;
 mod memory;
@@ -32,7 +33,13 @@ struct Arguments {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut a = Arguments { budget: 64 * MIB, threads: 4, seconds: 3.0, turnovers: 2.0, policy: Policy::Default };
+    let mut a = Arguments {
+        budget: 64 * MIB,
+        threads: 4,
+        seconds: 3.0,
+        turnovers: 2.0,
+        policy: Policy::Default,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
         let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -118,7 +125,10 @@ fn run(a: &Arguments) -> bool {
                 stage.barrier.wait();
                 loop {
                     stage.barrier.wait();
-                    let Some(phase) = PHASES.get(stage.phase.load(Ordering::Relaxed) as usize) else { return };
+                    let Some(phase) = PHASES.get(stage.phase.load(Ordering::Relaxed) as usize)
+                    else {
+                        return;
+                    };
                     let cache: &Cache = cache.get().expect("made before the first phase");
                     worker.work(cache, phase, a.budget, &stage.stop, &stage.done);
                     stage.barrier.wait();
@@ -190,7 +200,8 @@ fn watch(a: &Arguments, stage: &Stage, cache: &Cache, baseline: u64, allowed: u6
     stage.phase.store(PHASES.len() as u64, Ordering::Relaxed);
     stage.barrier.wait();
 
-    let (full, wrong) = (stage.done.full.load(Ordering::Relaxed), stage.done.wrong.load(Ordering::Relaxed));
+    let (full, wrong) =
+        (stage.done.full.load(Ordering::Relaxed), stage.done.wrong.load(Ordering::Relaxed));
     println!(
         "after clear {:.2} MiB, after close {:.2} MiB; {full} sets found no room, {wrong} wrong answers",
         after_clear as f64 / MIB as f64,
@@ -198,7 +209,9 @@ fn watch(a: &Arguments, stage: &Stage, cache: &Cache, baseline: u64, allowed: u6
     );
     let left = memory::largest_mappings(5);
     if after_close > 8 * MIB {
-        println!("FAILED: close left {after_close} bytes resident (the load's own buffers are in these, too):");
+        println!(
+            "FAILED: close left {after_close} bytes resident (the load's own buffers are in these, too):"
+        );
         for (bytes, huge, name) in left {
             println!("    {:>8} KiB, of them {:>8} huge: {name}", bytes >> 10, huge >> 10);
         }
@@ -235,7 +248,8 @@ fn observe(
     loop {
         std::thread::sleep(Duration::from_millis(5));
         let elapsed = start.elapsed();
-        let progress = (elapsed.as_secs_f64() / a.seconds).min(stored() as f64 / enough.max(1) as f64);
+        let progress =
+            (elapsed.as_secs_f64() / a.seconds).min(stored() as f64 / enough.max(1) as f64);
         let resident = if exact { memory::peak() } else { memory::resident() };
         seen.growth = seen.growth.max(resident.saturating_sub(baseline));
         let stats: Stats = cache.stats().expect("open");

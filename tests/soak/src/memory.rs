@@ -23,7 +23,8 @@ fn field(name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect(name) << 10
 }
 
-/// The mappings with the most resident bytes, as (bytes, anonymous huge bytes, name or address range), largest first.
+/// The mappings with the most resident bytes, as (bytes, anonymous huge bytes, name or address
+/// range), largest first.
 pub fn largest_mappings(count: usize) -> Vec<(u64, u64, String)> {
     let text = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
     let mut mappings: Vec<(u64, u64, String)> = Vec::new();
@@ -33,7 +34,9 @@ pub fn largest_mappings(count: usize) -> Vec<(u64, u64, String)> {
         let kib = |word: Option<&str>| word.and_then(|w| w.parse::<u64>().ok()).unwrap_or(0) << 10;
         match first {
             "Rss:" => mappings.last_mut().expect("after its header").0 = kib(words.next()),
-            "AnonHugePages:" => mappings.last_mut().expect("after its header").1 = kib(words.next()),
+            "AnonHugePages:" => {
+                mappings.last_mut().expect("after its header").1 = kib(words.next())
+            }
             _ if !first.ends_with(':') => {
                 let name = words.nth(4).unwrap_or("anonymous");
                 mappings.push((0, 0, format!("{first} {name}")));

@@ -1,7 +1,7 @@
 //! What a fast-door function may call outside the library, and how much stack each is granted.
 //!
-//! The check cannot see into the C library, so every entry is a fixed, generous allowance. Anything that is not
-//! listed here fails the check: adding a line is a decision, with its reason beside it.
+//! The check cannot see into the C library, so every entry is a fixed, generous allowance. Anything
+//! that is not listed here fails the check: adding a line is a decision, with its reason beside it.
 
 /// One external function and the bytes of stack it is granted, return address excluded.
 pub struct Allowance {
@@ -17,11 +17,12 @@ pub const ALLOWED: &[Allowance] = &[
     Allowance { name: "memset", bytes: 256, reason: "leaf routine in assembly" },
     Allowance { name: "memcmp", bytes: 256, reason: "leaf routine in assembly" },
     Allowance { name: "bcmp", bytes: 256, reason: "alias of memcmp" },
-    // The C library's wrapper plus the kernel's vDSO function. On a machine whose clock source the vDSO does not
-    // serve, the system call behind it runs on the kernel's stack.
+    // The C library's wrapper plus the kernel's vDSO function. On a machine whose clock source the
+    // vDSO does not serve, the system call behind it runs on the kernel's stack.
     Allowance { name: "clock_gettime", bytes: 512, reason: "wrapper and vDSO" },
-    // Only its fast path: a thread's first use of the library, which may allocate, goes through the slow door. In an
-    // executable the linker replaces the call by a load from the thread's own segment.
+    // Only its fast path: a thread's first use of the library, which may allocate, goes through the
+    // slow door. In an executable the linker replaces the call by a load from the thread's own
+    // segment.
     Allowance { name: "__tls_get_addr", bytes: 256, reason: "fast path, thread already known" },
 ];
 
@@ -32,11 +33,13 @@ pub fn allowance(name: &str) -> Option<&'static Allowance> {
     ALLOWED.iter().find(|a| a.name == bare)
 }
 
-/// Functions inside the library that are granted a fixed allowance and not looked into, as if they were external.
+/// Functions inside the library that are granted a fixed allowance and not looked into, as if they
+/// were external.
 pub const TRUSTED: &[Allowance] = &[
-    // Entered only when a thread began to wait in the few hundred nanoseconds during which the fast door held the lock.
-    // It takes the thread from parking_lot's table, which that thread has made (so nothing is allocated), and wakes it:
-    // one futex call that doesn't block. Looked into, it needs 550 bytes.
+    // Entered only when a thread began to wait in the few hundred nanoseconds during which the fast
+    // door held the lock. It takes the thread from parking_lot's table, which that thread has made
+    // (so nothing is allocated), and wakes it: one futex call that doesn't block. Looked into, it
+    // needs 550 bytes.
     Allowance {
         name: "parking_lot::raw_mutex::RawMutex::unlock_slow",
         bytes: 768,
@@ -49,10 +52,12 @@ pub fn trusted(demangled: &str) -> Option<&'static Allowance> {
     TRUSTED.iter().find(|a| a.name == demangled)
 }
 
-/// Whether a (demangled) function belongs to Rust's machinery for panics, unwinding and failed allocations.
+/// Whether a (demangled) function belongs to Rust's machinery for panics, unwinding and failed
+/// allocations.
 ///
-/// Such a function diverges, formats a message and runs code of the host program on the way: on a goroutine's stack
-/// there is no room for that, and no unwinder that knows the way. So a fast-door function must not reach one at all.
+/// Such a function diverges, formats a message and runs code of the host program on the way: on a
+/// goroutine's stack there is no room for that, and no unwinder that knows the way. So a fast-door
+/// function must not reach one at all.
 pub fn is_panic_path(demangled: &str) -> bool {
     const PREFIXES: &[&str] = &[
         "core::panicking::",

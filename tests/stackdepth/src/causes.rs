@@ -1,5 +1,5 @@
-//! Failures, gathered for reading: what a lock or an allocator does further down is one finding, at the place where the
-//! library's own code calls it, however many fast functions come by.
+//! Failures, gathered for reading: what a lock or an allocator does further down is one finding, at
+//! the place where the library's own code calls it, however many fast functions come by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -31,7 +31,8 @@ impl Causes {
         for failure in failures {
             let own = |name: &str| name.starts_with("larder") || name.starts_with("<larder");
             let last = failure.chain.len() - 1;
-            let first_foreign = failure.chain.iter().position(|step| !own(&step.name)).unwrap_or(last);
+            let first_foreign =
+                failure.chain.iter().position(|step| !own(&step.name)).unwrap_or(last);
             let caller = failure.chain[first_foreign.saturating_sub(1)].name.clone();
             let callee = &failure.chain[first_foreign];
             let cause = self.0.entry((caller, callee.name.clone())).or_insert_with(|| Cause {
@@ -46,7 +47,8 @@ impl Causes {
         }
     }
 
-    /// A paragraph a cause. With `lib` a shared library that has line tables, and `addr2line` at hand, the places in the source too.
+    /// A paragraph a cause. With `lib` a shared library that has line tables, and `addr2line` at
+    /// hand, the places in the source too.
     pub fn render(&self, lib: &Path) -> String {
         let mut text = String::new();
         for ((caller, callee), cause) in &self.0 {
@@ -60,14 +62,20 @@ impl Causes {
             if more > 0 {
                 writeln!(text, "     and {more} other reasons").expect("to memory");
             }
-            let places: BTreeSet<String> = cause.sites.iter().filter_map(|site| source_line(lib, *site)).collect();
+            let places: BTreeSet<String> =
+                cause.sites.iter().filter_map(|site| source_line(lib, *site)).collect();
             if !places.is_empty() {
                 let places: Vec<String> = places.into_iter().collect();
                 writeln!(text, "     at {}", places.join(", ")).expect("to memory");
             }
             let roots: Vec<&str> = cause.roots.iter().map(String::as_str).collect();
-            writeln!(text, "     from {}; for example {}", roots.join(", "), cause.example.join(" > "))
-                .expect("to memory");
+            writeln!(
+                text,
+                "     from {}; for example {}",
+                roots.join(", "),
+                cause.example.join(" > ")
+            )
+            .expect("to memory");
         }
         text
     }
@@ -78,10 +86,17 @@ fn source_line(lib: &Path, address: u64) -> Option<String> {
     if lib.extension()? != "so" {
         return None;
     }
-    let out = Command::new("addr2line").arg("-i").arg("-e").arg(lib).arg(format!("{address:#x}")).output().ok()?;
+    let out = Command::new("addr2line")
+        .arg("-i")
+        .arg("-e")
+        .arg(lib)
+        .arg(format!("{address:#x}"))
+        .output()
+        .ok()?;
     let text = String::from_utf8(out.stdout).ok()?;
-    let line =
-        text.lines().find(|line| line.contains("/src/") && !line.contains("/rustc/") && !line.contains("/.cargo/"))?;
+    let line = text.lines().find(|line| {
+        line.contains("/src/") && !line.contains("/rustc/") && !line.contains("/.cargo/")
+    })?;
     let from = line.rfind("/src/")? + 1;
     Some(line[from..].split(" (disc").next()?.to_owned())
 }

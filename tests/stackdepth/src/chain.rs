@@ -1,4 +1,5 @@
-//! The call graph below one function: its deepest chain, and everything that keeps the depth from being proven.
+//! The call graph below one function: its deepest chain, and everything that keeps the depth from
+//! being proven.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +12,8 @@ const UNLISTED: &str = "not on the list of external functions that a fast-door f
 
 const RECURSION: &str = "recursion: the depth has no bound";
 
-/// One function of the deepest chain, with the bytes it puts on the stack before the next one's entry.
+/// One function of the deepest chain, with the bytes it puts on the stack before the next one's
+/// entry.
 #[derive(Clone, Debug)]
 pub struct Link {
     pub name: String,
@@ -71,7 +73,8 @@ impl<'a> Graph<'a> {
 
     /// The deepest chain below `func`.
     pub fn report(&mut self, func: &Func) -> Report {
-        let mut search = Search { graph: self, done: HashMap::new(), path: Vec::new(), failures: Vec::new() };
+        let mut search =
+            Search { graph: self, done: HashMap::new(), path: Vec::new(), failures: Vec::new() };
         let (depth, chain) = search.visit(func.addr, None);
         Report { depth, chain, failures: search.failures }
     }

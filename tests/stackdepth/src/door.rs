@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What the door itself needs between its frame and the function: a return address, and up to 15 bytes to align.
+/// What the door itself needs between its frame and the function: a return address, and up to 15
+/// bytes to align.
 pub const OVERHEAD: u64 = 8 + 15;
 
 /// The depth that room for so many bytes allows: a fifth stays free.
@@ -11,22 +12,26 @@ pub fn limit(room: u64) -> u64 {
     room / 5 * 4
 }
 
-/// The least room that the assembly functions under `directory` which call C make sure of, in bytes.
+/// The least room that the assembly functions under `directory` which call C make sure of, in
+/// bytes.
 ///
-/// Go's assembler writes a frame as `TEXT ·name(SB), flags, $frame-arguments`, and lets Go's own prologue make room for it
-/// unless the flags say NOSPLIT. A function may also look for itself: by `LEAQ -room(SP), R` and `CMPQ R, 0(CX)`, the end of
-/// the stack, and a jump away if that is above. What it asks for so comes on top of the frame. One that does neither
-/// is an error here: nobody makes room.
+/// Go's assembler writes a frame as `TEXT ·name(SB), flags, $frame-arguments`, and lets Go's own
+/// prologue make room for it unless the flags say NOSPLIT. A function may also look for itself: by
+/// `LEAQ -room(SP), R` and `CMPQ R, 0(CX)`, the end of the stack, and a jump away if that is above.
+/// What it asks for so comes on top of the frame. One that does neither is an error here: nobody
+/// makes room.
 pub fn declared_frame(directory: &Path) -> Result<u64, String> {
     let mut smallest: Option<u64> = None;
-    let entries = std::fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let entries =
+        std::fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     for entry in entries {
         let path = entry.map_err(|e| e.to_string())?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !name.ends_with("_amd64.s") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         for (function, frame) in frames(&text).map_err(|e| format!("{name}: {e}"))? {
             if smallest.is_none_or(|s| frame < s) {
                 smallest = Some(frame);
@@ -34,7 +39,9 @@ pub fn declared_frame(directory: &Path) -> Result<u64, String> {
             eprintln!("{name}: {function} makes sure of {frame} bytes");
         }
     }
-    smallest.ok_or_else(|| format!("no assembly function that calls C found in {}", directory.display()))
+    smallest.ok_or_else(|| {
+        format!("no assembly function that calls C found in {}", directory.display())
+    })
 }
 
 /// A function of an assembly file, as far as it has been read.
@@ -42,7 +49,8 @@ struct Function {
     name: String,
     frame: u64,
     nosplit: bool,
-    /// Bytes below the stack pointer whose address was taken, and compared, and whether there was a jump then.
+    /// Bytes below the stack pointer whose address was taken, and compared, and whether there was a
+    /// jump then.
     below: Option<u64>,
     compared: bool,
     looked: bool,
@@ -73,7 +81,9 @@ impl Function {
         match (self.looked, self.nosplit) {
             (true, _) => Ok(self.frame + self.below.unwrap_or(0)),
             (false, false) => Ok(self.frame),
-            (false, true) => Err(format!("{}: NOSPLIT, and doesn't look: nothing makes room", self.name)),
+            (false, true) => {
+                Err(format!("{}: NOSPLIT, and doesn't look: nothing makes room", self.name))
+            }
         }
     }
 }
@@ -127,7 +137,10 @@ mod tests {
                     TEXT ·call(SB), 0, $FRAME-24\n\tMOVQ fn+0(FP), AX\n\tCALL AX // into Rust\n\tRET\n\
                     TEXT ·other(SB), NOSPLIT, $0-8\n\tRET\n\
                     TEXT ·second(SB), 0, $4096-24\n\tCALL R12\n\tRET\n";
-        assert_eq!(frames(text).unwrap(), [("·call(SB)".into(), 8192), ("·second(SB)".into(), 4096)]);
+        assert_eq!(
+            frames(text).unwrap(),
+            [("·call(SB)".into(), 8192), ("·second(SB)".into(), 4096)]
+        );
     }
 
     #[test]
@@ -140,7 +153,12 @@ mod tests {
 
     #[test]
     fn refuses_a_door_that_makes_no_room() {
-        for look in ["", "\tLEAQ -2560(SP), DX\n", "\tLEAQ -2560(SP), DX\n\tCMPQ DX, 0(CX)\n", "\tJCS full\n"] {
+        for look in [
+            "",
+            "\tLEAQ -2560(SP), DX\n",
+            "\tLEAQ -2560(SP), DX\n\tCMPQ DX, 0(CX)\n",
+            "\tJCS full\n",
+        ] {
             let text = format!("TEXT ·call(SB), NOSPLIT, $8192-24\n{look}\tCALL AX\n\tRET\n");
             assert!(frames(&text).unwrap_err().contains("NOSPLIT"));
         }

@@ -1,17 +1,19 @@
 //! One function: how far below its entry it reaches, and what it calls from which depth.
 //!
-//! Every path through the function is followed with an abstract state: what is known of each register (an offset from
-//! the stack pointer at entry, a constant address, or nothing). Where two paths meet, only what both know is kept.
-//! The stack pointer must be known everywhere, and be the same on every path to an instruction; whatever this cannot
-//! follow is reported as a problem, never guessed.
+//! Every path through the function is followed with an abstract state: what is known of each
+//! register (an offset from the stack pointer at entry, a constant address, or nothing). Where two
+//! paths meet, only what both know is kept. The stack pointer must be known everywhere, and be the
+//! same on every path to an instruction; whatever this cannot follow is reported as a problem,
+//! never guessed.
 //!
-//! Code that only the unwinder enters (landing pads) is not visited: no path of calls and jumps leads there.
+//! Code that only the unwinder enters (landing pads) is not visited: no path of calls and jumps
+//! leads there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Formatter, Instruction, InstructionInfoFactory, IntelFormatter,
-    MemorySize, Mnemonic, OpAccess, OpKind, Register,
+    Code, Decoder, DecoderOptions, FlowControl, Formatter, Instruction, InstructionInfoFactory,
+    IntelFormatter, MemorySize, Mnemonic, OpAccess, OpKind, Register,
 };
 
 use crate::allow;
@@ -22,7 +24,8 @@ use crate::image::{self, Dest, Func, How, Image};
 pub struct Call {
     /// Address of the instruction.
     pub at: u64,
-    /// Bytes between the function's entry and the callee's: 0 for a tail jump from a frame already taken down.
+    /// Bytes between the function's entry and the callee's: 0 for a tail jump from a frame already
+    /// taken down.
     pub depth: u64,
     pub dest: Dest,
 }
@@ -39,7 +42,8 @@ pub struct Problem {
 /// The result for one function.
 #[derive(Debug, Default)]
 pub struct Frame {
-    /// The farthest byte below the stack pointer at entry (after the return address) that the function itself uses.
+    /// The farthest byte below the stack pointer at entry (after the return address) that the
+    /// function itself uses.
     pub own: u64,
     pub calls: Vec<Call>,
     pub problems: Vec<Problem>,
@@ -119,8 +123,8 @@ const CALLER_SAVED: [Register; 9] = [
     Register::R11,
 ];
 
-/// Every address that some code of the image takes relative to itself: where a jump table may begin, so that the one
-/// before it ends there.
+/// Every address that some code of the image takes relative to itself: where a jump table may
+/// begin, so that the one before it ends there.
 pub fn taken_addresses(image: &Image) -> BTreeSet<u64> {
     let mut taken = BTreeSet::new();
     for (start, bytes) in image.code() {
@@ -198,7 +202,8 @@ impl Walk<'_> {
             };
             self.step(addr, state, &mut work);
         }
-        // A place is visited again when less turns out to be known there; what it reports stays the same.
+        // A place is visited again when less turns out to be known there; what it reports stays the
+        // same.
         self.frame.problems.sort();
         self.frame.problems.dedup();
         self.frame
@@ -246,7 +251,10 @@ impl Walk<'_> {
             match state.stack() {
                 Some(offset) => self.reach(offset),
                 None => {
-                    self.problem_at(addr, "sets the stack pointer in a way this check does not follow");
+                    self.problem_at(
+                        addr,
+                        "sets the stack pointer in a way this check does not follow",
+                    );
                     return;
                 }
             }
@@ -265,10 +273,12 @@ impl Walk<'_> {
         }
     }
 
-    /// The lowest stack offset that a memory operand names. Functions without calls of their own may use bytes below
-    /// the stack pointer (the red zone).
+    /// The lowest stack offset that a memory operand names. Functions without calls of their own
+    /// may use bytes below the stack pointer (the red zone).
     fn accessed(&self, i: &Instruction, state: &State) -> Option<i64> {
-        if i.mnemonic() == Mnemonic::Lea || !(0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory) {
+        if i.mnemonic() == Mnemonic::Lea
+            || !(0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory)
+        {
             return None;
         }
         match state.get(i.memory_base()) {
@@ -325,7 +335,9 @@ impl Walk<'_> {
                 } else {
                     match self.indirect_value(i, state) {
                         Val::Addr(dest) => Some(dest),
-                        _ if self.is_tls_descriptor_call(i) => Some(Dest::External("__tls_get_addr".into())),
+                        _ if self.is_tls_descriptor_call(i) => {
+                            Some(Dest::External("__tls_get_addr".into()))
+                        }
                         _ => None,
                     }
                 };
@@ -334,7 +346,8 @@ impl Walk<'_> {
                         let returns = !self.diverges(&dest);
                         self.call(here, state, dest);
                         if !returns {
-                            // What follows is another path's code, or a landing pad that only the unwinder enters.
+                            // What follows is another path's code, or a landing pad that only the
+                            // unwinder enters.
                             return Next::Stop;
                         }
                     }
@@ -354,11 +367,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a call there never comes back, as far as names tell. For any other such function the compiler puts a trap
-    /// behind the call, or nothing, in which case more is followed than can happen.
+    /// Whether a call there never comes back, as far as names tell. For any other such function the
+    /// compiler puts a trap behind the call, or nothing, in which case more is followed than can
+    /// happen.
     fn diverges(&self, dest: &Dest) -> bool {
         match dest {
-            Dest::Inside(addr) => self.image.func_at(*addr).is_some_and(|f| allow::is_panic_path(&f.pretty_name())),
+            Dest::Inside(addr) => {
+                self.image.func_at(*addr).is_some_and(|f| allow::is_panic_path(&f.pretty_name()))
+            }
             Dest::External(name) => allow::is_panic_path(&image::pretty(name)),
         }
     }
@@ -382,7 +398,8 @@ impl Walk<'_> {
         let Some((place, reloc)) = self.image.reloc_in(i.ip(), i.len() as u64) else {
             return Dest::Inside(i.near_branch_target());
         };
-        let (how, dest) = (reloc.how, shift(&reloc.dest, reloc.addend + (i.next_ip() - place) as i64));
+        let (how, dest) =
+            (reloc.how, shift(&reloc.dest, reloc.addend + (i.next_ip() - place) as i64));
         if let (How::Plt, Dest::External(name)) = (how, &dest)
             // Part of a sequence that the linker rewrites as a whole in an executable.
             && name != "__tls_get_addr"
@@ -422,8 +439,8 @@ impl Walk<'_> {
         self.image.reloc_in(i.ip(), i.len() as u64).is_some_and(|(_, r)| r.how == How::Tls)
     }
 
-    /// The code addresses of the jump table at `table`: offsets from the table itself, until one leads out of the
-    /// function, off the instructions, or the next table begins.
+    /// The code addresses of the jump table at `table`: offsets from the table itself, until one
+    /// leads out of the function, off the instructions, or the next table begins.
     fn table_targets(&self, table: u64) -> Vec<u64> {
         let starts = self.instruction_starts();
         let mut targets = Vec::new();
@@ -452,7 +469,10 @@ impl Walk<'_> {
     fn instruction_starts(&self) -> BTreeSet<u64> {
         let bytes = self.image.code_at(self.func.addr).unwrap_or_default();
         let bytes = &bytes[..bytes.len().min(self.func.size as usize)];
-        Decoder::with_ip(64, bytes, self.func.addr, DecoderOptions::NONE).iter().map(|i| i.ip()).collect()
+        Decoder::with_ip(64, bytes, self.func.addr, DecoderOptions::NONE)
+            .iter()
+            .map(|i| i.ip())
+            .collect()
     }
 
     /// What a 64-bit load from the instruction's memory operand yields.
@@ -460,18 +480,22 @@ impl Walk<'_> {
         if i.memory_size() == MemorySize::Int32 {
             // movsxd: an entry of a jump table?
             return match state.get(i.memory_base()) {
-                Val::Addr(Dest::Inside(table)) if i.memory_index_scale() == 4 && i.memory_displacement64() == 0 => {
+                Val::Addr(Dest::Inside(table))
+                    if i.memory_index_scale() == 4 && i.memory_displacement64() == 0 =>
+                {
                     Val::TableEntry(table)
                 }
                 _ => Val::Unknown,
             };
         }
-        let constant = |addr: u64| self.image.slot(addr).map_or(Val::Unknown, |dest| Val::Addr(dest.clone()));
+        let constant =
+            |addr: u64| self.image.slot(addr).map_or(Val::Unknown, |dest| Val::Addr(dest.clone()));
         if i.is_ip_rel_memory_operand() {
             return match ip_relative(self.image, i) {
                 // The slot's content, whatever the addend says of the slot's own place.
                 (_, How::Got) => {
-                    let (_, r) = self.image.reloc_in(i.ip(), i.len() as u64).expect("seen by ip_relative");
+                    let (_, r) =
+                        self.image.reloc_in(i.ip(), i.len() as u64).expect("seen by ip_relative");
                     Val::Addr(r.dest.clone())
                 }
                 (Dest::Inside(addr), How::Direct) => constant(addr),
@@ -484,7 +508,9 @@ impl Walk<'_> {
         let displacement = i.memory_displacement64() as i64;
         match state.get(i.memory_base()) {
             Val::Addr(Dest::Inside(addr)) => constant(addr.wrapping_add_signed(displacement)),
-            Val::Stack(offset) => state.spilled.get(&(offset + displacement)).cloned().unwrap_or(Val::Unknown),
+            Val::Stack(offset) => {
+                state.spilled.get(&(offset + displacement)).cloned().unwrap_or(Val::Unknown)
+            }
             _ => Val::Unknown,
         }
     }
@@ -502,7 +528,10 @@ impl Walk<'_> {
             .filter(|r| {
                 matches!(
                     r.access(),
-                    OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+                    OpAccess::Write
+                        | OpAccess::CondWrite
+                        | OpAccess::ReadWrite
+                        | OpAccess::ReadCondWrite
                 )
             })
             .map(|r| r.register().full_register())
@@ -513,11 +542,13 @@ impl Walk<'_> {
             state.set(register, Val::Unknown);
         }
         if let Some(offset) = stack {
-            // Push, pop and their kind. For anything else that writes the stack pointer, `result` speaks.
+            // Push, pop and their kind. For anything else that writes the stack pointer, `result`
+            // speaks.
             let moved = i64::from(i.stack_pointer_increment());
             let computed = matches!(i.mnemonic(), Mnemonic::Leave | Mnemonic::Enter)
                 || (written_stack_pointer
-                    && (moved == 0 || i.op0_register() == Register::RSP && i.mnemonic() == Mnemonic::Pop));
+                    && (moved == 0
+                        || i.op0_register() == Register::RSP && i.mnemonic() == Mnemonic::Pop));
             if !computed {
                 state.set(Register::RSP, Val::Stack(offset + moved));
             }
@@ -571,16 +602,22 @@ impl Walk<'_> {
                 }
             }
             Mnemonic::Add => match (state.get(to), source(1)) {
-                (Val::TableEntry(t), Val::Addr(Dest::Inside(base))) if t == base => Val::TableTarget(t),
-                (Val::Addr(Dest::Inside(base)), Val::TableEntry(t)) if t == base => Val::TableTarget(t),
+                (Val::TableEntry(t), Val::Addr(Dest::Inside(base))) if t == base => {
+                    Val::TableTarget(t)
+                }
+                (Val::Addr(Dest::Inside(base)), Val::TableEntry(t)) if t == base => {
+                    Val::TableTarget(t)
+                }
                 _ => Val::Unknown,
             },
             Mnemonic::And if immediate => {
-                // Aligns the stack pointer down. At entry it is 8 below a multiple of 16, and the compiler only pushes
-                // multiples of 8, so at most `align - 8` bytes are skipped.
+                // Aligns the stack pointer down. At entry it is 8 below a multiple of 16, and the
+                // compiler only pushes multiples of 8, so at most `align - 8` bytes are skipped.
                 let align = (i.immediate(1) as i64).wrapping_neg();
                 match state.get(to) {
-                    Val::Stack(offset) if align >= 8 && align.count_ones() == 1 => Val::Stack(offset - (align - 8)),
+                    Val::Stack(offset) if align >= 8 && align.count_ones() == 1 => {
+                        Val::Stack(offset - (align - 8))
+                    }
                     _ => Val::Unknown,
                 }
             }
@@ -591,7 +628,9 @@ impl Walk<'_> {
 
     /// Keeps track of constants parked in the frame, and forgets those that are written over.
     fn store(&self, i: &Instruction, state: &mut State) {
-        if i.op0_kind() != OpKind::Memory || matches!(i.mnemonic(), Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Bt) {
+        if i.op0_kind() != OpKind::Memory
+            || matches!(i.mnemonic(), Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Bt)
+        {
             return;
         }
         let Val::Stack(base) = state.get(i.memory_base()) else {

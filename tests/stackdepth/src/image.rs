@@ -1,15 +1,17 @@
-//! A built library as one flat address space: code, data, symbols, and where each relocated pointer leads.
+//! A built library as one flat address space: code, data, symbols, and where each relocated pointer
+//! leads.
 //!
-//! An archive of relocatable objects has no addresses yet, so every section is laid out at an address of our own and
-//! relocations between sections are kept as facts ("the four bytes at A refer to symbol S"). A shared library has its
-//! addresses; there only its dynamic relocations (global offset table, procedure linkage table) are read.
+//! An archive of relocatable objects has no addresses yet, so every section is laid out at an
+//! address of our own and relocations between sections are kept as facts ("the four bytes at A
+//! refer to symbol S"). A shared library has its addresses; there only its dynamic relocations
+//! (global offset table, procedure linkage table) are read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use object::read::archive::ArchiveFile;
 use object::{
-    Object, ObjectKind, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex, SectionKind,
-    SymbolIndex, elf,
+    Object, ObjectKind, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget,
+    SectionIndex, SectionKind, SymbolIndex, elf,
 };
 
 /// Where a reference leads: an address inside the image, or a name that the image does not define.
@@ -73,7 +75,8 @@ struct Region {
 pub struct Image {
     regions: Vec<Region>,
     relocs: HashMap<u64, Reloc>,
-    /// Pointer-sized slots filled by the loader (shared library) or the linker (object), and what they will hold.
+    /// Pointer-sized slots filled by the loader (shared library) or the linker (object), and what
+    /// they will hold.
     slots: HashMap<u64, Dest>,
     /// Slots that the loader fills on first use, on the stack of whoever comes first.
     lazy: HashSet<u64>,
@@ -101,7 +104,8 @@ impl Image {
             let mut members = Vec::new();
             for member in archive.members() {
                 let data = member?.data(bytes)?;
-                // Rust puts a metadata member beside the objects in some archives: not ELF, no code.
+                // Rust puts a metadata member beside the objects in some archives: not ELF, no
+                // code.
                 if data.starts_with(b"\x7fELF") {
                     members.push(object::File::parse(data)?);
                 }
@@ -175,7 +179,9 @@ impl Image {
                     let dest = object_dest(file, index, base, &globals)?;
                     let how = match r_type {
                         elf::R_X86_64_PLT32 => How::Plt,
-                        elf::R_X86_64_GOTPCREL | elf::R_X86_64_GOTPCRELX | elf::R_X86_64_REX_GOTPCRELX => How::Got,
+                        elf::R_X86_64_GOTPCREL
+                        | elf::R_X86_64_GOTPCRELX
+                        | elf::R_X86_64_REX_GOTPCRELX => How::Got,
                         elf::R_X86_64_TLSGD
                         | elf::R_X86_64_TLSLD
                         | elf::R_X86_64_DTPOFF32
@@ -208,7 +214,10 @@ impl Image {
         }
         let bind_now = binds_now(file);
         for symbol in file.symbols().chain(file.dynamic_symbols()) {
-            if symbol.kind() == object::SymbolKind::Text && symbol.is_definition() && symbol.address() != 0 {
+            if symbol.kind() == object::SymbolKind::Text
+                && symbol.is_definition()
+                && symbol.address() != 0
+            {
                 self.add_func(symbol.name().unwrap_or_default(), symbol.address(), symbol.size());
             }
         }
@@ -236,7 +245,10 @@ impl Image {
                 _ => Dest::Inside(reloc.addend() as u64),
             };
             match r_type {
-                elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT | elf::R_X86_64_64 | elf::R_X86_64_RELATIVE => {
+                elf::R_X86_64_GLOB_DAT
+                | elf::R_X86_64_JUMP_SLOT
+                | elf::R_X86_64_64
+                | elf::R_X86_64_RELATIVE => {
                     if r_type == elf::R_X86_64_JUMP_SLOT && !bind_now {
                         self.lazy.insert(addr);
                     }
@@ -248,7 +260,11 @@ impl Image {
         Ok(())
     }
 
-    fn add_region<'d>(&mut self, section: &impl ObjectSection<'d>, start: u64) -> Result<(), Error> {
+    fn add_region<'d>(
+        &mut self,
+        section: &impl ObjectSection<'d>,
+        start: u64,
+    ) -> Result<(), Error> {
         let name = section.name().unwrap_or_default().to_owned();
         let constant = [".got", ".data.rel.ro", ".rodata"].iter().any(|p| name.starts_with(p));
         self.regions.push(Region {
@@ -306,7 +322,8 @@ impl Image {
         self.lazy.contains(&slot)
     }
 
-    /// The function whose extent contains `addr`. Stripped code becomes a nameless function up to its section's end.
+    /// The function whose extent contains `addr`. Stripped code becomes a nameless function up to
+    /// its section's end.
     pub fn func_at(&self, addr: u64) -> Option<Func> {
         let region = self.region(addr).filter(|r| r.code)?;
         let end = region.start + region.data.len() as u64;
@@ -321,7 +338,11 @@ impl Image {
                 return Some(f);
             }
         }
-        Some(Func { name: format!("{}+{:#x}", region.name, addr - region.start), addr, size: end - addr })
+        Some(Func {
+            name: format!("{}+{:#x}", region.name, addr - region.start),
+            addr,
+            size: end - addr,
+        })
     }
 
     /// All code, as (address, bytes) of each section.
@@ -363,7 +384,10 @@ fn is_loaded<'d>(section: &impl ObjectSection<'d>) -> bool {
     )
 }
 
-fn symbol_address<'d>(symbol: &impl ObjectSymbol<'d>, base: &HashMap<SectionIndex, u64>) -> Option<u64> {
+fn symbol_address<'d>(
+    symbol: &impl ObjectSymbol<'d>,
+    base: &HashMap<SectionIndex, u64>,
+) -> Option<u64> {
     Some(base.get(&symbol.section_index()?)? + symbol.address())
 }
 

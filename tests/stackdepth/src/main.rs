@@ -1,5 +1,6 @@
-//! `stackdepth --lib FILE (--fastcall DIRECTORY | --frame BYTES) [--prefix NAME]`: prints each function's depth and
-//! deepest chain. Exits with 1 when a depth is unproven or over the limit, with 2 when the check can't run.
+//! `stackdepth --lib FILE (--fastcall DIRECTORY | --frame BYTES) [--prefix NAME]`: prints each
+//! function's depth and deepest chain. Exits with 1 when a depth is unproven or over the limit,
+//! with 2 when the check can't run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,7 +56,11 @@ fn check(o: &Options) -> Result<bool, String> {
         return Err(format!("{} has no function {}*", o.lib.display(), o.prefix));
     }
     let limit = door::limit(o.frame);
-    println!("{}: room for {} bytes, limit {limit} (a fifth must stay free)", o.lib.display(), o.frame);
+    println!(
+        "{}: room for {} bytes, limit {limit} (a fifth must stay free)",
+        o.lib.display(),
+        o.frame
+    );
     println!("{:<28} {:>6} {:>6}  deepest chain (bytes)", "function", "depth", "limit");
     let mut graph = Graph::new(&image);
     let mut good = true;

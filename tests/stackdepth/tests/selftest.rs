@@ -1,4 +1,5 @@
-//! The check checked: fixtures that must pass with the depth they have, and fixtures that must fail, each for its reason.
+//! The check checked: fixtures that must pass with the depth they have, and fixtures that must
+//! fail, each for its reason.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -16,7 +17,8 @@ enum Form {
 
 /// Compiles a fixture and returns the file.
 fn compile(fixture: &str, form: Form) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{fixture}.rs"));
+    let source =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{fixture}.rs"));
     // One file per test thread and form: tests run side by side.
     let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{fixture}-{form:?}-{thread}"));
@@ -34,7 +36,8 @@ fn compile(fixture: &str, form: Form) -> PathBuf {
         .arg(&source)
         .arg("-o")
         .arg(out.with_extension("o")));
-    let (object, archive, shared) = (out.with_extension("o"), out.with_extension("a"), out.with_extension("so"));
+    let (object, archive, shared) =
+        (out.with_extension("o"), out.with_extension("a"), out.with_extension("so"));
     match form {
         Form::Object => object,
         Form::Archive => {
@@ -43,7 +46,11 @@ fn compile(fixture: &str, form: Form) -> PathBuf {
             archive
         }
         Form::Shared => {
-            run(Command::new("cc").args(["-shared", "-nostdlib", "-Wl,-z,lazy"]).arg(&object).arg("-o").arg(&shared));
+            run(Command::new("cc")
+                .args(["-shared", "-nostdlib", "-Wl,-z,lazy"])
+                .arg(&object)
+                .arg("-o")
+                .arg(&shared));
             shared
         }
     }
@@ -58,7 +65,8 @@ fn report(fixture: &str, form: Form, function: &str) -> Report {
     let bytes = std::fs::read(compile(fixture, form)).unwrap();
     let image = Image::parse(&bytes).unwrap();
     let roots = image.exports("larder_fast_");
-    let root = roots.iter().find(|f| f.name == function).unwrap_or_else(|| panic!("{function} not found"));
+    let root =
+        roots.iter().find(|f| f.name == function).unwrap_or_else(|| panic!("{function} not found"));
     Graph::new(&image).report(root)
 }
 
@@ -79,7 +87,8 @@ fn ordinary_code_passes_in_every_form() {
     let mut depths = Vec::new();
     for form in [Form::Object, Form::Archive, Form::Shared] {
         let report = report("fits", form, "larder_fast_fits");
-        // Linking replaced nothing here, but -z lazy leaves the slots of the global offset table bound at load time.
+        // Linking replaced nothing here, but -z lazy leaves the slots of the global offset table
+        // bound at load time.
         assert!(report.failures.is_empty(), "{form:?}: {report:#?}");
         assert!(report.chain.len() >= 3, "through copy to memcpy: {report:#?}");
         depths.push(report.depth);
@@ -122,7 +131,8 @@ fn a_frame_of_many_pages_fails() {
 
 #[test]
 fn recursion_fails() {
-    let chain = fails_with(&report("recursion", Form::Object, "larder_fast_recursion"), "recursion");
+    let chain =
+        fails_with(&report("recursion", Form::Object, "larder_fast_recursion"), "recursion");
     assert_eq!(chain.first().map(String::as_str), Some("larder_fast_recursion"));
     assert!(chain.iter().any(|f| f == "recursion::odd"), "{chain:?}");
 }
@@ -134,14 +144,16 @@ fn an_unknown_indirect_call_fails() {
 
 #[test]
 fn a_reachable_panic_fails_with_its_chain() {
-    let chain = fails_with(&report("panics", Form::Object, "larder_fast_panics"), "a panic is reachable");
+    let chain =
+        fails_with(&report("panics", Form::Object, "larder_fast_panics"), "a panic is reachable");
     assert_eq!(chain[..2], ["larder_fast_panics", "panics::pick"]);
     assert!(chain[2].contains("panic_bounds_check"), "{chain:?}");
 }
 
 #[test]
 fn an_unlisted_external_function_fails() {
-    let chain = fails_with(&report("external", Form::Object, "larder_fast_external"), "not on the list");
+    let chain =
+        fails_with(&report("external", Form::Object, "larder_fast_external"), "not on the list");
     assert_eq!(chain, ["larder_fast_external", "usleep"]);
 }
 

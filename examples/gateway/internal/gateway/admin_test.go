@@ -67,6 +67,11 @@ func TestAdminIsForThisMachine(t *testing.T) {
 		{c, "127.0.0.1:5", "localhost", "Forwarded", false},
 		{c, "127.0.0.1:5", "localhost", "Via", false},
 		{c, "127.0.0.1:5", "localhost", "X-Real-Ip", false},
+		{c, "127.0.0.1:5", "localhost", "X_Forwarded_For", false},
+		{c, "127.0.0.1:5", "localhost", "CF-Connecting-IP", false},
+		{c, "127.0.0.1:5", "localhost", "CDN-Loop", false},
+		{c, "127.0.0.1:5", "localhost", "X-Envoy-Internal", false},
+		{c, "127.0.0.1:5", "localhost", "User-Agent", true},
 		{behind, "127.0.0.1:5", "localhost", "", false},
 	} {
 		r := httptest.NewRequest("GET", "/_larder/", nil)

@@ -19,15 +19,47 @@ type watchedListener struct {
 
 	closing sync.Once
 	closed  chan struct{}
+
+	// ticked is the time since started, as of the last eighth of sendTimeout; negative once
+	// nobody keeps it any more.
+	ticked atomic.Int64
 }
 
 // watch puts a watchedListener around l.
 func watch(l net.Listener, sendTimeout time.Duration, maxConnections int) *watchedListener {
 	w := &watchedListener{Listener: l, sendTimeout: sendTimeout, closed: make(chan struct{})}
+	if w.ticked.Store(-1); sendTimeout > 0 {
+		w.ticked.Store(int64(time.Since(started)))
+		go w.tick(max(sendTimeout/8, time.Millisecond))
+	}
 	if maxConnections > 0 {
 		w.slots = make(chan struct{}, maxConnections)
 	}
 	return w
+}
+
+// tick keeps the time until the listener is closed: an answer in a microsecond should not ask
+// the system for it at each write.
+func (l *watchedListener) tick(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			l.ticked.Store(int64(time.Since(started)))
+		case <-l.closed:
+			l.ticked.Store(-1)
+			return
+		}
+	}
+}
+
+// now is the time since started, exact once the listener is closed.
+func (l *watchedListener) now() time.Duration {
+	if ticked := l.ticked.Load(); ticked >= 0 {
+		return time.Duration(ticked)
+	}
+	return time.Since(started)
 }
 
 // Accept implements net.Listener. Beyond the bound, connections wait to be accepted.
@@ -112,6 +144,9 @@ func (t *taken) wait(ended <-chan struct{}) int {
 	return len(left)
 }
 
+// started is what deadlines of connections are counted from.
+var started = time.Now()
+
 // watchedConn is a client's connection. A client that takes nothing for a while, though
 // there is something for it, is cut off: it would hold on to what answers it, up to the
 // upstream's connection.
@@ -124,8 +159,8 @@ type watchedConn struct {
 	isTaken atomic.Bool
 
 	mu      sync.Mutex
-	hard    time.Time // the deadline that somebody has set; zero: none
-	renewed time.Time // when the present deadline was set
+	hard    time.Time     // the deadline that somebody has set; zero: none
+	renewed time.Duration // when the present deadline was set, since started; 0: not yet
 }
 
 // ReadFrom is not passed on: what copies in the kernel would not renew deadlines.
@@ -143,24 +178,23 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		c.mu.Lock()
-		c.renewed = time.Time{}
+		c.renewed = 0
 		c.mu.Unlock()
 	}
 }
 
-// renew sets the deadline anew if half of its time has gone, which spares most writes
-// the cost. It reports whether a deadline of somebody else's comes first.
+// renew sets the deadline anew if half of its time has gone, or nearly, which spares most
+// writes the cost. It reports whether a deadline of somebody else's comes first.
 func (c *watchedConn) renew() (hard bool) {
-	now := time.Now()
+	now := c.listener.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next := now.Add(c.timeout)
-	if !c.hard.IsZero() && c.hard.Before(next) {
+	if !c.hard.IsZero() && time.Until(c.hard) < c.timeout {
 		return true
 	}
-	if now.Sub(c.renewed) > c.timeout/2 {
-		c.renewed = now
-		_ = c.Conn.SetWriteDeadline(next)
+	if c.renewed == 0 || now-c.renewed > c.timeout/2 {
+		c.renewed = max(now, 1)
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.timeout))
 	}
 	return false
 }
@@ -170,7 +204,7 @@ func (c *watchedConn) renew() (hard bool) {
 func (c *watchedConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hard, c.renewed = t, time.Time{}
+	c.hard, c.renewed = t, 0
 	return c.Conn.SetWriteDeadline(t)
 }
 

@@ -13,7 +13,7 @@ func newDashboard(g *Gateway) *dashboard.Dashboard {
 		Tags:      g.tags,
 		Stats:     g.store.Stats,
 		Upstreams: g.targets,
-		Purge:     g.http.PurgeHandler(),
+		Purge:     purgesAsStored(g.http.PurgeHandler()),
 	})
 }
 

@@ -134,6 +134,41 @@ func TestClientsThatDoNotSend(t *testing.T) {
 	}
 }
 
+// Content that nobody reads has to come as well, and within the time.
+func TestClientsThatDoNotSendWhatNobodyReads(t *testing.T) {
+	_, url, _ := startYAML(t, `
+server: {body_timeout: 100ms}
+upstreams: {u: {targets: ["%s"]}}
+routes:
+  - {name: u, path: /u/, methods: [GET], upstream: u}
+  - {name: a, path: /a, aggregate: {parts: [{name: a, upstream: u, path: /u/x}]}}
+  - {name: l, path: /l, upstream: u, client_rate_limit: {requests: 1, per: 1h}}
+`, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, "%q", strings.Repeat("x", 5000))
+	})
+	get(t, url+"/l")
+	for target, want := range map[string]int{
+		"GET /a": 200, "POST /u/x": 405, "POST /a": 405, "PUT /l": 429, "PUT /u/..%2f": 400, "TRACE /": 501,
+		"POST /none": 404, "POST /healthz": 200, "GET /_larder/purge": 405, "POST /_larder/purge": 400,
+	} {
+		for _, length := range []string{"Content-Length: 1000\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"} {
+			host := strings.TrimPrefix(url, "http://")
+			conn := connect(t, url, target+" HTTP/1.1\r\nHost: "+host+
+				"\r\nContent-Type: application/x-www-form-urlencoded\r\n"+length)
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || resp.StatusCode != want {
+				t.Errorf("%s, %q: %v %v, want %d", target, length, resp, err, want)
+				continue
+			}
+			if _, err := io.Copy(io.Discard, conn); err != nil {
+				t.Errorf("%s, %q: the connection stays open: %v", target, length, err)
+			}
+		}
+	}
+}
+
 func TestRequestsAreBounded(t *testing.T) {
 	c := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)

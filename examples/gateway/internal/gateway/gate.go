@@ -104,13 +104,21 @@ func bearer(r *http.Request) (token string, ok bool) {
 // isProxied tells whether a request bears a proxy's marks.
 func isProxied(r *http.Request) bool {
 	for name := range r.Header {
-		switch {
-		case name == "Via", name == "Forwarded", name == "X-Real-Ip",
-			strings.HasPrefix(name, "X-Forwarded-"):
+		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if slices.Contains(proxyMarks, name) || strings.HasPrefix(name, "X-Forwarded-") ||
+			strings.HasPrefix(name, "X-Envoy-") {
 			return true
 		}
 	}
 	return !r.ProtoAtLeast(1, 1)
+}
+
+// proxyMarks are what proxies, balancers and CDNs add to requests, besides X-Forwarded-*.
+var proxyMarks = []string{
+	"Via", "Forwarded", "Cdn-Loop", "X-Forwarded", "X-Real-Ip", "X-Client-Ip", "Client-Ip",
+	"X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Original-Host", "X-Amzn-Trace-Id",
+	"True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "X-Appengine-User-Ip",
+	"X-Azure-Clientip", "X-Proxyuser-Ip", "X-Request-Start",
 }
 
 func isLoopback(address string) bool {

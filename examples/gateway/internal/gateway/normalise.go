@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/larder-cache/larder/go/httpcache"
+
 	"github.com/larder-cache/larder/examples/gateway/internal/config"
 )
 
@@ -49,6 +51,10 @@ import (
 // right-most address that is no trusted proxy's, and becomes the request's RemoteAddr,
 // which limits, logs and traces read. A trace that somebody else began is joined only if
 // a trusted proxy says so: the decision to sample it comes along.
+//
+// What the upstream is told of a client that comes by itself is all in the request's other
+// parts. So it is written into the header only when it is to be sent or compared: most hits
+// need none of it (see complete).
 //
 // # Other fields
 //
@@ -103,10 +109,15 @@ func (n *normaliser) apply(r *http.Request) error {
 			return &refusal{http.StatusLoopDetected, "the request came through this gateway before"}
 		}
 	}
-	from := sender{client: r.RemoteAddr, chain: hostOf(r.RemoteAddr), host: r.Host}
-	trusted := n.trusted.Contain(from.chain)
-	if trusted {
-		n.believe(&from, r.Header)
+	from := sender{client: r.RemoteAddr, host: r.Host}
+	trusted := false
+	told := len(via) > 0 || n.traced // at once: see complete
+	if told || len(n.trusted) > 0 {
+		from.chain = hostOf(r.RemoteAddr)
+		if trusted = n.trusted.Contain(from.chain); trusted {
+			n.believe(&from, r.Header)
+			told = true
+		}
 	}
 	if connection := r.Header["Connection"]; connection != nil {
 		hop(r.Header, connection)
@@ -127,7 +138,9 @@ func (n *normaliser) apply(r *http.Request) error {
 	if from.https {
 		r.URL.Scheme = "https"
 	}
-	n.tell(r, &from, via)
+	if told {
+		n.tell(r, &from, via)
+	}
 	normalPath(r.URL)
 	return n.checkPath(r.URL)
 }
@@ -239,8 +252,32 @@ var (
 	protoHTTPS = []string{"https"}
 )
 
-// tell sets the fields that the upstream is told of the client. They are set before the
-// cache, which compares them if a response varies on them.
+// toldFields are the fields that tell sets.
+var toldFields = [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"}
+
+// complete tells the upstream of the client, unless apply has done so, of a request that is
+// in its one form. The cache has it done before it compares one of the fields and before it
+// asks the upstream; what goes past a cache has it done by completed.
+func (n *normaliser) complete(r *http.Request) {
+	if r.Header["X-Forwarded-Proto"] == nil { // a client's own is dropped
+		n.tell(r, &sender{chain: hostOf(r.RemoteAddr)}, nil)
+	}
+}
+
+// completed is next for requests that may not have been completed.
+func (n *normaliser) completed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.complete(r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// late are the fields that complete sets, for a cache.
+func (n *normaliser) late() httpcache.LateFields {
+	return httpcache.LateFields{Names: toldFields[:], Add: n.complete}
+}
+
+// tell sets the fields that the upstream is told of the client.
 func (n *normaliser) tell(r *http.Request, s *sender, via []string) {
 	h := r.Header
 	values := &[2]string{s.chain, r.Host}

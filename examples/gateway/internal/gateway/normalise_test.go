@@ -40,7 +40,8 @@ func TestHostHasOneForm(t *testing.T) {
 	}
 }
 
-// pass returns the status with which a request is refused, or 200, and where it leads.
+// pass returns the status with which a request is refused, or 200, and where it leads. It
+// leaves what the upstream would be sent.
 func pass(t *testing.T, n *normaliser, r *http.Request) (int, string) {
 	t.Helper()
 	var no *refusal
@@ -53,6 +54,7 @@ func pass(t *testing.T, n *normaliser, r *http.Request) (int, string) {
 	case err != nil:
 		t.Fatal(err)
 	}
+	n.complete(r)
 	return 200, r.URL.RequestURI()
 }
 
@@ -351,6 +353,98 @@ func TestVaryOnWhatTheDoorSets(t *testing.T) {
 	resp, _ := get(t, url, "X-Forwarded-For", "203.0.113.2")
 	if !strings.Contains(cacheStatus(resp), "; hit") {
 		t.Errorf("the same again: %s", cacheStatus(resp))
+	}
+}
+
+// Clients that no proxy speaks for are told apart as well, though a cache may answer them
+// before they have been written into the header.
+func TestVaryOnClients(t *testing.T) {
+	c := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("Vary", "X-Forwarded-For")
+		fmt.Fprintf(w, "you are %s", r.Header.Get("X-Forwarded-For"))
+	})
+	g, _, _ := start(t, c)
+	ask := func(client string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.RemoteAddr = client + ":1"
+		r.Header.Set("X-Forwarded-For", "198.51.100.1") // is nobody's to claim
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, r)
+		return w
+	}
+	for _, client := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.1", "2001:db8::1"} {
+		if w := ask("[" + client + "]"); w.Body.String() != "you are "+client {
+			t.Errorf("%s was told %q", client, w.Body)
+		}
+	}
+	if w := ask("[203.0.113.2]"); !strings.Contains(w.Header().Get("Cache-Status"), "; hit") {
+		t.Errorf("the same again: %s", w.Header().Get("Cache-Status"))
+	}
+}
+
+const everyWay = `
+upstreams: {u: {targets: ["%s"]}}
+routes:
+  - {path: /cached/, upstream: u}
+  - {path: /uncached/, upstream: u, cache: false}
+  - {path: /fields/, upstream: u, fields: true}
+  - {path: /compressed/, upstream: u, compress: [gzip]}
+  - path: /both
+    aggregate:
+      parts:
+        - {name: a, upstream: u, path: /part}
+  - path: /uncached-both
+    cache: false
+    aggregate:
+      parts:
+        - {name: a, upstream: u, path: /part2}
+`
+
+// Whichever way a request takes, the upstream is told of the client.
+func TestUpstreamIsToldOnEveryWay(t *testing.T) {
+	sent := make(chan http.Header, 10)
+	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent <- r.Header
+		w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=60")
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"a": 1}`)
+	}))
+	t.Cleanup(back.Close)
+	c, err := config.Parse([]byte(strings.ReplaceAll(everyWay, "%s", back.URL)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, url, _ := start(t, c)
+	for _, way := range []string{
+		"GET /cached/x", "GET /cached/x", // the second is revalidated in the background
+		"HEAD /cached/y", "POST /cached/x", "GET /uncached/x", "POST /uncached/x",
+		"GET /fields/x?fields=a", "GET /compressed/x", "GET /both", "GET /uncached-both",
+	} {
+		method, path, _ := strings.Cut(way, " ")
+		do(t, method, url+path)
+		h := <-sent
+		if h.Get("X-Forwarded-For") != "127.0.0.1" || h.Get("X-Forwarded-Proto") != "http" ||
+			!strings.HasPrefix(h.Get("Via"), "1.1 larder-gateway-") {
+			t.Errorf("%s: %v", way, h)
+		}
+		// What a part is sent is the gateway's own request.
+		if own := strings.Contains(path, "both"); (h.Get("X-Forwarded-Host") == "") != own {
+			t.Errorf("%s: X-Forwarded-Host: %q", way, h["X-Forwarded-Host"])
+		}
+	}
+}
+
+// Hits are spared the cost of what only an upstream is told.
+func TestHitsAreNotCompleted(t *testing.T) {
+	g := newHitGateway(t)
+	for _, want := range []int{len(toldFields), 0} {
+		r := httptest.NewRequest("GET", "/x", nil)
+		g.ServeHTTP(httptest.NewRecorder(), r)
+		if len(r.Header) != want {
+			t.Errorf("%d fields, want %d: %v", len(r.Header), want, r.Header)
+		}
 	}
 }
 

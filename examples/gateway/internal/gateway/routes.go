@@ -186,7 +186,7 @@ func noRoute(w http.ResponseWriter, _ *http.Request) {
 // inside the cache is done once for each stored response, what is outside for
 // every request; a layer that is not configured is not there.
 func newRoute(g *Gateway, s *state, r *config.Route) http.Handler {
-	h := g.cached(s, r, g.content(s, r))
+	h := g.cached(s, r, s.door.completed(g.content(s, r)))
 	if len(r.Compress) > 0 {
 		h = compress.Negotiate(h, r.Compress)
 	}
@@ -229,7 +229,7 @@ func (g *Gateway) cached(s *state, r *config.Route, content http.Handler) http.H
 		o.IgnoreQuery = append(slices.Clone(o.IgnoreQuery), r.IgnoreQuery...)
 		cache = s.http.WithOptions(o)
 	}
-	policy := httpcache.HandlerOptions{Partition: partition(r)}
+	policy := httpcache.HandlerOptions{Partition: partition(r), Late: s.door.late()}
 	if r.TTLOverride {
 		policy.TTLOverride = r.TTL
 	} else {

@@ -19,6 +19,7 @@ type state struct {
 	pools   map[string]*upstream.Pool
 	http    *httpcache.Cache
 	limits  map[string]*limits // by route
+	door    *normaliser
 	handler http.Handler
 	admin   http.Handler // of the admin pages' own address
 }
@@ -80,10 +81,11 @@ func newState(g *Gateway, c *config.Config, old *state) (_ *state, err error) {
 	}
 	s.takeLimits(old)
 	s.http = g.http.WithOptions(cacheOptions(c))
-	door := newNormaliser(c, g.name, g.tracer != nil)
+	s.door = newNormaliser(c, g.name, g.tracer != nil)
 	refused := g.meter.Wrap(g.meter.Route(unmatchedRoute), http.HandlerFunc(answerRefused))
-	s.handler = g.withAdmin(c, guard(door, newRoutes(g, s), refused))
-	s.admin = g.adminHandler(c)
+	idle := c.Server.BodyTimeout
+	s.handler = layers.Unread(idle, g.withAdmin(c, guard(s.door, newRoutes(g, s), refused)))
+	s.admin = layers.Unread(idle, g.adminHandler(c))
 	return s, nil
 }
 

@@ -29,9 +29,40 @@ func Body(max int64, idle time.Duration, next http.Handler) http.Handler {
 		if max > 0 {
 			bounded.Body = http.MaxBytesReader(w, r.Body, max)
 		}
-		bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(w), idle}
+		bounded.Body = &idleBody{bounded.Body, r.Context(), http.NewResponseController(innermost(w)), idle}
 		next.ServeHTTP(w, &bounded)
 	})
+}
+
+// Unread gives clients the time idle to send content that nobody reads: net/http reads the
+// rest of it itself before it answers, so that whoever announces some to a handler that has
+// no use for it, or refuses the request, would hold the connection for as long as it likes.
+// 0 means no bound. It belongs outside of everything; what is read has Body's deadlines.
+func Unread(idle time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if idle <= 0 || r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		connection := http.NewResponseController(w)
+		// Twice: an answer of some length is begun before the handler returns.
+		_ = connection.SetReadDeadline(time.Now().Add(idle))
+		next.ServeHTTP(w, r)
+		_ = connection.SetReadDeadline(time.Now().Add(idle))
+	})
+}
+
+// innermost is the writer at the bottom of those that wrap each other: the connection's own.
+// A transport may still be reading content when the handler has returned, and then those in
+// between may be somebody else's already.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
+	}
 }
 
 // idleBody gives the client a time for each part of its content, at most until the

@@ -136,13 +136,23 @@ func stripPrefix(u *url.URL, prefix string) {
 }
 
 // Source identifies the resource of an upstream that a request asks for, among all that the
-// gateway stores something of: under other names, parts of it, or one of several.
+// gateway stores something of: under other names, parts of it, or one of several. All
+// spellings of a URI have one; some that an upstream may tell apart have too, and go with
+// each other.
 func Source(upstream, prefix string, r *http.Request) string {
-	id := upstream + " " + stripped(r.URL, prefix)
+	id := upstream + " " + unescaped(stripped(r.URL, prefix))
 	if r.URL.RawQuery != "" {
-		id += "?" + r.URL.RawQuery
+		id += "?" + unescaped(r.URL.RawQuery)
 	}
 	return id
+}
+
+// unescaped undoes percent-encodings. What has some that are none stays as it is.
+func unescaped(s string) string {
+	if out, err := url.PathUnescape(s); err == nil {
+		return out
+	}
+	return s
 }
 
 // fail answers for an upstream that did not.

@@ -1,12 +1,14 @@
-//! What readers see of the sets that wait in a stripe: 16 bits of each hash, in four lanes of one word. A filter: it never says that
-//! none waits when one does, and once in some 8,000 times it says that one may.
+//! What readers see of the sets that wait in a stripe: 16 bits of each hash, in four lanes of one
+//! word. A filter: it never says that none waits when one does, and once in some 8,000 times it
+//! says that one may.
 //!
-//! Where sets wait in a [write buffer](super::write_buffer) the word is written under the stripe's lock. Where others leave them
-//! ([combining](super::combining)) a lane is taken without it, then marked, and freed by the lock's holder.
+//! Where sets wait in a [write buffer](super::write_buffer) the word is written under the stripe's
+//! lock. Where others leave them ([combining](super::combining)) a lane is taken without it, then
+//! marked, and freed by the lock's holder.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
 
-/// Marks that there may be.
+/// PendingFilter that there may be.
 pub const LANES: usize = 4;
 /// Bits of a lane.
 pub const LANE_BITS: usize = 16;
@@ -14,10 +16,10 @@ const LANE: u64 = 0xffff;
 /// What a lane holds that is taken, and not marked yet. No mark: those are odd.
 const TAKEN: u64 = 2;
 
-/// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only one that who leaves a set in a
-/// mailbox writes to beside that.
+/// What readers see of them: 16 bits of each hash; 0: none. In a line of its own, which is the only
+/// one that who leaves a set in a mailbox writes to beside that.
 #[repr(align(64))]
-pub struct Marks(AtomicU64);
+pub struct PendingFilter(AtomicU64);
 
 /// Bits of a hash that neither choose the stripe nor the bucket. Never 0.
 #[inline]
@@ -30,10 +32,10 @@ fn lane_of(marks: u64, lane: usize) -> u64 {
     marks >> (lane % LANES * LANE_BITS) & LANE
 }
 
-impl Marks {
+impl PendingFilter {
     /// None.
-    pub fn new() -> Marks {
-        Marks(AtomicU64::new(0))
+    pub fn new() -> PendingFilter {
+        PendingFilter(AtomicU64::new(0))
     }
 
     /// Whether a set of a hash may be waiting: once in some 8,000 times it is another's.
@@ -78,7 +80,7 @@ impl Marks {
         }
     }
 
-    /// Marks a lane that was taken for a hash.
+    /// PendingFilter a lane that was taken for a hash.
     pub fn put(&self, lane: usize, hash: u64) {
         // Release: who sees it sees what was written before.
         self.0.fetch_xor((mark(hash) ^ TAKEN) << (lane % LANES * LANE_BITS), Ordering::Release);
@@ -86,8 +88,9 @@ impl Marks {
 
     /// Frees lanes (a bit for each): their sets are done.
     pub fn free(&self, lanes: u32) {
-        let marks =
-            (0..LANES).filter(|lane| lanes >> lane & 1 == 1).fold(0, |marks, lane| marks | LANE << (lane * LANE_BITS));
+        let marks = (0..LANES)
+            .filter(|lane| lanes >> lane & 1 == 1)
+            .fold(0, |marks, lane| marks | LANE << (lane * LANE_BITS));
         self.0.fetch_and(!marks, Ordering::Release);
     }
 
