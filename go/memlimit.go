@@ -16,9 +16,9 @@ import (
 // 0 if that can't be found out, as on systems other than Linux. It reads some files each time.
 func MemoryLimit() int64 { return int64(min(memoryLimit("/"), math.MaxInt64)) }
 
-// Share returns so much of [MemoryLimit], for Options.MaxBytes: Share(0.25) is a quarter of a container's
-// memory. It is 0, which New refuses, where there is no telling. It panics if fraction isn't above 0 and at
-// most 1.
+// Share returns so much of [MemoryLimit], for Options.MaxBytes: Share(0.25) is a quarter of a
+// container's memory. It is 0, which New refuses, where there is no telling. It panics if fraction
+// isn't above 0 and at most 1.
 func Share(fraction float64) int64 {
 	if !(fraction > 0 && fraction <= 1) {
 		panic(fmt.Sprintf("larder: a share of %v of the memory: it is above 0 and at most 1", fraction))
@@ -26,11 +26,11 @@ func Share(fraction float64) int64 {
 	return int64(fraction * float64(MemoryLimit()))
 }
 
-// SetMemoryLimit tells Go's runtime how much of [MemoryLimit] it may take: what caches of caches bytes
-// together leave, less a tenth of all. The runtime doesn't know of their memory, and would else
-// grow its heap as if there were none. A limit that has been set already, by GOMEMLIMIT or
-// [debug.SetMemoryLimit], stays, and so does none where MemoryLimit is 0 or the caches leave nothing. It
-// returns the limit in force, as debug.SetMemoryLimit does.
+// SetMemoryLimit tells Go's runtime how much of [MemoryLimit] it may take: what caches with budgets
+// of caches bytes together leave, less a tenth of all. The runtime doesn't know of their memory,
+// and would else grow its heap as if there were none. A limit that has been set already, by
+// GOMEMLIMIT or [debug.SetMemoryLimit], stays, and nothing is set where MemoryLimit is 0 or the
+// caches leave nothing. It returns the limit in force, as debug.SetMemoryLimit does.
 func SetMemoryLimit(caches int64) int64 {
 	return setMemoryLimit(MemoryLimit(), caches)
 }
@@ -68,8 +68,8 @@ func memoryLimit(root string) uint64 {
 	return limit
 }
 
-// groupLimit is the least limit of a group and those it is in. In a container the path may be that outside, of
-// which there is nothing here but the root, which is then the container's own.
+// groupLimit is the least limit of a group and those it is in. In a container the path may be that
+// outside, of which there is nothing here but the root, which is then the container's own.
 func groupLimit(mount, group, file string) uint64 {
 	limit := uint64(0)
 	for group = path.Clean("/" + group); ; group = path.Dir(group) {
