@@ -109,7 +109,9 @@ platform:
 $(STATIC) $(SHARED): cargo-build ;
 
 lib: $(ARCHIVE) ## Build the archive that the Go package links (GOOS=, GOARCH=, LIBC=musl)
-$(ARCHIVE): $(STATIC) scripts/archive.sh scripts/ar.rs
+# Always: what git has checked out is newer than what was built, and may be of other sources.
+.PHONY: always
+$(ARCHIVE): $(STATIC) always
 	@scripts/archive.sh $(PLATFORM) $(TRIPLE) $(STATIC)
 endif
 
