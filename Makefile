@@ -103,6 +103,7 @@ triple:
 platform:
 	@[ -n "$(TRIPLE)" ] || { \
 	    echo "there is no archive for $(PLATFORM); GOOS, GOARCH and LIBC choose one of: $(PLATFORMS)"; exit 1; }
+	@command -v rustc > /dev/null || { echo "rustc is not in PATH: the library is built with Rust"; exit 1; }
 	@[ -d "$$(rustc --print target-libdir --target $(TRIPLE))" ] || { \
 	    echo "Rust's library for $(PLATFORM) isn't installed: rustup target add $(TRIPLE)"; exit 1; }
 

@@ -115,6 +115,9 @@ fn check(sources: &[(String, String)]) -> Vec<String> {
         }
         arrows.entry(arrow).or_insert(why);
     }
+    if !faults.is_empty() {
+        return faults; // an import upwards makes circles, whose lists would hide it
+    }
     for circle in circles(files.len(), &arrows) {
         faults.push(format!("circle of {} files:", circle.len()));
         for (&(from, to), why) in &arrows {
@@ -371,6 +374,9 @@ fn paths(text: &str) -> Vec<Vec<String>> {
                 continue;
             }
             let end = text[at..].bytes().position(|b| !is_word(b) && b != b':').map_or(text.len(), |len| at + len);
+            if text[end..].starts_with('{') {
+                continue; // a group of a `use`, whose members are looked at one by one
+            }
             let path: Vec<String> =
                 text[at..end].split("::").filter(|part| !part.is_empty()).map(|part| part.trim_matches(':').into()).collect();
             all.push(path);

@@ -10,8 +10,11 @@ package linux_arm64
 // -z now: everything is bound when the program is loaded. The fast path runs on small
 // stacks, which the lazy binding of a first call could overflow.
 
+// -static-libgcc: the unwinder that a caught panic needs comes along, and the program needs
+// libc alone, as in the smallest of images.
+
 // #cgo CFLAGS: -I${SRCDIR}
-// #cgo LDFLAGS: ${SRCDIR}/liblarder.a -lpthread -ldl -lm -Wl,-z,now
+// #cgo LDFLAGS: ${SRCDIR}/liblarder.a -lpthread -ldl -lm -static-libgcc -Wl,-z,now
 // #if !__has_include("liblarder.a")
 // #error "larder's archive for this platform is missing: GOOS=linux GOARCH=arm64 make lib"
 // #endif
