@@ -222,7 +222,7 @@ FUZZ_TIME ?= 60s
 FUZZ_CASES ?= 2000
 fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache and the gateway (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --test model
-	@for package in go/httpcache examples/gateway/internal/fields examples/gateway/internal/gateway; do \
+	@for package in $$(grep -rl '^func Fuzz' --include='*_test.go' go/httpcache examples/gateway | xargs -n 1 dirname | sort -u); do \
 	    for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$package/*_test.go); do \
 	        (cd $$package && $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s .) || exit 1; \
 	    done; done
