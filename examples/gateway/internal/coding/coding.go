@@ -190,6 +190,12 @@ func AcceptedBy(ctx context.Context) *Accepted {
 	return a
 }
 
+// NoTransform reports whether a response must keep its form (RFC 9110, 7.7). It errs on the
+// safe side: any mention will do.
+func NoTransform(h http.Header) bool {
+	return strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-transform")
+}
+
 // Undo undoes a response's codings as it is read, if they are known and other than accepted.
 // Memory is bounded; the length of what comes out is not, as it isn't for a response that
 // was never coded. Parts of a coded response and forms that must stay (no-transform) are
@@ -204,7 +210,7 @@ func (a *Accepted) Undo(resp *http.Response) {
 	if !known(codings) || accepted || resp.StatusCode == http.StatusPartialContent {
 		return
 	}
-	if strings.Contains(strings.ToLower(strings.Join(resp.Header["Cache-Control"], ",")), "no-transform") {
+	if NoTransform(resp.Header) {
 		return
 	}
 	forget(resp.Header)

@@ -92,7 +92,7 @@ func (w *writer) decide(status int) {
 
 // negotiated tells whether responses like this one come in several encodings.
 func negotiated(status int, h http.Header) bool {
-	if status == http.StatusSwitchingProtocols || noTransform(h) {
+	if status == http.StatusSwitchingProtocols || coding.NoTransform(h) {
 		return false
 	}
 	if h.Get("Content-Encoding") != "" {
@@ -123,11 +123,6 @@ func fit(status int, h http.Header) bool {
 	}
 	n, err := strconv.Atoi(h.Get("Content-Length"))
 	return err != nil || n >= MinBytes
-}
-
-// noTransform errs on the safe side: any mention will do.
-func noTransform(h http.Header) bool {
-	return strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-transform")
 }
 
 func addVary(h http.Header) {
