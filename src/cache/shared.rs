@@ -151,7 +151,7 @@ impl Shared {
         }
         let far = is_far(options);
         let index_space =
-            IndexSpace::new(space.take_index().map_err(|_| Error::OutOfMemory)?, count);
+            IndexSpace::new(space.take_index(count).map_err(|_| Error::OutOfMemory)?, count);
         // Nor for a namespace: a huge page for each of many small tables would be more than is
         // counted.
         let index_huge =

@@ -48,10 +48,11 @@ const STEPS: usize = 4;
 const MOVERS: usize = 64;
 
 impl IndexSpace {
-    /// The table of one stripe, empty. `space` pays for it.
+    /// The table of one stripe, empty. `space` pays for it. None if it can't, or the system refuses
+    /// the memory.
     pub fn table(&self, stripe: usize, space: &Quota) -> Option<(Index, IndexState)> {
         let extent = HUGE / self.stripes;
-        let rounds = self.region.len() / HUGE;
+        let rounds = self.region.most() / HUGE;
         // Behind the last bucket there is room to look for the end of a chain.
         let buckets = rounds * extent / BUCKET_BYTES - 2 * REACH;
         let index = Index {
@@ -67,6 +68,9 @@ impl IndexSpace {
             max_buckets: buckets.min(1 << (TAG_BITS - 4)) as u32,
         };
         let pages = Index::pages_for(MIN_BUCKETS);
+        if !self.open(pages) {
+            return None;
+        }
         let say_at = index.say_at(self);
         let mut state = IndexState {
             entries: 0,
@@ -258,7 +262,12 @@ impl Index {
         let n = self.hi.load(Ordering::Relaxed);
         let more = self.larger();
         let pages = Self::pages_for(more);
-        if more == n || !space.reserve_index(((pages - state.pages) * PAGE) as u64) {
+        let bytes = ((pages - state.pages) * PAGE) as u64;
+        if more == n || !space.reserve_index(bytes) {
+            return false;
+        }
+        if !memory.open(pages) {
+            space.unreserve_index(bytes);
             return false;
         }
         state.pages = pages;

@@ -2,10 +2,10 @@
 //!
 //! One range is reserved for the tables of all stripes. They are interleaved: stripe `s` has the
 //! `s`-th part of every 2 MiB, its *extent*, so that a huge page serves all of them, however small
-//! each is. Reserved pages cost nothing until they are written, and read as zeros, which is what
-//! empty buckets are. So a table has its final place from the beginning: it grows into pages that
-//! nobody has used yet, and gives back those at its end when it has shrunk. What it uses is
-//! reserved in the budget first.
+//! each is. Open pages cost nothing until they are written, and read as zeros, which is what empty
+//! buckets are. So a table has its final place from the beginning: it grows into pages that nobody
+//! has used yet, and gives back those at its end when it has shrunk. What it uses is reserved in
+//! the budget first, and then opened.
 //!
 //! Huge pages have two drawbacks. One takes long to come, so a table says how far it is going to
 //! reach before it does (`Index::say` in `resize.rs`), and the background thread touches what lies
@@ -14,7 +14,8 @@
 
 use super::table::{BUCKETS_PER_PAGE, Index};
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sys::os::{HUGE, PAGE, Region};
+use crate::sys::os::{HUGE, PAGE};
+use crate::sys::region::Region;
 
 /// The reserved address space of all the stripes' tables, interleaved so that a huge page serves
 /// all of them: stripe `s` has the `s`-th part of every 2 MiB.
@@ -48,16 +49,22 @@ impl IndexSpace {
 
     /// Asks for huge pages. Returns whether the system agrees.
     pub fn use_huge(&self) -> bool {
-        let agreed = self.region.advise_huge(0, self.region.len());
+        let agreed = self.region.use_huge();
         self.huge.store(agreed, Ordering::Relaxed);
         agreed
+    }
+
+    /// Opens the first so many pages of all tables. False when the system refuses.
+    #[must_use]
+    pub(super) fn open(&self, pages: usize) -> bool {
+        self.region.open(pages.div_ceil(HUGE / PAGE / self.stripes) * HUGE)
     }
 
     /// Notes that a table is going to have `pages` pages, and will have about `outlook` when the
     /// memory is used up. The last round gets small pages, if less than three quarters of it will
     /// ever be used: a huge page is resident as a whole.
     pub(super) fn reach(&self, pages: usize, outlook: usize) {
-        if !self.huge.load(Ordering::Relaxed) {
+        if !self.huge.load(Ordering::Relaxed) || !self.open(pages) {
             return;
         }
         let extent = HUGE / PAGE / self.stripes;
@@ -68,7 +75,7 @@ impl IndexSpace {
             return;
         }
         if outlook < rounds * extent - extent / 4 {
-            self.region.advise_small((rounds - 1) * HUGE, HUGE);
+            self.region.advise((rounds - 1) * HUGE, HUGE, false);
             self.ahead.fetch_max(rounds - 1, Ordering::Relaxed);
         } else {
             self.ahead.fetch_max(rounds, Ordering::Relaxed);
@@ -80,7 +87,7 @@ impl IndexSpace {
     fn enlarge_before(&self, round: usize) {
         let small = self.small_from.load(Ordering::Relaxed);
         if small < round {
-            self.region.advise_huge(small * HUGE, (round - small) * HUGE);
+            self.region.advise(small * HUGE, (round - small) * HUGE, true);
             self.small_from.store(round, Ordering::Relaxed);
         }
     }
@@ -97,7 +104,7 @@ impl IndexSpace {
     pub fn fault_ahead(&self) {
         while self.wants_ahead() {
             let round = self.touched.load(Ordering::Relaxed);
-            if (round + 1) * HUGE <= self.region.len() {
+            if (round + 1) * HUGE <= self.region.most() {
                 self.region.touch(round * HUGE, HUGE);
             }
             // When it is done: till then the fast path leaves what lies there to the slow one.
@@ -112,7 +119,7 @@ impl IndexSpace {
             // one. (Of a table that is emptied nothing stays in those rounds that could be
             // collapsed.)
             let (first, end) = (from_page / pages_per_extent, to_page.div_ceil(pages_per_extent));
-            self.region.advise_small(first * HUGE, (end - first) * HUGE);
+            self.region.advise(first * HUGE, (end - first) * HUGE, false);
             self.small_from.fetch_min(first, Ordering::Relaxed);
         }
         let mut page = from_page;
@@ -174,6 +181,7 @@ mod tests {
         }
         let (index, _) = memory.table(0, &space).unwrap();
         let extent = HUGE / PAGE / 4;
+        assert!(memory.open(4 * extent));
         let rounds = |memory: &IndexSpace| {
             [0, 1, 2, 3].map(|round| may_be_huge(memory, round * HUGE + PAGE))
         };

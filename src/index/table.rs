@@ -14,6 +14,7 @@ pub(super) const BUCKETS_PER_PAGE: usize = PAGE / BUCKET_BYTES;
 /// e every 5 to 8 buckets at 80 to 83 % full, so hardly an insert in ten million fails for want of
 /// a place; one that does takes another's.
 pub(super) const REACH: usize = 2 * BUCKETS_PER_PAGE;
+const _: () = assert!((2 * REACH * BUCKET_BYTES) as u64 == crate::memory::INDEX_TAIL);
 /// The smallest table.
 pub(super) const MIN_BUCKETS: u32 = 16;
 
@@ -102,9 +103,9 @@ impl Index {
     #[inline]
     pub(super) fn bucket(&self, bucket: usize) -> &Bucket {
         debug_assert!(bucket < self.max_buckets as usize + 2 * REACH);
-        // SAFETY: the bucket lies in the reserved mapping (`max_buckets` is derived from its size),
-        // which reads as zeros where nothing was written; it is aligned, and everyone accesses it
-        // as atomics.
+        // SAFETY: the bucket lies in the open part of the mapping, as a table gets a size only when
+        // its pages are open, and none is ever closed; they read as zeros where nothing was
+        // written; it is aligned, and everyone accesses it as atomics.
         unsafe { &*self.bucket_address(bucket).cast::<Bucket>() }
     }
 
@@ -513,7 +514,7 @@ pub(super) mod tests {
 
     pub(in crate::index) fn setup(stripes: usize) -> (Quota, IndexSpace) {
         let space = Quota::whole(Space::new(64 << 20, stripes).unwrap(), stripes, 0);
-        let memory = IndexSpace::new(space.take_index().unwrap(), stripes);
+        let memory = IndexSpace::new(space.take_index(stripes).unwrap(), stripes);
         (space, memory)
     }
 

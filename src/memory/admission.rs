@@ -56,7 +56,7 @@ impl Space {
     /// As [`Space::set_max`], if the caches that there are can live on so much.
     pub fn try_set_max(&self, max: u64) -> bool {
         let _lock = self.admission.lock();
-        let fits = (self.least_max()..=self.limit()).contains(&max);
+        let fits = (self.least_max()..=self.limit()).contains(&max) && self.make_ready(max);
         if fits {
             self.set_max(max);
         }

@@ -79,15 +79,19 @@ impl Space {
         self.unreserve(bytes);
     }
 
-    /// Takes bytes for `count` segments from `first` on, and for the pages of the table that they
-    /// touch first.
-    pub(super) fn reserve_with_table(&self, bytes: u64, first: u32, count: u32) -> bool {
+    /// Takes bytes for `count` segments from `first` on, which are new, and for the pages of the
+    /// table that they touch first. False if they don't fit, or the system refuses them.
+    pub(super) fn reserve_new(&self, bytes: u64, first: u32, count: u32) -> bool {
         let table = self.table_bytes(first + count) - self.table_bytes(first);
-        let ok = self.reserve(bytes + table);
-        if ok {
-            self.signals.bookkeeping.fetch_add(table, Ordering::Relaxed);
+        if !self.reserve(bytes + table) {
+            return false;
         }
-        ok
+        if !self.open_segments(first + count) {
+            self.unreserve(bytes + table);
+            return false;
+        }
+        self.signals.bookkeeping.fetch_add(table, Ordering::Relaxed);
+        true
     }
 
     /// Bytes of the table for so many segments.
@@ -111,7 +115,9 @@ impl Space {
     /// Says whether stripes must drain. What waits for its grace period will be free soon: to evict
     /// for want of that would be hasty.
     pub(super) fn weigh(&self, pool: &Pool) {
-        let soon = self.available(pool) + pool.limbo.len() as u64;
+        let refused = self.refused.load(Ordering::Relaxed) && pool.holes.is_empty();
+        let now = if refused { pool.free.len() as u64 } else { self.available(pool) };
+        let soon = now + pool.limbo.len() as u64;
         let stripes = self.stripes.load(Ordering::Relaxed);
         let wanted = self.spare + slack(stripes);
         let lead = LEAD * (wanted.saturating_sub(soon) << self.segment_shift) / stripes.max(1);
@@ -143,7 +149,7 @@ impl Space {
         if self.huge {
             // Else the kernel would fill the hole again when it collapses small pages into a huge
             // one.
-            self.region.advise_small(start / HUGE * HUGE, HUGE);
+            self.region.advise(start / HUGE * HUGE, HUGE, false);
             let _ = self
                 .huge_bytes
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(size));

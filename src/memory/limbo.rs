@@ -127,7 +127,7 @@ impl Space {
             let pages = pool.runs.give(start, len);
             let bytes = pages.end - pages.start;
             if bytes > 0 {
-                self.region.decommit(pages.start as usize, bytes as usize);
+                self.run_region.decommit((pages.start - self.limit) as usize, bytes as usize);
             }
             pool.run_ids.push(id);
             self.signals.bookkeeping.fetch_sub(RUN_BOOKKEEPING, Ordering::Relaxed);

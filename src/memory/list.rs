@@ -76,6 +76,7 @@ mod tests {
     #[test]
     fn segments_leave_from_the_front() {
         let space = Space::new(1 << 20, 1).unwrap();
+        assert!(space.open_segments(10));
         let geometry = &space.geometry();
         let mut chain = Chain::EMPTY;
         assert_eq!(chain.pop_front(geometry), None);

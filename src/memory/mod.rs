@@ -1,6 +1,7 @@
 //! The cache's memory: who has which pages, and what they add up to.
 //!
-//! One reserved range of address space holds two kinds of pieces, both called segments:
+//! Two ranges of address space, one behind the other, hold two kinds of pieces, both called
+//! segments:
 //!
 //! * *segments* of one size, cut from the lower part. They belong to one stripe at a time and come
 //!   from the pool here, so no capacity is split among stripes. A free one stays committed and is
@@ -37,6 +38,6 @@ mod space;
 pub use admission::least_segments;
 pub use deadlines::{PART, first_due};
 pub use pressure::Pressure;
-pub use reservation::{MAX_BUDGET, MIN_BUDGET, segment_bytes};
+pub use reservation::{INDEX_TAIL, MAX_BUDGET, MIN_BUDGET, segment_bytes};
 pub use segment::NONE;
 pub use space::Space;

@@ -70,11 +70,11 @@ impl Space {
         if !pool.holes.is_empty() {
             return if self.reserve(size) { pool.holes.pop() } else { None };
         }
-        if pool.fresh < self.segments && self.reserve_with_table(size, pool.fresh, 1) {
+        if pool.fresh < self.segments && self.reserve_new(size, pool.fresh, 1) {
             let start = u64::from(pool.fresh) << self.segment_shift;
             if self.huge && start.is_multiple_of(HUGE as u64) {
                 // One segment is paid for, not all that a huge page holds.
-                self.region.advise_small(start as usize, HUGE);
+                self.region.advise(start as usize, HUGE, false);
             }
             pool.fresh += 1;
             return Some(pool.fresh - 1);

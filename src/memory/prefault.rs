@@ -72,8 +72,9 @@ impl Space {
         let first = pool.fresh;
         if !self.huge
             || !first.is_multiple_of(count)
-            || first + count > self.segments
-            || !self.reserve_with_table(HUGE as u64, first, count)
+            // What was given back comes first when the budget was all in use once.
+            || u64::from(first + count) << self.segment_shift > self.max()
+            || !self.reserve_new(HUGE as u64, first, count)
         {
             return None;
         }

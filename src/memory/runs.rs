@@ -6,6 +6,7 @@
 //! Where there is room is in `address_space`.
 
 use crate::memory::address_space::RUN_BOOKKEEPING;
+use crate::memory::segment::Segment;
 use crate::memory::space::{Pool, Space};
 use crate::sys::atomic::Ordering;
 
@@ -44,9 +45,12 @@ impl Space {
     /// The number of a run that isn't in use.
     fn run_id(&self, pool: &mut Pool) -> Option<u32> {
         pool.run_ids.pop().or_else(|| {
-            (pool.fresh_run < self.run_slots).then(|| {
-                pool.fresh_run += 1;
-                self.segments + pool.fresh_run - 1
+            let next = pool.fresh_run + 1;
+            let opened =
+                next <= self.run_slots && self.run_table.open(next as usize * size_of::<Segment>());
+            opened.then(|| {
+                pool.fresh_run = next;
+                self.segments + next - 1
             })
         })
     }
@@ -55,9 +59,12 @@ impl Space {
     /// run lies in.
     fn place_run(&self, pool: &mut Pool, len: u64) -> Option<u64> {
         let (start, pages) = pool.runs.take(len)?;
-        let bytes = pages.end - pages.start;
-        if self.reserve(bytes + RUN_BOOKKEEPING) || self.trim(pool, bytes + RUN_BOOKKEEPING) {
-            return Some(start);
+        let bytes = pages.end - pages.start + RUN_BOOKKEEPING;
+        if self.reserve(bytes) || self.trim(pool, bytes) {
+            if self.run_region.open((start + len - self.limit) as usize) {
+                return Some(start);
+            }
+            self.unreserve(bytes);
         }
         pool.runs.give(start, len);
         None

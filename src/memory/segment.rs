@@ -14,7 +14,7 @@ pub const NONE: u32 = u32::MAX;
 /// What is known of a segment. Every field is written under the lock of the stripe that has it (or
 /// by the pool); they are atomics so that statistics, views and the maintenance thread may look
 /// without it. In this order: a page of the table is touched by its first word (see
-/// [`crate::sys::os::Region::touch`]).
+/// [`crate::sys::region::Region::touch`]).
 #[repr(C)]
 pub struct Segment {
     pub(super) start: AtomicU64,
@@ -95,8 +95,9 @@ impl Geometry {
         // Clamped rather than checked: a wrong id would be a defect, but not a wrong access; and a
         // panic has no place on the fast path's stack.
         let id = id.min(self.segments + self.run_slots - 1);
-        // SAFETY: the table has room for this many, Segment is made of atomics, for which zeros are
-        // valid, and the caller promises that the mapping is there.
+        // SAFETY: the table has room for this many, and whoever first took one has opened its line
+        // (`Space::open_segments`, `Space::run_id`); Segment is made of atomics, for which zeros are
+        // valid; and the caller promises that the mapping is there.
         unsafe { &*self.table.add(id as usize) }
     }
 

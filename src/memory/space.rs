@@ -1,5 +1,5 @@
-//! A space: the reserved address range of a cache and its namespaces, with what is counted and
-//! known of it.
+//! A space: the address ranges of a cache and its namespaces, with what is counted and known of
+//! them.
 
 use crate::memory::address_space::AddressSpace;
 use crate::memory::deadlines::{OLD_BASE, PART, Part, UNIT_BITS};
@@ -9,7 +9,7 @@ use crate::memory::reservation::{
 };
 use crate::memory::segment::{Geometry, NONE, Segment};
 use crate::sys::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering};
-use crate::sys::os::{PAGE, Region};
+use crate::sys::region::Region;
 use std::io;
 
 /// Budgets from here on use huge pages.
@@ -52,8 +52,10 @@ pub struct Signals {
 pub struct Space {
     pub(super) signals: Signals,
     pub(super) region: Region,
-    /// The table's mapping; its lines are reached through `geometry`.
+    pub(super) run_region: Region,
+    /// The table's mappings; its lines are reached through `geometry`.
     pub(super) table: Region,
+    pub(super) run_table: Region,
     pub(super) parts: Region,
     /// For the tables of the cache that the space was made for, until it takes them.
     pub(super) index: Mutex<Option<Region>>,
@@ -89,6 +91,8 @@ pub struct Space {
     pub(super) huge_bytes: AtomicU64,
     pub(super) free_len: AtomicUsize,
     pub(super) limbo_len: AtomicUsize,
+    /// The system refused memory that the budget has: what isn't free can't be had.
+    pub(super) refused: AtomicBool,
     /// Set when few faulted segments are left and the budget has room for more.
     pub(super) wants_ahead: AtomicBool,
     pub(super) pool: Mutex<Pool>,
@@ -101,15 +105,16 @@ pub fn slack(stripes: u64) -> u64 {
 
 impl Space {
     /// Reserves address space for a budget, with room to grow to at least four times it (16 GiB at
-    /// least) where the system allows that much.
+    /// least) where there is that much.
     pub fn new(max: u64, stripes: usize) -> io::Result<Space> {
         debug_assert!((MIN_BUDGET..=MAX_BUDGET).contains(&max));
         let segment = segment_bytes(max);
-        let Reservation { region, table, parts, index, limit } = Reservation::new(max)?;
-        let segments = (limit / segment) as u32;
-        let run_space = region.len() as u64 - limit;
-        let run_slots = (limit / PAGE as u64) as u32;
-        let advised = max >= HUGE_FROM && region.advise_huge(0, limit as usize);
+        let Reservation { region, runs, table, run_table, parts, index, limit } =
+            Reservation::new(max, stripes)?;
+        let runs_most = runs.most() as u64;
+        let lines = |table: &Region| (table.most() / size_of::<Segment>()) as u32;
+        let (segments, run_slots) = (lines(&table), lines(&run_table));
+        let advised = max >= HUGE_FROM && region.use_huge();
         Ok(Space {
             signals: Signals {
                 max: AtomicU64::new(max),
@@ -125,7 +130,9 @@ impl Space {
                 run_slots,
             },
             region,
+            run_region: runs,
             table,
+            run_table,
             parts,
             index: Mutex::new(Some(index)),
             segment_shift: segment.trailing_zeros(),
@@ -146,6 +153,7 @@ impl Space {
             huge_bytes: AtomicU64::new(0),
             free_len: AtomicUsize::new(0),
             limbo_len: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
             wants_ahead: AtomicBool::new(false),
             pool: Mutex::new(Pool {
                 free: Chain::EMPTY,
@@ -153,20 +161,20 @@ impl Space {
                 fresh: 0,
                 limbo: Chain::EMPTY,
                 pinned: Vec::new(),
-                runs: AddressSpace::new(limit, run_space),
+                runs: AddressSpace::new(limit, runs_most),
                 run_ids: Vec::new(),
                 fresh_run: 0,
             }),
         })
     }
 
-    /// Address space for the tables of one more cache.
+    /// Address space for the tables of one more cache, of so many stripes.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn take_index(&self) -> io::Result<Region> {
+    pub fn take_index(&self, stripes: usize) -> io::Result<Region> {
         let first = self.index.lock().take();
-        first.map_or_else(|| reserve_index(self.limit, self.max()), Ok)
+        first.map_or_else(|| reserve_index(self.limit, self.max(), stripes), Ok)
     }
 
     /// Segments that only drains may take.
@@ -180,7 +188,26 @@ impl Space {
         self.signals.max.load(Ordering::Relaxed)
     }
 
-    /// The largest budget that the reserved address space allows.
+    /// Reserves what a budget needs. False when the system refuses it.
+    pub(super) fn make_ready(&self, max: u64) -> bool {
+        let lines = max.div_ceil(self.segment_size()) as usize * size_of::<Segment>();
+        let parts = max.div_ceil(PART) as usize * size_of::<Part>();
+        self.region.reserve(max as usize).is_ok()
+            && self.table.reserve(lines).is_ok()
+            && self.parts.reserve(parts).is_ok()
+    }
+
+    /// Opens the segments below a number, their lines and parts. False when the system refuses.
+    pub(super) fn open_segments(&self, end: u32) -> bool {
+        let bytes = u64::from(end) << self.segment_shift;
+        let opened = self.table.open(end as usize * size_of::<Segment>())
+            && self.parts.open((bytes / PART) as usize * size_of::<Part>())
+            && self.region.open(bytes as usize);
+        self.refused.store(!opened, Ordering::Relaxed);
+        opened
+    }
+
+    /// The largest budget that there is room for.
     pub fn limit(&self) -> u64 {
         self.limit
     }
@@ -244,9 +271,9 @@ impl Space {
         debug_assert!(id < self.segments && at < self.segment_size());
         let count = self.segment_size() / PART;
         let number = u64::from(id.min(self.segments - 1)) * count + (at / PART).min(count - 1);
-        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for
-        // which zeros are valid. (A checked index could panic, which has no place on the fast
-        // path's stack.)
+        // SAFETY: the region has room for every part of every segment, those of this one are open
+        // (`open_segments`), and a Part is an atomic, for which zeros are valid. (A checked index
+        // could panic, which has no place on the fast path's stack.)
         unsafe { &*self.parts.start().cast::<Part>().add(number as usize) }
     }
 
@@ -255,8 +282,8 @@ impl Space {
     pub fn parts(&self, id: u32) -> &[Part] {
         debug_assert!(id < self.segments);
         let count = (self.segment_size() / PART) as usize;
-        // SAFETY: the region has room for every part of every segment, and a Part is an atomic, for
-        // which zeros are valid.
+        // SAFETY: the region has room for every part of every segment, those of this one are open
+        // (`open_segments`), and a Part is an atomic, for which zeros are valid.
         unsafe {
             let first =
                 self.parts.start().cast::<Part>().add(id.min(self.segments - 1) as usize * count);

@@ -6,4 +6,6 @@ pub mod bytes;
 pub mod clock;
 pub mod hash;
 pub mod os;
+pub mod plots;
 pub mod prefetch;
+pub mod region;
