@@ -96,8 +96,8 @@ impl Geometry {
         // panic has no place on the fast path's stack.
         let id = id.min(self.segments + self.run_slots - 1);
         // SAFETY: the table has room for this many, and whoever first took one has opened its line
-        // (`Space::open_segments`, `Space::run_id`); Segment is made of atomics, for which zeros are
-        // valid; and the caller promises that the mapping is there.
+        // (`Space::open_segments`, `Space::run_id`). Segment is made of atomics, for which zeros
+        // are valid. And the caller promises that the mapping is there.
         unsafe { &*self.table.add(id as usize) }
     }
 
