@@ -9,6 +9,10 @@
 //! They are written to `LARDER_HEADER_DIR`, which the Makefile sets; without it to Cargo's OUT_DIR,
 //! never into the sources of somebody who depends on the crate.
 
+#[path = "../src/ffi/layout_of.rs"]
+mod layout_of;
+
+use layout_of::layout_of;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -33,18 +37,23 @@ pub fn write() {
         env::var_os("LARDER_HEADER_DIR").or(env::var_os("OUT_DIR")).expect("cargo sets it"),
     );
     let mut items = declarations(&root);
+    let mut headers = Vec::new();
     for name in HEADERS {
         // One that was edited by hand is written again.
         println!("cargo:rerun-if-changed={}", target.join(name).display());
         let template = fs::read_to_string(root.join(format!("build/{name}.in")))
             .expect("a template of each header");
-        let header = fill(&template, &mut items);
+        headers.push(fill(&template, &mut items));
+    }
+    assert!(items.is_empty(), "in no template of build/: {:?}", items.keys());
+    let layout = layout_of(&headers.iter().map(|it| it.as_bytes()).collect::<Vec<_>>());
+    for (name, header) in HEADERS.iter().zip(headers) {
+        let header = header.replace("{LAYOUT}", &format!("0x{layout:016x}ULL"));
         let path = target.join(name);
         if fs::read_to_string(&path).ok().as_deref() != Some(&header) {
             fs::write(&path, header).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
     }
-    assert!(items.is_empty(), "in no template of build/: {:?}", items.keys());
 }
 
 /// What cbindgen makes of src/ffi, by name.

@@ -16,6 +16,13 @@
 extern "C" {
 #endif
 
+/* What the declarations of larder.h and of this file come to. */
+#define LARDER_LAYOUT 0x2fb7888118342160ULL
+
+/* For Go: LARDER_LAYOUT of the headers that the library was built with. It changes with any of
+ * their declarations. */
+uint64_t larder_layout(void);
+
 /* Flag of larder_call for gets: as larder_get_with with LARDER_GET_LEASE: `state` is told, and
  * an absent entry is LARDER_OK. */
 #define LARDER_CALL_STATE 2

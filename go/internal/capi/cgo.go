@@ -620,11 +620,15 @@ func NewHandle(o *Options) (Handle, string, Status) {
 	return Handle{unsafe.Pointer(out)}, optionNames.Replace(C.GoString(&why[0])), Status(st)
 }
 
-// An archive of another version would take the structs for others than they are: go build
-// links whatever lies under lib/.
+// An archive of another day would take the structs for others than they are: go build links
+// whatever lies under lib/.
 func init() {
-	if got := C.GoString(C.larder_version()); got != C.LARDER_VERSION || C.larder_abi_version() != C.LARDER_ABI_VERSION {
-		panic("larder: liblarder.a is of version " + got + ", the Go package of " + C.LARDER_VERSION + ": run make lib")
+	linked := halves{
+		C.GoString(C.larder_version()), uint(C.larder_abi_version()), uint64(C.larder_layout()),
+	}
+	compiled := halves{C.LARDER_VERSION, C.LARDER_ABI_VERSION, C.LARDER_LAYOUT}
+	if why := compiled.mismatch(linked); why != "" {
+		panic(why)
 	}
 }
 
