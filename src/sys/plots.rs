@@ -12,7 +12,6 @@
 
 use crate::sys::atomic::{AtomicBool, Mutex, Ordering};
 use crate::sys::os::{self, HUGE};
-use std::collections::BTreeMap;
 use std::io;
 
 /// The middle: above what sanitizers keep for themselves and any heap of Go's, below where programs
@@ -23,9 +22,9 @@ const RANDOM: usize = 0x0400_0000_0000;
 /// After so many plots that others have something on, and none without, no more are tried.
 const HOPELESS: u32 = 16;
 
-/// The free ranges of the middle, by where they begin.
+/// The free ranges of the middle: where they begin, and their lengths. In that order, and few.
 struct Middle {
-    free: BTreeMap<usize, usize>,
+    free: Vec<(usize, usize)>,
     left: usize,
     begun: bool,
     spoiled: u32,
@@ -33,14 +32,14 @@ struct Middle {
 }
 
 static THE_MIDDLE: Mutex<Middle> =
-    Mutex::new(Middle { free: BTreeMap::new(), left: 0, begun: false, spoiled: 0, used: false });
+    Mutex::new(Middle { free: Vec::new(), left: 0, begun: false, spoiled: 0, used: false });
 
 impl Middle {
     fn begin(&mut self) {
         let [word] = os::random_words();
         let start = MIDDLE.start + (word as usize % RANDOM) / HUGE * HUGE;
         self.left = MIDDLE.end - start;
-        self.free.insert(start, self.left);
+        self.free.push((start, self.left));
         self.begun = true;
     }
 
@@ -52,28 +51,30 @@ impl Middle {
         if self.spoiled >= HOPELESS && !self.used {
             return None;
         }
-        let (&start, &found) = self.free.iter().find(|&(_, &found)| found >= len)?;
-        self.free.remove(&start);
+        let at = self.free.iter().position(|&(_, found)| found >= len)?;
+        let (start, found) = self.free[at];
         if found > len {
-            self.free.insert(start + len, found - len);
+            self.free[at] = (start + len, found - len);
+        } else {
+            self.free.remove(at);
         }
         self.left -= len;
         Some(start)
     }
 
-    fn give(&mut self, mut start: usize, mut len: usize) {
+    fn give(&mut self, start: usize, len: usize) {
         self.left += len;
-        if let Some((&before, &before_len)) = self.free.range(..start).next_back()
-            && before + before_len == start
-        {
-            self.free.remove(&before);
-            start = before;
-            len += before_len;
+        let at = self.free.partition_point(|&(other, _)| other < start);
+        self.free.insert(at, (start, len));
+        // With the next one first, then with the one before.
+        for at in [Some(at), at.checked_sub(1)].into_iter().flatten() {
+            if let [(start, len), (next, next_len), ..] = self.free[at..]
+                && start + len == next
+            {
+                self.free[at].1 += next_len;
+                self.free.remove(at + 1);
+            }
         }
-        if let Some(after_len) = self.free.remove(&(start + len)) {
-            len += after_len;
-        }
-        self.free.insert(start, len);
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_joined() {
-        let free = BTreeMap::from([(100, 1000)]);
+        let free = vec![(100, 1000)];
         let mut middle = Middle { free, left: 1000, begun: true, spoiled: 0, used: false };
         let [a, b, c] = [10, 20, 30].map(|len| middle.take(len).unwrap());
         assert_eq!(([a, b, c], middle.left), ([100, 110, 130], 940));
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(middle.take(10), Some(100));
         middle.give(a, 10);
         middle.give(b, 20);
-        assert_eq!((&middle.free, middle.left), (&BTreeMap::from([(100, 1000)]), 1000));
+        assert_eq!((&middle.free, middle.left), (&vec![(100, 1000)], 1000));
         assert_eq!(middle.take(1001), None);
         middle.spoiled = HOPELESS;
         assert_eq!(middle.take(1), None);

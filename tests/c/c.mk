@@ -10,7 +10,8 @@ C_FLAGS     := -O2 -g -Iinclude -Itests/c -DEXPECTED_VERSION='"$(VERSION)"' -pth
 C_STATIC    := $(ARCHIVE) $(NATIVE_LIBS)
 C_SHARED    := -L$(C_BUILD)/lib -llarder -Wl,-rpath,$(C_BUILD)/lib
 
-C_PROGRAMS := $(C_TESTS:%=$(C_BUILD)/%-c99-static) $(C_TESTS:%=$(C_BUILD)/%-c11-shared) \
+# `unwind` has something of the archive to tell.
+C_PROGRAMS := $(C_BUILD)/unwind-c99-static $(C_TESTS:%=$(C_BUILD)/%-c99-static) $(C_TESTS:%=$(C_BUILD)/%-c11-shared) \
               $(C_BUILD)/cplusplus-static $(C_BUILD)/cplusplus-shared
 
 ## C
@@ -30,6 +31,8 @@ $(C_BUILD)/%-c99-static: tests/c/%.c $(C_HEADERS) $(ARCHIVE) | $(C_BUILD)
 	@$(CC) -std=c99 $(C_WARNINGS) $(C_FLAGS) $< -o $@ $(C_STATIC)
 $(C_BUILD)/%-c11-shared: tests/c/%.c $(C_HEADERS) $(C_BUILD)/lib/liblarder.so | $(C_BUILD)
 	@$(CC) -std=c11 $(C_WARNINGS) $(C_FLAGS) $< -o $@ $(C_SHARED)
+$(C_BUILD)/unwind-c99-static: tests/c/unwind.c $(C_HEADERS) $(ARCHIVE) | $(C_BUILD)
+	@$(CC) -std=gnu99 -Wall -Wextra -Werror -fno-builtin $(C_FLAGS) $< -o $@ $(C_STATIC)
 $(C_BUILD)/cplusplus-static: tests/c/cplusplus.cpp $(C_HEADERS) $(ARCHIVE) | $(C_BUILD)
 	@$(CXX) -std=c++17 $(CXX_WARNINGS) $(C_FLAGS) $< -o $@ $(C_STATIC)
 $(C_BUILD)/cplusplus-shared: tests/c/cplusplus.cpp $(C_HEADERS) $(C_BUILD)/lib/liblarder.so | $(C_BUILD)
