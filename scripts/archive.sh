@@ -37,7 +37,9 @@ elf() {
     sed 's/^/--undefined=/' "$work/exports" > "$work/roots"
     # Nothing is collected here: in a relocatable link that takes the unwind tables away, and a panic that nobody can
     # catch ends the program. Sections of a kind become one, for their thousands of headers and names are a fifth of the
-    # size: but not what linkers merge by its content, nor what is in a COMDAT group, of which a link keeps the first.
+    # size: but not what linkers merge by its content. COMDAT groups, of which a link keeps the first of a name, are
+    # undone: what is in them is for this object alone, as the unwinder's personality is, whose reference would
+    # otherwise take the place of another Rust library's.
     cat > "$work/sections" << 'LD'
 SECTIONS {
   .text : { *(.text .text.*) }
@@ -48,7 +50,6 @@ SECTIONS {
   .rodata.cst32 : { *(.rodata.cst32) }
   .rodata : { *(.rodata .rodata.[!cs]* .rodata.c[!s]* .rodata.s[!t]*) }
   .data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) }
-  .data.DW.ref.rust_eh_personality : { *(.data.DW.ref.rust_eh_personality) }
   .data : { *(.data .data.*) }
   .tdata : { *(.tdata .tdata.*) }
   .tbss : { *(.tbss .tbss.*) }
@@ -56,15 +57,13 @@ SECTIONS {
   .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) }
 }
 LD
-    "$tools/rust-lld" -flavor gnu -r -T "$work/sections" "@$work/roots" -o "$work/all.o" "$in" ${unwinder:+"$unwinder"}
+    "$tools/rust-lld" -flavor gnu -r --force-group-allocation -T "$work/sections" "@$work/roots" -o "$work/all.o" \
+        "$in" ${unwinder:+"$unwinder"}
     # - The standard library's objects may carry LLVM bitcode, which nobody needs here, and which binutils with an
     #   LLVM plugin stumble over.
-    # - The reference to the unwinder's personality is in a COMDAT group, of which a link keeps the first. Under the
-    #   common name, but local, it would take the place of another Rust library's.
     # - Undefined names that nothing refers to any more would make weak references of another Rust library strong.
     readelf --symbols --wide "$work/all.o" | awk '$7 == "UND" && $8 != "" {print $8}' > "$work/undefined"
     objcopy --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd --remove-section=.comment \
-        --redefine-sym DW.ref.rust_eh_personality=DW.ref.larder_eh_personality \
         --strip-unneeded-symbols="$work/undefined" --keep-global-symbols="$work/exports" \
         --set-symbols-visibility="$work/exports=hidden" "$work/all.o" "$work/larder.o"
 

@@ -32,11 +32,20 @@ libraries=$(LD_LIBRARY_PATH=$root/lib ldd "$root/shared")
 
 # A program may have another Rust library in it, with the same standard library. The build's toolchain, and the path
 # of the library by name, as a linker finds it.
-"${RUSTC:-rustc}" --edition 2024 -O --crate-type staticlib -o "$root/libother.a" tests/c/beside/other.rs
-# shellcheck disable=SC2046
-"${CC:-cc}" tests/c/beside/main.c -o "$root/beside" $(pkg-config --cflags larder) \
-    "$root/lib/liblarder.a" "$root/libother.a" $(pkg-config --libs --static larder | sed 's/-llarder//')
-"$root/beside" || { echo "beside another Rust library: failed with $?"; exit 1; }
+beside() { # TOOLCHAIN COMMAND...
+    "${@:2}" --edition 2024 -O --crate-type staticlib -o "$root/libother.a" tests/c/beside/other.rs
+    # shellcheck disable=SC2046
+    "${CC:-cc}" tests/c/beside/main.c -o "$root/beside" $(pkg-config --cflags larder) \
+        "$root/lib/liblarder.a" "$root/libother.a" $(pkg-config --libs --static larder | sed 's/-llarder//')
+    "$root/beside" || { echo "beside another Rust library, of $1: failed with $?"; exit 1; }
+}
+beside "the same toolchain" "${RUSTC:-rustc}"
+# And of other toolchains, as far as there are any.
+for toolchain in stable nightly; do
+    if rustup run "$toolchain" rustc --version > /dev/null 2>&1; then
+        beside "$toolchain" rustup run "$toolchain" rustc
+    fi
+done
 
 cmake=", without a look at CMake's: cmake is not installed"
 if command -v cmake > /dev/null; then
