@@ -31,6 +31,8 @@ ARCHIVE := go/lib/$(PLATFORM)/liblarder.a
 NATIVE_LIBS := -lpthread -ldl -lm
 
 # The Go modules of this repository: the package, its satellites, the gateway, the benchmarks.
+# Those that are released, the package first. A new satellite is one word here.
+RELEASED_MODULES := go go/prometheus go/otel
 GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod tests/docs/go.mod bench/go.mod))
 # The one Rust project that isn't in the workspace (Cargo.toml says why).
 RUST_APART := --manifest-path bench/rust/Cargo.toml
@@ -256,9 +258,12 @@ uninstall: ## Remove what install put there
 	rm -rf $(INSTALL_LIB)/cmake/larder
 
 ## Releasing
-.PHONY: release-check version
+.PHONY: release-check version tags
 release-check: ## Take the Go modules as a user would: zips from a folder, builds in every way, no Rust (TOOLCHAINS="go1.24.0 ...")
-	@scripts/release-check.sh
+	@scripts/release-check.sh $(RELEASED_MODULES)
+
+tags: ## Say the tags of a release: the crate's, and each Go module's (V=1.2.3)
+	@echo $(V:%=v%) $(RELEASED_MODULES:%=%/$(V:%=v%))
 
 version: ## Set the version everywhere (V=1.2.3)
 	@scripts/version.sh $(V)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# release-check.sh: takes the Go modules as a user would. Their zips are served from a folder; programs in empty folders,
+# release-check.sh FOLDER...: takes the Go modules in these folders, the package first, as a user would. Their zips are served from a folder; programs in empty folders,
 # with no Rust in sight, get them, are built in every way that is promised, and run. What the machine hasn't the tools
 # for is told. TOOLCHAINS= names Go versions to build with beside the one that is there.
 set -euo pipefail
@@ -10,8 +10,9 @@ version=v$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-(cd tools && go run ./modproxy "$work/proxy" "$version" "$module=../go" \
-    "$module/prometheus=../go/prometheus" "$module/otel=../go/otel")
+zips=()
+for folder in "$@"; do zips+=("$module${folder#go}=../$folder"); done
+(cd tools && go run ./modproxy "$work/proxy" "$version" "${zips[@]}")
 
 # What others' modules were downloaded before needn't be again.
 export GOPROXY="file://$work/proxy,file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
@@ -107,8 +108,13 @@ for toolchain in ${TOOLCHAINS:-}; do
     GOTOOLCHAIN=$toolchain go build -o program . && ran "$toolchain"
 done
 
-consumer prometheus "	lp \"$module/prometheus\"" "	_ = lp.NewCollector(cache)" \
-    "$module@$version" "$module/prometheus@$version"
-go build -o program . && ran prometheus
-consumer otel "	_ \"$module/otel\"" "" "$module@$version" "$module/otel@$version"
-go build -o program . && ran otel
+# The others beside it: what each is for, if a line can say it, or its import.
+for folder in "${@:2}"; do
+    name=${folder#go/}
+    case $name in
+    prometheus) words=("	satellite \"$module/$name\"" "	_ = satellite.NewCollector(cache)") ;;
+    *) words=("	_ \"$module/$name\"" "") ;;
+    esac
+    consumer "$name" "${words[@]}" "$module@$version" "$module/$name@$version"
+    go build -o program . && ran "$name"
+done
