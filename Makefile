@@ -258,9 +258,12 @@ uninstall: ## Remove what install put there
 	rm -rf $(INSTALL_LIB)/cmake/larder
 
 ## Releasing
-.PHONY: release-check version tags
+.PHONY: release-check emulated version tags
 release-check: ## Take the Go modules as a user would: zips from a folder, builds in every way, no Rust (TOOLCHAINS="go1.24.0 ...")
 	@scripts/release-check.sh $(RELEASED_MODULES)
+
+emulated: ## Run the archives of linux/arm64 under qemu: C programs, the Go package's tests, a musl program (after `make archives`)
+	@scripts/emulated.sh
 
 tags: ## Say the tags of a release: the crate's, and each Go module's (V=1.2.3)
 	@echo $(V:%=v%) $(RELEASED_MODULES:%=%/$(V:%=v%))
