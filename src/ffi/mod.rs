@@ -4,7 +4,8 @@
 //! Every function goes through [`boundary`], which turns a panic into [`Status::LARDER_PANIC`].
 //! `types` has what crosses; `cache`, `conditional`, `events`, `loads`, `tags`, `namespaces` and
 //! `clock` what C programs use, `batch` many keys at a time, and `go` the same operations with one
-//! pointer to a struct of words, for the Go package; `layout` tells which headers it was built with.
+//! pointer to a struct of words, for the Go package; `layout` tells which headers it was built
+//! with.
 
 mod batch;
 mod cache;
