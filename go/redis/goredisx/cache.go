@@ -44,12 +44,17 @@ type Options struct {
 	// FetchTimeout is how long others wait for a caller that fetches a reply, before they fetch
 	// it themselves. 0: five seconds, as in go-redis.
 	FetchTimeout time.Duration
+
+	// HotBytes is what the few replies that are read most may take on the Go heap beside the
+	// namespace, of which a hit copies nothing. 0: 16 MiB. Negative: there are none.
+	HotBytes int64
 }
 
 // Cache is a redis.Cache in a namespace of a larder cache. It may be shared by clients of the same
 // server. Its methods may be called by any number of goroutines at once.
 type Cache struct {
 	table *nearcache.Table
+	front *nearcache.Front[hot]
 	area  atomic.Uint32
 
 	maxAge, fetchTimeout time.Duration
@@ -92,8 +97,13 @@ func New(cache *larder.Cache, o Options) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("goredisx: namespace %q: %w", o.Namespace, err)
 	}
+	if o.HotBytes == 0 {
+		o.HotBytes = 16 << 20
+	}
+	table := nearcache.NewTable(space)
 	c := &Cache{
-		table:        nearcache.NewTable(space),
+		table:        table,
+		front:        nearcache.NewFront[hot](table, o.HotBytes),
 		maxAge:       o.MaxAge,
 		fetchTimeout: o.FetchTimeout,
 		owners:       make(map[uint64]nearcache.Owner),
@@ -104,7 +114,8 @@ func New(cache *larder.Cache, o Options) (*Cache, error) {
 	return c, nil
 }
 
-// Get is a copy of the reply under a name of go-redis'. It waits for one that is being fetched.
+// Get is the reply under a name of go-redis'. It may be kept, and must not be changed: others may
+// get the same bytes. It waits for one that is being fetched.
 func (c *Cache) Get(ctx context.Context, cacheKey string) ([]byte, bool) {
 	if reply, ok := c.stored(cacheKey); ok {
 		return reply, true
@@ -117,12 +128,12 @@ func (c *Cache) Get(ctx context.Context, cacheKey string) ([]byte, bool) {
 	return one.wait(ctx, c.fetchTimeout)
 }
 
-// stored is a copy of the reply under a name, if the cache has it.
+// stored is the reply under a name, if the cache has it.
 func (c *Cache) stored(cacheKey string) (reply []byte, ok bool) {
 	area := c.area.Load()
 	if name, ok := narrow(cacheKey, area); ok {
-		if c.table.Read(&name, func(body []byte, mark uint64) { reply = framed(body, mark) }) {
-			return reply, true
+		if found, ok := c.storedNarrow(&name); ok {
+			return found.reply, true
 		}
 	}
 	if !c.wides.Load() {
@@ -132,8 +143,23 @@ func (c *Cache) stored(cacheKey string) (reply []byte, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	return framed(body, mark), true
+	return framed(body, formOf(mark)).reply, true
 }
+
+func (c *Cache) storedNarrow(name *nearcache.Name) (found hot, ok bool) {
+	value, end, at := c.front.Find(name)
+	if value != nil && c.young(end) {
+		return *value, true
+	}
+	c.table.Read(name, func(body []byte, info nearcache.Info) {
+		found, ok = framed(body, formOf(info.Mark)), true
+		c.front.Keep(at, name, info.Owner, found, len(found.reply), endOf(info.Mark))
+	})
+	return found, ok
+}
+
+// young reports whether the time of a reply that ends then isn't over.
+func (c *Cache) young(end int64) bool { return end == 0 || now() < end }
 
 // flying is the flight of a name.
 func (c *Cache) flying(cacheKey string) *flight {
@@ -228,13 +254,15 @@ var errTooOld = errors.New("goredisx: as old as MaxAge when it came")
 
 // store puts a flight's reply into the table.
 func (c *Cache) store(one *flight, owner nearcache.Owner, value []byte) error {
-	ttl := c.maxAge
+	ttl, end := c.maxAge, int64(0)
 	if ttl != larder.NoExpiry {
 		if ttl -= time.Since(one.since); ttl <= 0 {
 			return errTooOld
 		}
+		end = now() + max(ttl.Milliseconds(), 1)
 	}
-	body, mark := unframed(value)
+	body, form := unframed(value)
+	mark := markOf(form, end)
 	if one.name != nil {
 		return c.table.Put(body, one.name, mark, owner, ttl)
 	}
@@ -286,7 +314,8 @@ func (c *Cache) Cancel(cacheKey string, token uint64) bool {
 // fetch such. It returns how many it met; replies to several commands count as one.
 func (c *Cache) DeleteByRedisKey(redisKey string) int {
 	c.counts.invalidations.Add(1)
-	return c.drop("", redisKey)
+	scope, _ := scopeLen(redisKey)
+	return c.drop(redisKey[:scope], redisKey[scope:])
 }
 
 // drop removes what depends on a key: first the right to store it, then what was stored.
@@ -303,13 +332,14 @@ func (c *Cache) drop(prefix, key string) int {
 	if c.table.Drop(c.area.Load(), prefix, key) {
 		met++
 	}
+	c.front.Drop(prefix, key)
 	return met
 }
 
 // DeleteByCacheKey removes the reply under a name, and others to commands of the same key with it.
 func (c *Cache) DeleteByCacheKey(cacheKey string) bool {
 	area := c.area.Load()
-	if name, ok := narrow(cacheKey, area); ok && c.table.Read(&name, func([]byte, uint64) {}) {
+	if name, ok := narrow(cacheKey, area); ok && c.table.Read(&name, func([]byte, nearcache.Info) {}) {
 		return c.drop(name.Prefix, name.Key) > 0
 	}
 	if one := c.flying(cacheKey); one != nil {

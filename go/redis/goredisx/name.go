@@ -24,36 +24,32 @@ func scopeOf(db int, username string) string {
 
 // scopeLen is the length of the scope that a name begins with.
 func scopeLen(name string) (int, bool) {
-	db := strings.IndexByte(name, 0)
-	if db < 0 {
+	_, at, ok := number(name, 0, 0)
+	if !ok {
 		return 0, false
 	}
-	digits := strings.IndexByte(name[db+1:], ':')
-	if digits < 0 {
+	user, at, ok := number(name, at, ':')
+	if !ok || user >= len(name)-at || name[at+user] != 0 {
 		return 0, false
 	}
-	user := db + 1 + digits + 1
-	n, ok := number(name[db+1 : user-1])
-	if !ok || n >= len(name)-user || name[user+n] != 0 {
-		return 0, false
-	}
-	return user + n + 1, true
+	return at + user + 1, true
 }
 
-// number reads a decimal number of at most nine digits, and only as it is commonly written: so
-// that a name that is put together again is the same.
-func number(text string) (n int, ok bool) {
-	if len(text) == 0 || len(text) > 9 || text[0] == '0' && len(text) > 1 {
-		return 0, false
-	}
-	for i := range len(text) {
-		digit := text[i] - '0'
+// number reads the decimal number at a place, of at most nine digits, and says where what follows
+// its end is. It takes numbers only as they are commonly written: so that a name that is put
+// together again is the same.
+func number(text string, at int, end byte) (n, next int, ok bool) {
+	begin := at
+	for ; at < len(text); at++ {
+		digit := text[at] - '0'
 		if digit > 9 {
-			return 0, false
+			digits := at - begin
+			ok = text[at] == end && digits > 0 && digits < 10 && (digits == 1 || text[begin] != '0')
+			return n, at + 1, ok
 		}
 		n = 10*n + int(digit)
 	}
-	return n, true
+	return 0, 0, false
 }
 
 // line is the number in the line that begins at a place of a command, after the kind of line, and
@@ -62,12 +58,11 @@ func line(command string, at int, kind byte) (n, next int, ok bool) {
 	if at >= len(command) || command[at] != kind {
 		return 0, 0, false
 	}
-	end := strings.IndexByte(command[at:], '\r')
-	if end < 0 || at+end+2 > len(command) || command[at+end+1] != '\n' {
+	n, at, ok = number(command, at+1, '\r')
+	if !ok || at >= len(command) || command[at] != '\n' {
 		return 0, 0, false
 	}
-	n, ok = number(command[at+1 : at+end])
-	return n, at + end + 2, ok
+	return n, at + 1, true
 }
 
 // narrow takes the name of a reply apart, if its command's first argument may be its one key.

@@ -27,17 +27,46 @@ func (c *Cache) Reader(client redis.UniversalClient) *Reader {
 // overwritten. The error is that of the client's Get: redis.Nil if there is no such key, which is
 // cached as well.
 func (r *Reader) Get(ctx context.Context, dst []byte, key string) ([]byte, error) {
-	name := nearcache.Name{Area: r.cache.area.Load(), Prefix: r.scope, Key: key, Head: getCommand}
+	name := r.name(key)
+	if value, ok := r.hot(&name); ok && value.isString {
+		return append(dst, value.value()...), nil
+	}
 	out, mark, ok := r.cache.table.Get(dst, &name)
-	if ok && mark == stringReply {
+	if ok && formOf(mark) == stringReply {
 		return out, nil
 	}
-	if ok && string(out[len(dst):]) == "_\r\n" {
+	if ok && string(out[len(dst):]) == nilReply {
 		return dst, redis.Nil
 	}
-	value, err := r.client.Get(ctx, key).Bytes()
+	value, err := r.client.Get(ctx, key).Result()
 	if err != nil {
 		return dst, err
 	}
 	return append(dst, value...), nil
+}
+
+// String is the value of a string key. A hit of one of the hot replies allocates and copies
+// nothing. Errors are as with Get.
+func (r *Reader) String(ctx context.Context, key string) (string, error) {
+	name := r.name(key)
+	found, ok := r.cache.storedNarrow(&name)
+	switch {
+	case ok && found.isString:
+		return found.text(), nil
+	case ok && string(found.reply) == nilReply:
+		return "", redis.Nil
+	}
+	return r.client.Get(ctx, key).Result()
+}
+
+// nilReply is what comes for an absent key.
+const nilReply = "_\r\n"
+
+func (r *Reader) name(key string) nearcache.Name {
+	return nearcache.Name{Area: r.cache.area.Load(), Prefix: r.scope, Key: key, Head: getCommand}
+}
+
+func (r *Reader) hot(name *nearcache.Name) (*hot, bool) {
+	value, end, _ := r.cache.front.Find(name)
+	return value, value != nil && r.cache.young(end)
 }

@@ -36,10 +36,10 @@ func (c *Cache) Counts() Counts {
 }
 
 // Stats is what redis.Client.CSCStats tells. Hits and misses are those of larder, which counts a
-// look for a key's record and one for the reply to a second command as two.
+// look for a key's record and one for the reply to a second command as two, and of the hot replies.
 func (c *Cache) Stats() redis.CSCStats {
 	s := c.table.Cache().Stats()
-	return redis.CSCStats{Hits: s.Hits, Misses: s.Misses, Entries: int(s.Entries),
+	return redis.CSCStats{Hits: s.Hits + c.front.Hits(), Misses: s.Misses, Entries: int(s.Entries),
 		MemoryUsageBytes: s.OwnBytes}
 }
 

@@ -42,12 +42,17 @@ type Options struct {
 	// CacheAmbiguous caches all commands, also those for which Cached is false: as valkey-go'
 	// own cache does. It is for programs that know that theirs don't meet.
 	CacheAmbiguous bool
+
+	// HotBytes is what the few replies that are read most may take on the Go heap beside the
+	// namespace, of which a hit copies nothing. 0: 16 MiB. Negative: there are none.
+	HotBytes int64
 }
 
 // Cache makes stores in a namespace of a larder cache. It may be shared by clients of the same
 // server and database. Its methods may be called by any number of goroutines at once.
 type Cache struct {
 	table     *nearcache.Table
+	front     *nearcache.Front[valkey.ValkeyMessage]
 	ambiguous bool
 
 	mu     sync.Mutex // for who changes stores
@@ -70,7 +75,15 @@ func New(cache *larder.Cache, o Options) (*Cache, error) {
 	}
 	// A namespace that was there may hold what another Cache left.
 	space.Clear()
-	c := &Cache{table: nearcache.NewTable(space), ambiguous: o.CacheAmbiguous}
+	if o.HotBytes == 0 {
+		o.HotBytes = 16 << 20
+	}
+	table := nearcache.NewTable(space)
+	c := &Cache{
+		table:     table,
+		front:     nearcache.NewFront[valkey.ValkeyMessage](table, o.HotBytes),
+		ambiguous: o.CacheAmbiguous,
+	}
 	c.stores.Store(new([]*store))
 	return c, nil
 }

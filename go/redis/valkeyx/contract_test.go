@@ -90,6 +90,9 @@ func missed(t *testing.T, s valkey.CacheStore, key, command string, ttl time.Dur
 // hit asks for a reply that must be there.
 func hit(t *testing.T, s valkey.CacheStore, key, command, value string) valkey.ValkeyMessage {
 	t.Helper()
+	for range 2 { // so that it becomes a hot reply
+		s.Flight(key, command, time.Hour, epoch)
+	}
 	m, entry := s.Flight(key, command, time.Hour, epoch)
 	if entry != nil || shown(m) != value {
 		t.Fatalf("%s %s: %q, %v, want %q", key, command, shown(m), entry, value)

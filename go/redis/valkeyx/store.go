@@ -101,9 +101,21 @@ func (s *store) Flight(
 // stored is a reply that is there.
 func (s *store) stored(key, command string, now time.Time) (m valkey.ValkeyMessage, ok bool) {
 	name := s.name(key, command)
-	s.cache.table.Read(&name, func(body []byte, mark uint64) {
-		if endOf(mark) > now.UnixMilli() {
-			m, ok = joined(body, mark)
+	return s.cache.stored(&name, now)
+}
+
+func (c *Cache) stored(name *nearcache.Name, now time.Time) (m valkey.ValkeyMessage, ok bool) {
+	value, end, at := c.front.Find(name)
+	if value != nil && now.UnixMilli() < end {
+		return *value, true
+	}
+	c.table.Read(name, func(body []byte, info nearcache.Info) {
+		end := endOf(info.Mark)
+		if end <= now.UnixMilli() {
+			return
+		}
+		if m, ok = joined(body, info.Mark); ok {
+			c.front.Keep(at, name, info.Owner, m, frameBytes+len(body), end)
 		}
 	})
 	return m, ok
@@ -199,6 +211,7 @@ func (s *store) Delete(keys []valkey.ValkeyMessage) {
 	for i := range keys {
 		if key, err := keys[i].ToString(); err == nil {
 			s.cache.table.Drop(area, "", key)
+			s.cache.front.Drop("", key)
 		}
 	}
 }
@@ -237,6 +250,7 @@ func (s *store) drop(key string) {
 	if s.cache.table.Drop(s.area.Load(), "", key) {
 		s.cache.counts.ownWrites.Add(1)
 	}
+	s.cache.front.Drop("", key)
 }
 
 // dropAll removes all keys: this process may have changed any.

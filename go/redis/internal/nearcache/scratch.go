@@ -25,14 +25,14 @@ func giveBack(s *Scratch) {
 	}
 }
 
-// Read calls use with a reply's body and mark, which are use's until it returns, if there is one.
-func (t *Table) Read(n *Name, use func(body []byte, mark uint64)) bool {
+// Read calls use with a reply's body, which is use's until it returns, if there is one.
+func (t *Table) Read(n *Name, use func(body []byte, info Info)) bool {
 	scratch := borrow()
 	defer giveBack(scratch)
-	body, mark, ok := t.Get(scratch.data[:0], n)
+	body, info, ok := t.get(scratch.data[:0], n)
 	scratch.keep(body)
 	if ok {
-		use(body, mark)
+		use(body, info)
 	}
 	return ok
 }

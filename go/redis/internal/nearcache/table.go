@@ -38,35 +38,43 @@ func (t *Table) Good(owner Owner) bool { return t.owners.good(owner) }
 // Get appends a reply's body to dst and returns it with its mark. What follows the body in the
 // slice's spare room is overwritten.
 func (t *Table) Get(dst []byte, n *Name) (extended []byte, mark uint64, ok bool) {
+	extended, info, ok := t.get(dst, n)
+	return extended, info.Mark, ok
+}
+
+// Info is what is known about a reply beside its body.
+type Info struct {
+	Mark  uint64
+	Owner Owner
+}
+
+func (t *Table) get(dst []byte, n *Name) (extended []byte, info Info, ok bool) {
 	var room [nameRoom]byte
 	out, ok := t.cache.Get(dst, recordName(room[:0], n.Area, n.Prefix, n.Key))
 	if !ok {
-		return dst, 0, false
+		return dst, info, false
 	}
 	r, ok := parseRecord(out[len(dst):])
 	switch {
 	case !ok:
-		return out[:len(dst)], 0, false
+		return out[:len(dst)], info, false
 	case !r.inline:
 		return t.getMember(out[:len(dst)], r.number, n)
 	case !r.is(n) || !t.owners.good(r.owner):
-		return out[:len(dst)], 0, false
+		return out[:len(dst)], info, false
 	}
-	return out[:len(dst)+r.body], r.mark, true
+	return out[:len(dst)+r.body], Info{r.mark, r.owner}, true
 }
 
-func (t *Table) getMember(dst []byte, number uint64, n *Name) ([]byte, uint64, bool) {
+func (t *Table) getMember(dst []byte, number uint64, n *Name) (_ []byte, info Info, ok bool) {
 	var room [nameRoom]byte
 	out, ok := t.cache.Get(dst, memberName(room[:0], number, n.Head, n.Tail))
 	body := len(out) - memberTrailer
 	if !ok || body < len(dst) {
-		return dst, 0, false
+		return dst, info, false
 	}
-	mark, owner := owned(out[body:])
-	if !t.owners.good(owner) {
-		return out[:len(dst)], 0, false
-	}
-	return out[:body], mark, true
+	info.Mark, info.Owner = owned(out[body:])
+	return out[:body], info, t.owners.good(info.Owner)
 }
 
 // Put stores the reply to a command of one key, for ttl, which is above 0 or larder.NoExpiry. The

@@ -1,0 +1,3 @@
+package main
+
+func invalidations() error { return nil }
