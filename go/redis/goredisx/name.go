@@ -2,7 +2,6 @@ package goredisx
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/larder-cache/larder/go/redis/internal/nearcache"
 )
