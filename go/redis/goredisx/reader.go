@@ -28,9 +28,6 @@ func (c *Cache) Reader(client redis.UniversalClient) *Reader {
 // cached as well.
 func (r *Reader) Get(ctx context.Context, dst []byte, key string) ([]byte, error) {
 	name := r.name(key)
-	if value, ok := r.hot(&name); ok && value.isString {
-		return append(dst, value.value()...), nil
-	}
 	out, mark, ok := r.cache.table.Get(dst, &name)
 	if ok && formOf(mark) == stringReply {
 		return out, nil
@@ -64,9 +61,4 @@ const nilReply = "_\r\n"
 
 func (r *Reader) name(key string) nearcache.Name {
 	return nearcache.Name{Area: r.cache.area.Load(), Prefix: r.scope, Key: key, Head: getCommand}
-}
-
-func (r *Reader) hot(name *nearcache.Name) (*hot, bool) {
-	value, end, _ := r.cache.front.Find(name)
-	return value, value != nil && r.cache.young(end)
 }

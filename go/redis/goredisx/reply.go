@@ -51,12 +51,9 @@ type hot struct {
 	isString bool
 }
 
-// value is the value of a string.
-func (h *hot) value() []byte { return h.reply[h.at : len(h.reply)-2] }
-
 // text is the value of a string, as one.
 func (h *hot) text() string {
-	value := h.value()
+	value := h.reply[h.at : len(h.reply)-2]
 	// SAFETY: a reply is on the Go heap, and is never written to once it is framed.
 	return unsafe.String(unsafe.SliceData(value), len(value))
 }

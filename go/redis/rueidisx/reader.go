@@ -3,10 +3,10 @@ package rueidisx
 import (
 	"context"
 	"hash/maphash"
-	"iter"
 	"sync/atomic"
 	"time"
 
+	"github.com/larder-cache/larder/go/redis/internal/nearcache"
 	"github.com/redis/rueidis"
 )
 
@@ -31,19 +31,17 @@ func (c *Cache) Reader(client rueidis.Client, ttl time.Duration) *Reader {
 // overwritten. The error is that of DoCache: rueidis.Nil if there is no such key, which is cached
 // as well.
 func (r *Reader) Get(ctx context.Context, dst []byte, key string) ([]byte, error) {
-	for s := range r.cache.likely(key) {
-		name := s.name(key, "GET")
-		if value, end, _ := r.cache.front.Find(&name); value != nil && time.Now().UnixMilli() < end {
-			text, err := value.ToString()
-			return append(dst, text...), err
-		}
-		out, mark, ok := r.cache.table.Get(dst, &name)
-		if ok && mark>>typeShift == '$' {
-			return out, nil
-		}
-		if ok && isNil(out[len(dst):], mark) {
-			return dst, rueidis.Nil
-		}
+	name := nearcache.Name{Key: key, Head: "GET"}
+	likely := r.cache.hints.of(key).Load()
+	out, mark, ok := r.cache.lookUp(dst, &name, likely)
+	if !ok {
+		out, mark, ok = r.cache.lookElsewhere(dst, &name, likely)
+	}
+	if ok && mark>>typeShift == '$' {
+		return out, nil
+	}
+	if ok && isNil(out[len(dst):], mark) {
+		return dst, rueidis.Nil
 	}
 	value, err := r.ask(ctx, key)
 	if err != nil {
@@ -52,37 +50,60 @@ func (r *Reader) Get(ctx context.Context, dst []byte, key string) ([]byte, error
 	return append(dst, value...), nil
 }
 
+// lookUp looks into a store, or none.
+func (c *Cache) lookUp(
+	dst []byte, name *nearcache.Name, s *store,
+) (out []byte, mark uint64, ok bool) {
+	if s == nil {
+		return dst, 0, false
+	}
+	name.Area = s.area.Load()
+	return c.table.Get(dst, name)
+}
+
+// lookElsewhere looks into all stores but one.
+func (c *Cache) lookElsewhere(
+	dst []byte, name *nearcache.Name, but *store,
+) (out []byte, mark uint64, ok bool) {
+	for _, s := range *c.stores.Load() {
+		if s == but {
+			continue
+		}
+		if out, mark, ok = c.lookUp(dst, name, s); ok {
+			return out, mark, true
+		}
+	}
+	return dst, 0, false
+}
+
 // String is the value of a string key. A hit of one of the hot replies allocates and copies
 // nothing. Errors are as with Get.
 func (r *Reader) String(ctx context.Context, key string) (string, error) {
-	now := time.Now()
-	for s := range r.cache.likely(key) {
-		name := s.name(key, "GET")
-		if m, ok := r.cache.stored(&name, now); ok {
+	name := nearcache.Name{Key: key, Head: "GET"}
+	likely := r.cache.hints.of(key).Load()
+	if likely != nil {
+		name.Area = likely.area.Load()
+		if m, ok := r.cache.stored(&name, now()); ok {
+			return m.ToString()
+		}
+	}
+	for _, s := range *r.cache.stores.Load() {
+		name.Area = s.area.Load()
+		if m, ok := r.cache.stored(&name, now()); s != likely && ok {
 			return m.ToString()
 		}
 	}
 	return r.ask(ctx, key)
 }
 
+var began = time.Now()
+
+// now is the time in milliseconds since 1970, by a clock that isn't set, which is also read faster.
+func now() int64 { return began.UnixMilli() + time.Since(began).Milliseconds() }
+
 func (r *Reader) ask(ctx context.Context, key string) (string, error) {
 	command := r.client.B().Get().Key(key).Cache()
 	return r.client.DoCache(ctx, command, r.ttl).ToString()
-}
-
-// likely iterates over the stores, beginning with the one that is likely to have a key.
-func (c *Cache) likely(key string) iter.Seq[*store] {
-	return func(yield func(*store) bool) {
-		first := c.hints.of(key).Load()
-		if first != nil && !yield(first) {
-			return
-		}
-		for _, s := range *c.stores.Load() {
-			if s != first && !yield(s) {
-				return
-			}
-		}
-	}
 }
 
 // hints tell which store is likely to have a key: rueidis sends a key by the same connection each

@@ -99,17 +99,17 @@ func (s *store) Flight(
 // stored is a reply that is there.
 func (s *store) stored(key, command string, now time.Time) (m rueidis.RedisMessage, ok bool) {
 	name := s.name(key, command)
-	return s.cache.stored(&name, now)
+	return s.cache.stored(&name, now.UnixMilli())
 }
 
-func (c *Cache) stored(name *nearcache.Name, now time.Time) (m rueidis.RedisMessage, ok bool) {
+func (c *Cache) stored(name *nearcache.Name, now int64) (m rueidis.RedisMessage, ok bool) {
 	value, end, at := c.front.Find(name)
-	if value != nil && now.UnixMilli() < end {
+	if value != nil && now < end {
 		return *value, true
 	}
 	c.table.Read(name, func(body []byte, info nearcache.Info) {
 		end := endOf(info.Mark)
-		if end <= now.UnixMilli() {
+		if end <= now {
 			return
 		}
 		if m, ok = joined(body, info.Mark); ok {

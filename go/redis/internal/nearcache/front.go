@@ -10,9 +10,9 @@ import (
 // out as they are, shared by all who ask, without a copy. It is on the Go heap, and bounded by
 // slots and bytes, so that it doesn't grow with what is cached.
 //
-// A key has one set of four places. A reply gets a place when it was found in the table twice, and
-// nothing else of the set between; it stays until its key is dropped, its owner is revoked, its
-// area left, or another takes the place.
+// A key has one set of four places. A reply that is found in the table gets a place that is free; one
+// that isn't when it was found twice, and nothing else of the set between. It stays until its key
+// is dropped, its owner is revoked, its area left, or another takes the place.
 //
 // Who finds a reply in the table, and would keep it here, may be overtaken by a drop of its key: so
 // drops raise the set's turn, and what was looked for in an earlier turn isn't kept.
@@ -96,7 +96,10 @@ func (h *held[V]) is(n *Name) bool {
 
 // Keep keeps what was found in the table since Find, if it is worth it, for others to share.
 func (f *Front[V]) Keep(at Place[V], n *Name, owner Owner, value V, bytes int, end int64) {
-	if at.set == nil || at.set.latest.Swap(at.hash) != at.hash {
+	if at.set == nil {
+		return
+	}
+	if again := at.set.latest.Swap(at.hash) == at.hash; !again && at.set.full() {
 		return
 	}
 	h := &held[V]{*n, owner, int64(bytes) + heldBytes, end, value}
@@ -116,6 +119,16 @@ func (f *Front[V]) Keep(at Place[V], n *Name, owner Owner, value V, bytes int, e
 		h = nil
 	}
 	place.Store(h)
+}
+
+// full reports whether all places are taken.
+func (s *set[V]) full() bool {
+	for i := range s.held {
+		if s.held[i].Load() == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // place is where a reply is to go: where it is, or nothing is, or what came first.
