@@ -74,7 +74,11 @@ func (w *watched) Update(key, cmd string, reply rueidis.RedisMessage) int64 {
 }
 
 func (w *watched) Delete(keys []rueidis.RedisMessage) {
-	w.CacheStore.Delete(keys)
+	told := keys
+	if *plant && len(keys) > 0 && rand.IntN(100) == 0 {
+		told = keys[1:]
+	}
+	w.CacheStore.Delete(told)
 	for i := range keys {
 		if key, err := keys[i].ToString(); err == nil {
 			w.keys[key].applied.Add(1)

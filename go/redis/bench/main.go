@@ -14,7 +14,10 @@ import (
 	"strings"
 )
 
-var rounds = flag.Int("rounds", 7, "rounds of each measurement; the median is told")
+var (
+	rounds = flag.Int("rounds", 7, "rounds of each measurement; the median is told")
+	plant  = flag.Bool("plant", false, "lose an invalidation now and then, to see it noticed")
+)
 
 // part is a measurement by the name that -only has.
 type part struct {

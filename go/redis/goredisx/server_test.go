@@ -207,6 +207,12 @@ func TestOwnWritesAreSeen(t *testing.T) {
 	if got := get(t, client, "own"); got != "piped" {
 		t.Errorf("after a pipeline: %q", got)
 	}
+	_, err := client.TxPipelined(t.Context(), func(tx redis.Pipeliner) error {
+		return tx.Set(t.Context(), "own", "in a transaction", 0).Err()
+	})
+	if got := get(t, client, "own"); err != nil || got != "in a transaction" {
+		t.Errorf("after a transaction: %q, %v", got, err)
+	}
 	if err := client.Do(t.Context(), "EVAL", "redis.call('SET', KEYS[1], 'scripted')", 1, "own").Err(); err != nil &&
 		!errors.Is(err, redis.Nil) {
 		t.Fatal(err)
@@ -260,6 +266,44 @@ func TestOwnWritesAreSeenByAll(t *testing.T) {
 	writers.Wait()
 	close(stop)
 	group.Wait()
+}
+
+// TestOwnWritesThroughKills has connections killed all the while. Each key has one who writes it, and
+// others who read it.
+func TestOwnWritesThroughKills(t *testing.T) {
+	s := servertest.Any(t)
+	client, near := connect(t, s.Addr, Options{MaxAge: larder.NoExpiry})
+	end := time.Now().Add(time.Second)
+	var group sync.WaitGroup
+	for w := range 4 {
+		group.Go(func() {
+			key := "k" + strconv.Itoa(w)
+			for i := 1; time.Now().Before(end); i++ {
+				for client.Set(context.Background(), key, i, 0).Err() != nil {
+				}
+				_ = client.Get(context.Background(), "k"+strconv.Itoa(i%4)).Err()
+				got, err := client.Get(context.Background(), key).Int()
+				if err == nil && got < i {
+					t.Errorf("%s: read %d after %d was written", key, got, i)
+					return
+				}
+			}
+		})
+	}
+	for time.Now().Before(end) {
+		s.KillClients(t)
+		time.Sleep(10 * time.Millisecond)
+	}
+	group.Wait()
+	for w := range 4 {
+		key := "k" + strconv.Itoa(w)
+		s.Do(t, "INCR", key)
+		want := s.Do(t, "GET", key)
+		eventually(t, key+" is what the server has", func() bool { return get(t, client, key) == want })
+	}
+	if near.Counts().Connections == 0 {
+		t.Error("no connection was lost")
+	}
 }
 
 // TestOwnCacheOfGoRedis shows that the tests above would see the faults that they look for.

@@ -302,6 +302,47 @@ func TestOwnWritesAreSeenByAll(t *testing.T) {
 	readers.Wait()
 }
 
+// TestOwnWritesThroughKills has connections killed all the while. Each key has one who writes it, and
+// others who read it.
+func TestOwnWritesThroughKills(t *testing.T) {
+	s := servertest.Any(t)
+	client, near := connect(t, s.Addr, Options{})
+	ctx, end := context.Background(), time.Now().Add(time.Second)
+	read := func(key string) (int64, error) {
+		return client.DoCache(ctx, client.B().Get().Key(key).Cache(), time.Hour).AsInt64()
+	}
+	var group sync.WaitGroup
+	for w := range 4 {
+		group.Go(func() {
+			key := "k" + strconv.Itoa(w)
+			for i := int64(1); time.Now().Before(end); i++ {
+				value := strconv.FormatInt(i, 10)
+				for client.Do(ctx, client.B().Set().Key(key).Value(value).Build()).Error() != nil {
+				}
+				_, _ = read("k" + strconv.FormatInt(i%4, 10))
+				if got, err := read(key); err == nil && got < i {
+					t.Errorf("%s: read %d after %d was written", key, got, i)
+					return
+				}
+			}
+		})
+	}
+	for time.Now().Before(end) {
+		s.KillClients(t)
+		time.Sleep(10 * time.Millisecond)
+	}
+	group.Wait()
+	for w := range 4 {
+		key := "k" + strconv.Itoa(w)
+		s.Do(t, "INCR", key)
+		want := s.Do(t, "GET", key)
+		eventually(t, key+" is what the server has", func() bool { return get(t, client, key) == want })
+	}
+	if near.Counts().Connections == 0 {
+		t.Error("no connection was lost")
+	}
+}
+
 // TestOwnCacheOfRueidis shows that the tests above would see the faults that they look for.
 func TestOwnCacheOfRueidis(t *testing.T) {
 	s := servertest.Any(t)
@@ -317,6 +358,12 @@ func TestOwnCacheOfRueidis(t *testing.T) {
 	s.Do(t, "SET", "k", "abcdefghijklmnopqrstuvwxyz")
 	if got := ranges(t, client); got[1] == "" {
 		t.Error("rueidis 1.0.79 tells GETRANGE k 12 3 from GETRANGE k 1 23")
+	}
+	s.Do(t, "HSET", "h", "ALL", "one field")
+	client.DoCache(t.Context(), client.B().Hgetall().Key("h").Cache(), time.Hour)
+	field := client.B().Hget().Key("h").Field("ALL").Cache()
+	if got, err := client.DoCache(t.Context(), field, time.Hour).ToString(); err == nil {
+		t.Errorf("rueidis 1.0.79 tells HGET h ALL from HGETALL h: %q", got)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Attach returns a client whose reads see its own writes: when the reply to a command that may
-// change keys has come, the cache has none of them any more. (Without, as with valkey-go' own cache,
+// change keys has come, the cache has none of them any more. (Without, as with valkey-go's own cache,
 // a read after a write may find the old value, until the server's push has come by the connection
 // that the key was read through.) Also to be called for clients that write without a cache.
 //
