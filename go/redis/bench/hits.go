@@ -97,7 +97,8 @@ func measure(c contender, keys []string, goroutines int) (ns, allocs float64) {
 	}
 	group.Wait()
 	runtime.ReadMemStats(&after)
-	return float64(spent.Nanoseconds()) / float64(gets), float64(after.Mallocs-before.Mallocs) / float64(gets)
+	ns = float64(spent.Nanoseconds()) / float64(gets)
+	return ns, float64(after.Mallocs-before.Mallocs) / float64(gets)
 }
 
 func median(values []float64) float64 {

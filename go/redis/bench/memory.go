@@ -19,8 +19,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// What a million cached entries take, keys of 12 bytes and values of 100, each cache in a process of
-// its own. go-redis' caches are filled by their interface, as the client does it; rueidis' by
+// What a million cached entries take, keys of 12 bytes and values of 100, each cache in a process
+// of its own. go-redis' caches are filled by their interface, as the client does it; rueidis' by
 // the client, since its own can't be had otherwise.
 
 const memoryEntries = 1_000_000
@@ -40,8 +40,8 @@ func memory() error {
 	if err := fill(server.Addr); err != nil {
 		return err
 	}
-	fmt.Printf("\n%d entries of a key of 12 bytes and a value of 100: resident bytes and heap objects of an"+
-		" entry, resident of the rival\n", memoryEntries)
+	fmt.Printf("\n%d entries of a key of 12 bytes and a value of 100: resident bytes and heap objects"+
+		" of an entry, resident of the rival\n", memoryEntries)
 	for _, library := range []string{"go-redis", "rueidis"} {
 		var own float64
 		for _, kind := range []string{"own", "larder"} {

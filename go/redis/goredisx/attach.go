@@ -109,14 +109,17 @@ func (w *ownWrites) dropKey(key string) {
 	}
 }
 
-func flushes(name string) bool { return name == "flushall" || name == "flushdb" || name == "swapdb" }
+func flushes(name string) bool {
+	return name == "flushall" || name == "flushdb" || name == "swapdb"
+}
 
 // readsOnly reports whether a command is known to change no key.
 func readsOnly(name string) bool {
 	switch name {
 	case "get", "mget", "getbit", "getrange", "strlen", "substr", "hget", "hgetall", "hmget", "hkeys",
 		"hvals", "hlen", "hexists", "hstrlen", "hscan", "hrandfield", "lindex", "llen", "lpos", "lrange",
-		"scard", "sismember", "smembers", "smismember", "sdiff", "sinter", "sintercard", "sunion", "sscan",
+		"scard", "sismember", "smembers", "smismember", "sdiff", "sinter", "sintercard", "sunion",
+		"sscan",
 		"srandmember", "zcard", "zcount", "zlexcount", "zmscore", "zrange", "zrangebylex",
 		"zrangebyscore", "zrank", "zrevrange", "zrevrangebylex", "zrevrangebyscore", "zrevrank", "zscore",
 		"zscan", "zrandmember", "bitcount", "bitfield_ro", "bitpos", "exists", "type", "ttl", "pttl",
@@ -133,7 +136,8 @@ func readsOnly(name string) bool {
 // writesFirst reports whether a command is known to change no key but its first argument.
 func writesFirst(name string) bool {
 	switch name {
-	case "set", "setex", "psetex", "setnx", "getset", "getex", "getdel", "append", "setrange", "setbit",
+	case "set", "setex", "psetex", "setnx", "getset", "getex", "getdel", "append", "setrange",
+		"setbit",
 		"incr", "incrby", "incrbyfloat", "decr", "decrby", "expire", "pexpire", "expireat", "pexpireat",
 		"persist", "hset", "hmset", "hsetnx", "hdel", "hincrby", "hincrbyfloat", "lpush", "lpushx",
 		"rpush", "rpushx", "lpop", "rpop", "lset", "ltrim", "lrem", "linsert", "sadd", "srem", "spop",

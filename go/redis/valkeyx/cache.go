@@ -4,13 +4,14 @@
 // take. Values lie outside the Go heap, in one budget for all connections of the process.
 //
 //	near, err := valkeyx.New(cache, valkeyx.Options{})
-//	client, err := valkey.NewClient(valkey.ClientOption{InitAddress: addrs, NewCacheStoreFn: near.NewStore})
+//	client, err := valkey.NewClient(valkey.ClientOption{InitAddress: addrs,
+//		NewCacheStoreFn: near.NewStore})
 //	client = near.Attach(client) // reads see own writes
 //
-// DoCache, DoMultiCache and MGetCache are as before. Each reply lives until the server says that its
-// key has changed, its key expires, the time to live that the call asked for is over, everything
-// is flushed, or the connection it came by is lost: valkey-go has a store for each connection, and
-// what is in one is never served by another.
+// DoCache, DoMultiCache and MGetCache are as before. Each reply lives until the server says that
+// its key has changed, its key expires, the time to live that the call asked for is over,
+// everything is flushed, or the connection it came by is lost: valkey-go has a store for each
+// connection, and what is in one is never served by another.
 //
 // valkey-go names a reply by the arguments of its command joined without anything between, so that
 // GETRANGE k 1 23 and GETRANGE k 12 3 are one. Commands whose name could also be another's are not

@@ -10,9 +10,9 @@ import (
 // out as they are, shared by all who ask, without a copy. It is on the Go heap, and bounded by
 // slots and bytes, so that it doesn't grow with what is cached.
 //
-// A key has one set of four places. A reply that is found in the table gets a place that is free; one
-// that isn't when it was found twice, and nothing else of the set between. It stays until its key
-// is dropped, its owner is revoked, its area left, or another takes the place.
+// A key has one set of four places. A reply that is found in the table gets a place that is free;
+// one that isn't when it was found twice, and nothing else of the set between. It stays until its
+// key is dropped, its owner is revoked, its area left, or another takes the place.
 //
 // Who finds a reply in the table, and would keep it here, may be overtaken by a drop of its key: so
 // drops raise the set's turn, and what was looked for in an earlier turn isn't kept.
