@@ -63,6 +63,7 @@ type Cache struct {
 	wide   flights         // of several keys
 	wides  atomic.Bool     // there are, or were, such
 	tokens atomic.Uint64
+	usual  atomic.Pointer[beginning] // of the names of GET
 
 	ownersMu sync.Mutex
 	owners   map[uint64]nearcache.Owner // by connection
@@ -131,7 +132,11 @@ func (c *Cache) Get(ctx context.Context, cacheKey string) ([]byte, bool) {
 // stored is the reply under a name, if the cache has it.
 func (c *Cache) stored(cacheKey string) (reply []byte, ok bool) {
 	area := c.area.Load()
-	if name, ok := narrow(cacheKey, area); ok {
+	name, ok := c.usual.Load().narrow(cacheKey, area)
+	if !ok {
+		name, ok = narrow(cacheKey, area)
+	}
+	if ok {
 		if found, ok := c.storedNarrow(&name); ok {
 			return found.reply, true
 		}
@@ -188,6 +193,9 @@ func (c *Cache) Reserve(cacheKey string, redisKeys []string) (token uint64, shou
 	in := &c.wide
 	if name, ok := narrow(cacheKey, one.area); ok && depends(&name, redisKeys) {
 		one.name = &name
+		if c.usual.Load() == nil {
+			c.usual.CompareAndSwap(nil, beginningOf(&name))
+		}
 		in = c.shard(name.Prefix, name.Key)
 	} else {
 		c.wides.Store(true)

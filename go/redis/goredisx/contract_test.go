@@ -8,6 +8,7 @@ import (
 	"time"
 
 	larder "github.com/larder-cache/larder/go"
+	"github.com/larder-cache/larder/go/redis/internal/nearcache"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -360,8 +361,15 @@ func FuzzName(f *testing.F) {
 	f.Add(wire("hget", "k", "f"))
 	f.Fuzz(func(t *testing.T, name string) {
 		n, ok := narrow(name, 1)
+		usual, short := beginningOf(&nearcache.Name{Prefix: testScope, Head: getCommand}).narrow(name, 1)
+		if short && (!ok || usual != n) {
+			t.Fatalf("%q: by its beginning it is %v, read whole %v, %v", name, usual, n, ok)
+		}
 		if !ok {
 			return
+		}
+		if !short && n.Prefix == testScope && n.Head == getCommand {
+			t.Fatalf("%q: its beginning isn't seen", name)
 		}
 		head, tail := n.Head, n.Tail
 		if head == getCommand {

@@ -2,6 +2,7 @@ package goredisx
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/larder-cache/larder/go/redis/internal/nearcache"
 )
@@ -88,6 +89,34 @@ func narrow(name string, area uint32) (n nearcache.Name, ok bool) {
 	if n.Head == getHead && n.Tail == "\r\n" {
 		n.Head, n.Tail = getCommand, ""
 	}
+	return n, true
+}
+
+// beginning is what the names of GET begin with in one scope: nearly all names that a cache sees
+// have the same, and needn't be read number by number.
+type beginning struct {
+	text  string
+	scope int // bytes of it
+}
+
+// beginningOf is the beginning that a name has, nil if it isn't that of a GET.
+func beginningOf(n *nearcache.Name) *beginning {
+	if n.Head != getCommand {
+		return nil
+	}
+	return &beginning{n.Prefix + getHead, len(n.Prefix)}
+}
+
+// narrow is what the function of that name says of a name that begins so; false of all others.
+func (b *beginning) narrow(name string, area uint32) (n nearcache.Name, ok bool) {
+	if b == nil || !strings.HasPrefix(name, b.text) {
+		return n, false
+	}
+	key, at, ok := line(name, len(b.text), '$')
+	if !ok || len(name) != at+key+2 || name[at+key:] != "\r\n" {
+		return n, false
+	}
+	n.Area, n.Prefix, n.Key, n.Head = area, name[:b.scope], name[at:at+key], getCommand
 	return n, true
 }
 
