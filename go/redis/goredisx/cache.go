@@ -375,7 +375,7 @@ func (c *Cache) EvictByConn(connID uint64) int {
 func (c *Cache) Flush() int {
 	c.counts.flushes.Add(1)
 	met := c.table.Cache().Len()
-	c.area.Store(c.table.NewArea())
+	c.table.Leave(c.area.Swap(c.table.NewArea()))
 	for i := range c.narrow {
 		met += c.narrow[i].overtakeAll()
 	}

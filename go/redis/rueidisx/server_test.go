@@ -305,6 +305,10 @@ func TestOwnWritesAreSeenByAll(t *testing.T) {
 // TestOwnWritesThroughKills has connections killed all the while. Each key has one who writes it, and
 // others who read it.
 func TestOwnWritesThroughKills(t *testing.T) {
+	if raceDetector {
+		t.Skip("skipped: rueidis 1.0.79, by itself, takes a command for another that it is still" +
+			" writing to a lost connection")
+	}
 	s := servertest.Any(t)
 	client, near := connect(t, s.Addr, Options{})
 	ctx, end := context.Background(), time.Now().Add(time.Second)

@@ -203,7 +203,7 @@ func (s *store) Cancel(key, command string, err error) {
 func (s *store) Delete(keys []valkey.ValkeyMessage) {
 	if keys == nil {
 		s.cache.counts.flushes.Add(1)
-		s.area.Store(s.cache.table.NewArea())
+		s.renew()
 		return
 	}
 	s.cache.counts.invalidations.Add(uint64(len(keys)))
@@ -226,6 +226,7 @@ func (s *store) Close(err error) {
 		return
 	}
 	s.cache.table.Revoke(s.owner)
+	s.cache.table.Leave(s.area.Load())
 	s.cache.change(func(stores []*store) []*store {
 		return slices.DeleteFunc(stores, func(other *store) bool { return other == s })
 	})
@@ -262,5 +263,11 @@ func (s *store) dropAll() {
 		}
 	}
 	s.mu.Unlock()
-	s.area.Store(s.cache.table.NewArea())
+	s.renew()
+}
+
+// renew leaves everything behind.
+func (s *store) renew() {
+	table := s.cache.table
+	table.Leave(s.area.Swap(table.NewArea()))
 }

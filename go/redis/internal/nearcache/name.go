@@ -16,7 +16,7 @@ type Name struct {
 // What the names of entries begin with.
 const (
 	recordKind = 'r' // area, key
-	memberKind = 'm' // number of the record, command
+	memberKind = 'm' // area, number of the record, command
 	wideKind   = 'w' // area, command
 )
 
@@ -32,8 +32,9 @@ func recordName(dst []byte, area uint32, prefix, key string) []byte {
 }
 
 // memberName appends the name of a reply beside a record that is a number.
-func memberName(dst []byte, number uint64, head, tail string) []byte {
+func memberName(dst []byte, area uint32, number uint64, head, tail string) []byte {
 	dst = append(dst, memberKind)
+	dst = binary.LittleEndian.AppendUint32(dst, area) // for the sweep
 	dst = binary.LittleEndian.AppendUint64(dst, number)
 	// The length, since two commands may be the same but for where they are divided.
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(head)))

@@ -13,7 +13,8 @@ type Table struct {
 	cache  *larder.Cache
 	owners owners
 
-	areas   atomic.Uint32
+	areas   areas
+	sweeper sweeper
 	numbers atomic.Uint64
 }
 
@@ -23,14 +24,14 @@ func NewTable(cache *larder.Cache) *Table { return &Table{cache: cache} }
 // Cache is the cache below.
 func (t *Table) Cache() *larder.Cache { return t.cache }
 
-// NewArea is the number of an area in which there is nothing.
-func (t *Table) NewArea() uint32 { return t.areas.Add(1) }
-
 // NewOwner is a new owner, good until Revoke.
 func (t *Table) NewOwner() Owner { return t.owners.take() }
 
 // Revoke makes all that is the owner's worthless, at once, whoever reads it or puts it. Once only.
-func (t *Table) Revoke(owner Owner) { t.owners.revoke(owner) }
+func (t *Table) Revoke(owner Owner) {
+	t.owners.revoke(owner)
+	t.sweepSoon()
+}
 
 // Good reports whether an owner was not revoked.
 func (t *Table) Good(owner Owner) bool { return t.owners.good(owner) }
@@ -68,7 +69,7 @@ func (t *Table) get(dst []byte, n *Name) (extended []byte, info Info, ok bool) {
 
 func (t *Table) getMember(dst []byte, number uint64, n *Name) (_ []byte, info Info, ok bool) {
 	var room [nameRoom]byte
-	out, ok := t.cache.Get(dst, memberName(room[:0], number, n.Head, n.Tail))
+	out, ok := t.cache.Get(dst, memberName(room[:0], n.Area, number, n.Head, n.Tail))
 	body := len(out) - memberTrailer
 	if !ok || body < len(dst) {
 		return dst, info, false
@@ -123,7 +124,7 @@ func (t *Table) putMember(
 	defer giveBack(scratch)
 	entry := appendOwned(append(scratch.data[:0], body...), mark, owner)
 	scratch.keep(entry)
-	return t.cache.SetTTL(memberName(room[:0], r.number, n.Head, n.Tail), entry, ttl)
+	return t.cache.SetTTL(memberName(room[:0], n.Area, r.number, n.Head, n.Tail), entry, ttl)
 }
 
 // Drop removes all replies that depend on a key, of one key and of several. It reports whether the

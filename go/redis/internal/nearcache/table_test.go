@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	larder "github.com/larder-cache/larder/go"
 )
@@ -97,9 +98,15 @@ func TestTableAgainstMap(t *testing.T) {
 						}
 						owners[i] = table.NewOwner()
 					}
+				case 9:
+					if random.IntN(50) == 0 {
+						table.sweep()
+					}
 				case 8:
 					if random.IntN(20) == 0 {
-						areas[random.IntN(len(areas))] = table.NewArea()
+						i := random.IntN(len(areas))
+						table.Leave(areas[i])
+						areas[i] = table.NewArea()
 					}
 				default:
 					got, mark, ok := table.Get([]byte("before"), &name)
@@ -132,10 +139,10 @@ func TestReplyIsFoundAgain(t *testing.T) {
 	owner := table.NewOwner()
 	names := []Name{
 		{Area: table.NewArea(), Key: "k", Head: "first"},
-		{Area: table.areas.Load(), Key: "k", Head: "second"},
-		{Area: table.areas.Load(), Key: "k", Head: strings.Repeat("long", 20_000)},
-		{Area: table.areas.Load(), Key: strings.Repeat("k", 1000), Head: "first"},
-		{Area: table.areas.Load(), Prefix: "", Key: "", Head: ""},
+		{Area: table.areas.last, Key: "k", Head: "second"},
+		{Area: table.areas.last, Key: "k", Head: strings.Repeat("long", 20_000)},
+		{Area: table.areas.last, Key: strings.Repeat("k", 1000), Head: "first"},
+		{Area: table.areas.last, Prefix: "", Key: "", Head: ""},
 	}
 	for range 2 { // the first command's reply is given up for the second's
 		for i := range names {
@@ -210,5 +217,44 @@ func TestFrontKeepsNothingOvertaken(t *testing.T) {
 	front.Keep(at, &name, Owner{}, "new", 3, 0)
 	if value, _, _ := front.Find(&name); value == nil || *value != "new" {
 		t.Fatal("what was asked for is not kept")
+	}
+}
+
+// TestSweep has just what can't be found any more go.
+func TestSweep(t *testing.T) {
+	table := testTable(t, 16<<20)
+	owners := []Owner{table.NewOwner(), table.NewOwner()}
+	areas := []uint32{table.NewArea(), table.NewArea()}
+	names := make(map[Name]bool) // whether they are to stay
+	for i := range 100 {
+		name := Name{Area: areas[i%2], Key: fmt.Sprint("key ", i/8), Head: fmt.Sprint("command ", i%8)}
+		if err := table.Put([]byte("body"), &name, 0, owners[i/2%2], larder.NoExpiry); err != nil {
+			t.Fatal(err)
+		}
+		_, _, found := table.Get(nil, &name)
+		names[name] = found && i%2 == 1 && i/2%2 == 1
+	}
+	table.Leave(areas[0])
+	table.Revoke(owners[0])
+	before := table.cache.Len()
+	for end := time.Now().Add(30 * time.Second); table.cache.Len() == before; {
+		if time.Now().After(end) {
+			t.Fatal("nothing was swept in half a minute")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	table.sweep()
+	kept := 0
+	for name, stays := range names {
+		_, _, ok := table.Get(nil, &name)
+		if ok {
+			kept++
+		}
+		if stays && !ok && name.Head != "command 3" { // which gave its reply up for command 7
+			t.Errorf("%v is gone", name)
+		}
+	}
+	if left := table.cache.Len(); left > before/2 || kept == 0 {
+		t.Fatalf("%d of %d entries are left, %d replies", left, before, kept)
 	}
 }
