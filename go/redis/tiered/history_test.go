@@ -428,7 +428,7 @@ func TestHistoriesShowFaults(t *testing.T) {
 			t.Parallel()
 			p := plan{
 				Subject: c.subject, Tags: c.tags, Faults: c.faults, For: 4 * time.Second,
-				OneWriter: c.faults.Fleet != fleet.Faults{} || c.faults.NoTrust,
+				OneWriter:    c.faults.Fleet != fleet.Faults{} || c.faults.NoTrust,
 				MaxStaleness: 500 * time.Millisecond,
 			}
 			if p.Subject == "" {
