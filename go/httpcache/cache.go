@@ -47,7 +47,7 @@ type shared struct {
 	seed     maphash.Seed
 
 	// tell, if not nil, is told of purges: SharePurges.
-	tell atomic.Pointer[func(order []byte) error]
+	tell atomic.Pointer[func(order []byte, asked bool) error]
 
 	// partitioned: some Cache has Options.Partition.
 	partitioned atomic.Bool

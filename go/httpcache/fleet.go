@@ -30,9 +30,10 @@ var ErrOrder = errors.New("httpcache: not a purge that a cache has told")
 // tell is called with each purge that was carried out here, before the call that purged returns,
 // and before the client of an unsafe request sees its response. Its error is that of PurgeURL
 // and PurgePrefix, and of the purge API, which answers 202 then: so tell should keep what it
-// couldn't say, and say it later. It is called by many goroutines at once, and may keep the
-// order. nil ends it.
-func (c *Cache) SharePurges(tell func(order []byte) error) {
+// couldn't say, and say it later. asked is false for an unsafe request, whose client should
+// not wait for others. tell is called by many goroutines at once, and may keep the order. nil
+// ends it.
+func (c *Cache) SharePurges(tell func(order []byte, asked bool) error) {
 	if tell == nil {
 		c.shared.tell.Store(nil)
 		return
@@ -51,7 +52,8 @@ func (c *Cache) told(kind byte, mode PurgeMode, name string) error {
 	if mode == Soft {
 		order[0] = 's'
 	}
-	return (*tell)(append(order, name...))
+	asked := kind != orderKey && kind != orderGroup
+	return (*tell)(append(order, name...), asked)
 }
 
 // CarryOut purges what another cache has told of, and has done so when it returns. It tells

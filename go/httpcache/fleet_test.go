@@ -37,8 +37,8 @@ func TestSharedPurges(t *testing.T) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
 			a, b := newRig(t, Options{}), newRig(t, Options{})
-			a.cache.SharePurges(b.cache.CarryOut)
-			b.cache.SharePurges(func([]byte) error { t.Error("what was told is told again"); return nil })
+			share(a, b)
+			b.cache.SharePurges(func([]byte, bool) error { t.Error("what was told is told again"); return nil })
 			for _, r := range []*rig{a, b} {
 				r.set(reply(200, "old", fresh, "Surrogate-Key: x", `Cache-Groups: "g"`))
 				r.get("http://a.example/x/1")
@@ -54,7 +54,7 @@ func TestSharedPurges(t *testing.T) {
 
 func TestSoftPurgeIsSharedAsSoft(t *testing.T) {
 	a, b := newRig(t, Options{}), newRig(t, Options{})
-	a.cache.SharePurges(b.cache.CarryOut)
+	share(a, b)
 	b.set(reply(200, "old", fresh, etag, "Surrogate-Key: x"))
 	b.get("http://a.example/")
 	a.cache.PurgeTag("x", Soft)
@@ -63,6 +63,10 @@ func TestSoftPurgeIsSharedAsSoft(t *testing.T) {
 	if body := b.get("http://a.example/").Body.String(); body != "old" || b.askedCount() != before+1 {
 		t.Errorf("%q after %d questions: not validated", body, b.askedCount()-before)
 	}
+}
+
+func share(a, b *rig) {
+	a.cache.SharePurges(func(order []byte, _ bool) error { return b.cache.CarryOut(order) })
 }
 
 func purgeBy(t *testing.T, c *Cache, form string, status int, fleet string) {
@@ -79,7 +83,7 @@ func purgeBy(t *testing.T, c *Cache, form string, status int, fleet string) {
 // A purge that the others could not be told of is carried out here, and said.
 func TestPurgeThatCannotBeTold(t *testing.T) {
 	a := newRig(t, Options{})
-	a.cache.SharePurges(func([]byte) error { return errors.New("no server") })
+	a.cache.SharePurges(func([]byte, bool) error { return errors.New("no server") })
 	a.set(reply(200, "old", fresh))
 	a.get("http://a.example/")
 	purgeBy(t, a.cache, "all=true", http.StatusAccepted, "no server")

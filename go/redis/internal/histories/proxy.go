@@ -101,4 +101,3 @@ func (p *Proxy) pass() bool {
 	}
 	return !p.closed
 }
-
