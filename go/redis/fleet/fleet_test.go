@@ -14,17 +14,19 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/rueidis"
+	"github.com/valkey-io/valkey-go"
 
 	"github.com/larder-cache/larder/go/redis/fleet"
 	fleetgoredis "github.com/larder-cache/larder/go/redis/fleet/goredis"
 	fleetrueidis "github.com/larder-cache/larder/go/redis/fleet/rueidis"
+	fleetvalkey "github.com/larder-cache/larder/go/redis/fleet/valkey"
 	"github.com/larder-cache/larder/go/redis/internal/servertest"
 )
 
 const patience = 20 * time.Second
 
 // eventually waits for a state.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -67,7 +69,7 @@ func options(o fleet.Options) fleet.Options {
 	return o
 }
 
-func join(t *testing.T, server fleet.Server, o fleet.Options) *holder {
+func join(t testing.TB, server fleet.Server, o fleet.Options) *holder {
 	t.Helper()
 	h := &holder{}
 	o = options(o)
@@ -92,14 +94,14 @@ func join(t *testing.T, server fleet.Server, o fleet.Options) *holder {
 }
 
 // following joins and waits until it follows.
-func following(t *testing.T, server fleet.Server, o fleet.Options) *holder {
+func following(t testing.TB, server fleet.Server, o fleet.Options) *holder {
 	t.Helper()
 	h := join(t, server, o)
 	eventually(t, "following", func() bool { return h.State() == fleet.Following })
 	return h
 }
 
-func goRedis(t *testing.T, s *servertest.Server) fleet.Server {
+func goRedis(t testing.TB, s *servertest.Server) fleet.Server {
 	server := fleetgoredis.New(&redis.Options{Addr: s.Addr})
 	t.Cleanup(func() { server.Close() })
 	return server
@@ -116,10 +118,22 @@ func rueidisServer(t *testing.T, s *servertest.Server) fleet.Server {
 	return server
 }
 
+func valkeyServer(t *testing.T, s *servertest.Server) fleet.Server {
+	server, err := fleetvalkey.New(valkey.ClientOption{
+		InitAddress: []string{s.Addr}, ForceSingleClient: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
 // each runs a test with each server by each library.
 func each(t *testing.T, test func(t *testing.T, s *servertest.Server, server fleet.Server)) {
+	t.Parallel()
 	for name, client := range map[string]func(*testing.T, *servertest.Server) fleet.Server{
-		"go-redis": goRedis, "rueidis": rueidisServer,
+		"go-redis": func(t *testing.T, s *servertest.Server) fleet.Server { return goRedis(t, s) }, "rueidis": rueidisServer, "valkey-go": valkeyServer,
 	} {
 		t.Run(name, func(t *testing.T) {
 			servertest.Each(t, func(t *testing.T, s *servertest.Server) { test(t, s, client(t, s)) })
@@ -362,5 +376,21 @@ func TestOrderEndsWithItsContext(t *testing.T) {
 	}
 	if !a.Available() {
 		t.Error("a caller that left opened the breaker")
+	}
+}
+
+// The time from an order to its being effective in another member, and known to be.
+func BenchmarkOrderSeenByAll(b *testing.B) {
+	s := servertest.Any(b)
+	server := goRedis(b, s)
+	o := fleet.Options{MaxStaleness: time.Second}
+	one := following(b, server, o)
+	following(b, server, o)
+	following(b, server, o)
+	time.Sleep(2 * time.Second) // the list of members is no longer new
+	for b.Loop() {
+		if err := one.Order(b.Context(), fleet.Order{Text: []byte("soup"), Wait: true}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
