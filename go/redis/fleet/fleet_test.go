@@ -353,6 +353,55 @@ func TestCutConnectionsAreMadeAnew(t *testing.T) {
 	})
 }
 
+// InvalidateAll without the server holds here at once, and elsewhere when it is back.
+func TestInvalidateAllWithoutAServer(t *testing.T) {
+	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+		o := fleet.Options{MaxStaleness: 10 * time.Second, Timeout: 200 * time.Millisecond}
+		a, b := following(t, server, o), following(t, server, o)
+		old := a.Epoch()
+		s.Pause()
+		err := a.InvalidateAll(t.Context(), false)
+		s.Resume()
+		if !errors.Is(err, fleet.ErrUnavailable) || a.forgotten() == 0 {
+			t.Errorf("%v; forgotten %d times", err, a.forgotten())
+		}
+		eventually(t, "another epoch for all", func() bool {
+			return b.forgotten() > 0 && a.Epoch() == b.Epoch() && a.Epoch() != old
+		})
+	})
+}
+
+// What happened between two points is known up to half a ring, and not over a hole.
+func TestOrdersSince(t *testing.T) {
+	s := servertest.Any(t)
+	a := following(t, goRedis(t, s), fleet.Options{})
+	point := func() fleet.Point {
+		replies, err := a.Do(t.Context(), a.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := a.Point(replies[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	from := point()
+	for i := range 600 {
+		if err := a.Order(t.Context(), fleet.Order{Text: fmt.Append(nil, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	orders, known := a.Since(t.Context(), from, point())
+	if !known || len(orders) != 600 || string(orders[599]) != "599" {
+		t.Errorf("%d orders, known: %v", len(orders), known)
+	}
+	s.Do(t, "INCR", "{test}:orders")
+	if _, known := a.Since(t.Context(), from, point()); known {
+		t.Error("a hole is passed over")
+	}
+}
+
 func TestOptionsOutOfRange(t *testing.T) {
 	for _, o := range []fleet.Options{
 		{}, {Name: "a{b"}, {Name: strings.Repeat("n", 65)},

@@ -43,7 +43,7 @@ type Order struct {
 // place, which makes everybody forget everything.
 func (m *Member) Order(ctx context.Context, o Order) error {
 	number, given, err := m.give(ctx, o)
-	if err != nil {
+	if err != nil { // also that of ctx: what the caller holds has changed already
 		o.Before = o.Owed
 		m.owe(o)
 		return err
@@ -61,6 +61,12 @@ func (m *Member) Order(ctx context.Context, o Order) error {
 // time grace, from when they see the counter. If half of that has passed since before the
 // counter was raised, somebody may have, and the order is given once more.
 func (m *Member) give(ctx context.Context, o Order) (number uint64, given int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	// A caller that leaves between the two steps would leave a hole behind, for which all
+	// members forget everything. Each step has its time limit.
+	ctx = context.WithoutCancel(ctx)
 	raise := append(append([]Command{}, o.Before...), Command{"INCR", m.keys.counter})
 	for range attempts {
 		began := m.now()
@@ -167,10 +173,14 @@ func (m *Member) InvalidateAll(ctx context.Context, wait bool) error {
 	number, given, err := m.give(ctx, Order{
 		Before: []Command{{"SET", m.keys.epoch, epoch}},
 	})
-	if err == nil && wait {
+	if err != nil {
+		m.owed.everything()
+		return err
+	}
+	if wait {
 		return m.awaitSeen(ctx, number, given)
 	}
-	return err // the follower changes the epoch, when it meets one that is void
+	return nil
 }
 
 // void makes the present epoch void, and returns the next.
@@ -221,6 +231,13 @@ func (o *owed) some() bool {
 	return o.all || len(o.orders) > 0
 }
 
+// everything takes the place of all that is owed: a new epoch.
+func (o *owed) everything() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all, o.orders = true, nil
+}
+
 // owe keeps an order for later.
 func (m *Member) owe(order Order) {
 	o := &m.owed
@@ -245,7 +262,7 @@ func (m *Member) settle() {
 	o.all, o.orders = false, nil
 	o.mu.Unlock()
 	if all {
-		m.InvalidateAll(m.ctx, false) // on an error the follower does it
+		m.InvalidateAll(m.ctx, false) // on an error it is owed again
 		return
 	}
 	for i, order := range orders {
@@ -291,29 +308,35 @@ func (m *Member) Point(r Reply) (Point, error) {
 
 // Since returns the orders after one point up to another; false if they can't be known.
 func (m *Member) Since(ctx context.Context, from, to Point) ([][]byte, bool) {
-	if from.Epoch != to.Epoch || to.Order < from.Order || to.Order-from.Order > pages {
+	if from.Epoch != to.Epoch || to.Order < from.Order || to.Order-from.Order > RingSize/2 {
 		return nil, false
 	}
 	if to.Order == from.Order {
 		return nil, true
 	}
-	get := Command{"MGET"}
-	for n := from.Order + 1; n <= to.Order; n++ {
-		get = append(get, m.keys.place(n))
+	var commands []Command
+	for first := from.Order + 1; first <= to.Order; first += pages {
+		get := Command{"MGET"}
+		for n := first; n < first+pages && n <= to.Order; n++ {
+			get = append(get, m.keys.place(n))
+		}
+		commands = append(commands, get)
 	}
-	replies, err := m.send(ctx, []Command{get})
+	replies, err := m.send(ctx, commands)
 	if err != nil {
 		return nil, false
 	}
 	var orders [][]byte
-	for i, r := range replies[0].List {
-		e, ok := decode(r)
-		if !ok || e.number != from.Order+1+uint64(i) {
-			return nil, false
+	for _, page := range replies {
+		for _, r := range page.List {
+			e, ok := decode(r)
+			if !ok || e.number != from.Order+1+uint64(len(orders)) {
+				return nil, false
+			}
+			orders = append(orders, []byte(e.order))
 		}
-		orders = append(orders, []byte(e.order))
 	}
-	return orders, true
+	return orders, uint64(len(orders)) == to.Order-from.Order
 }
 
 // Prefix is what the names of the fleet's keys begin with, for those of the caller: all in

@@ -120,7 +120,7 @@ func (c *Cache) refresh(
 	case err != nil:
 		return loaded, err
 	}
-	return c.store(ctx, key, loaded, from, at.head)
+	return c.store(context.WithoutCancel(ctx), key, loaded, from, at.head)
 }
 
 // unavailable is an error that lets loads go on without the server.

@@ -399,7 +399,7 @@ func report(t *testing.T, ops []histories.Op, broken []histories.Violation) {
 	for _, v := range broken {
 		kinds[v.Rule]++
 	}
-	t.Logf("%d reads, %d writes, broken: %v", len(ops)-writes, writes, kinds)
+	t.Logf("%s: %d reads, %d writes, broken: %v", t.Name(), len(ops)-writes, writes, kinds)
 	if writes < 10 || len(ops) < 100 {
 		t.Errorf("a history of %d operations, %d of them writes, shows nothing", len(ops), writes)
 	}

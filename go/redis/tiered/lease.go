@@ -139,15 +139,15 @@ func (c *Cache) hold(
 		}
 	}()
 	loaded, err := c.origin(ctx, key, loader)
-	if err != nil {
-		finished = true
-		stop()
-		c.fail(key, lease, err.Error())
-		return loaded, err
-	}
-	loaded, err = c.store(ctx, key, loaded, from, lease)
 	finished = true
+	if err == nil {
+		// A load that is told to stop after its loader has returned need not be in vain.
+		loaded, err = c.store(context.WithoutCancel(ctx), key, loaded, from, lease)
+	}
 	stop()
+	if err != nil {
+		c.fail(key, lease, err.Error())
+	}
 	return loaded, err
 }
 
@@ -187,8 +187,12 @@ func (c *Cache) fail(key []byte, lease, why string) {
 	}
 }
 
-// release gives a lease back. If that can't be done it ends by itself.
+// release gives a lease back; what is none is left where it lies. If that can't be done it
+// ends by itself.
 func (c *Cache) release(ctx context.Context, key []byte, lease string) {
+	if _, ok := tokenOf(lease, kindLease); !ok {
+		return
+	}
 	c.member.If(ctx, c.valueKey(key), beginsWith(lease), fleet.Command{"DEL", c.valueKey(key)})
 }
 

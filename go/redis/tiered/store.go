@@ -33,6 +33,7 @@ func (c *Cache) store(
 	case err != nil:
 		return loaded, nil // as if there were no server: the near tier looks after itself
 	case !ok && !c.options.Faults.NoFence:
+		c.release(ctx, key, head)
 		return c.overtaken(ctx, key, loaded)
 	}
 	value := text(c.encode(key, &loaded, words, from.Epoch))

@@ -109,7 +109,9 @@ func (o *origin) load(ctx context.Context, key []byte) (larder.Loaded, error) {
 
 func load(t *testing.T, c *tiered.Cache, key []byte, loader larder.Loader) string {
 	t.Helper()
-	value, err := c.Load(t.Context(), nil, key, loader)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	value, err := c.Load(ctx, nil, key, loader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,27 +197,28 @@ func TestTagsReachEverybody(t *testing.T) {
 
 // A load that an invalidation overtakes stores nothing, near or on the server, wherever it runs.
 func TestOvertakenLoadStoresNothing(t *testing.T) {
-	overtake := map[string]func(*tiered.Cache) error{
-		"Delete":        func(c *tiered.Cache) error { return c.Delete(context.Background(), soup) },
-		"InvalidateTag": func(c *tiered.Cache) error { return c.InvalidateTag(context.Background(), "hot") },
-		"InvalidateAll": func(c *tiered.Cache) error { return c.InvalidateAll(context.Background()) },
-		"Set": func(c *tiered.Cache) error {
-			return c.Set(context.Background(), soup, []byte("soup 2"), larder.SetOptions{})
+	overtake := map[string]func(*tiered.Cache, []byte) error{
+		"Delete":        func(c *tiered.Cache, key []byte) error { return c.Delete(context.Background(), key) },
+		"InvalidateTag": func(c *tiered.Cache, key []byte) error { return c.InvalidateTag(context.Background(), "hot") },
+		"InvalidateAll": func(c *tiered.Cache, key []byte) error { return c.InvalidateAll(context.Background()) },
+		"Set": func(c *tiered.Cache, key []byte) error {
+			return c.Set(context.Background(), key, append(key, " 2"...), larder.SetOptions{})
 		},
 	}
 	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+		// So long that a lease that is not given back shows.
+		strict := tiered.Options{Strict: true, Lease: time.Hour}
+		a, b := open(t, server, strict), open(t, server, strict)
 		for name, overtake := range overtake {
 			for _, here := range []bool{true, false} {
 				t.Run(fmt.Sprint(name, " here: ", here), func(t *testing.T) {
-					s.Flush(t)
-					strict := tiered.Options{Strict: true}
-					a, b := open(t, server, strict), open(t, server, strict)
+					key := fmt.Appendf(nil, "%s %v", name, here)
 					var o origin
 					o.Tags = []string{"hot"}
 					began, end := make(chan struct{}), make(chan struct{})
 					old := make(chan string)
 					go func() {
-						value, _ := a.Load(context.Background(), nil, soup, func(ctx context.Context, key []byte) (larder.Loaded, error) {
+						value, _ := a.Load(context.Background(), nil, key, func(ctx context.Context, key []byte) (larder.Loaded, error) {
 							l, err := o.load(ctx, key)
 							close(began)
 							<-end
@@ -228,20 +231,38 @@ func TestOvertakenLoadStoresNothing(t *testing.T) {
 					if here {
 						by = a
 					}
-					if err := overtake(by); err != nil {
+					if err := overtake(by, key); err != nil {
 						t.Fatal(err)
 					}
 					close(end)
-					if got := <-old; name != "Set" && got != "soup 1" {
+					if got := <-old; name != "Set" && got != string(key)+" 1" {
 						t.Errorf("who asked before got %q", got)
 					}
 					for _, c := range []*tiered.Cache{a, b} {
-						expect(t, "afterwards", load(t, c, soup, o.load), "soup 2")
+						expect(t, "afterwards", load(t, c, key, o.load), string(key)+" 2")
 					}
 				})
 			}
 		}
 	})
+}
+
+// Options that say nothing sensible are the loader's error, and the lease is given back.
+func TestLoaderWithImpossibleOptions(t *testing.T) {
+	s := servertest.Any(t)
+	c := open(t, goRedis(t, s), tiered.Options{Lease: time.Hour})
+	for _, bad := range []larder.SetOptions{
+		{TTL: -2}, {StaleAfter: -2}, {Tags: make([]string, 65)}, {Tags: []string{strings.Repeat("t", 70_000)}},
+	} {
+		_, err := c.Load(t.Context(), nil, soup, func(context.Context, []byte) (larder.Loaded, error) {
+			return larder.Loaded{Value: soup, SetOptions: bad}, nil
+		})
+		if err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+	var o origin
+	expect(t, "the next", load(t, c, soup, o.load), "soup 1")
 }
 
 func TestAbsentIsKnownToAll(t *testing.T) {
@@ -341,11 +362,11 @@ func TestLateHolderStoresNothing(t *testing.T) {
 // A slow loader keeps its lease.
 func TestLeaseIsRenewed(t *testing.T) {
 	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
-		o := tiered.Options{Lease: 300 * time.Millisecond}
+		o := tiered.Options{Lease: time.Second}
 		a, b := open(t, server, o), open(t, server, o)
 		var from origin
 		slow := func(ctx context.Context, key []byte) (larder.Loaded, error) {
-			time.Sleep(time.Second)
+			time.Sleep(2500 * time.Millisecond)
 			return from.load(ctx, key)
 		}
 		var both sync.WaitGroup
