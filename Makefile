@@ -207,6 +207,8 @@ stack-depth: lib ## Prove that the fast-door functions fit the frame of the asse
 	if [ $$status -eq 0 ] || $(STACK_DEPTH) $(SHARED); then cat $(TARGET)/stack-depth.txt; fi; exit $$status
 
 test-go: lib ## Go tests of every module
+	@command -v valkey-server redis-server > /dev/null || [ -x $(REDIS_SERVERS)/valkey-server ] || \
+	    echo "go test: go/redis: what needs a server is skipped: there is none in PATH; 'make redis-servers' gets one"
 	@for module in $(GO_MODULES); do echo "go test: $$module"; (cd $$module && $(GO_TEST) ./...) || exit 1; done
 
 test-go-slow: lib ## Go tests with the fast path switched off, by environment and by build tag
@@ -216,6 +218,8 @@ test-go-slow: lib ## Go tests with the fast path switched off, by environment an
 test-go-race: lib ## Go tests under the race detector
 	cd go && $(GO_TEST) -race ./...
 	cd examples/gateway && $(GO_TEST) -race ./...
+	@# valkey-go is rueidis once more, and takes long to compile.
+	cd go/redis && $(GO_TEST) -race $$($(GO) list ./... | grep -v valkey)
 
 include tests/c/c.mk
 
@@ -238,9 +242,9 @@ soak-memory: ## Drive shifting loads and compare resident memory with the budget
 
 FUZZ_TIME ?= 60s
 FUZZ_CASES ?= 2000
-fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache and the gateway (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
+fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache, the gateway and go/redis (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --test model
-	@for package in $$(grep -rl '^func Fuzz' --include='*_test.go' go/httpcache examples/gateway | xargs -n 1 dirname | sort -u); do \
+	@for package in $$(grep -rl '^func Fuzz' --include='*_test.go' go/httpcache go/redis examples/gateway | xargs -n 1 dirname | sort -u); do \
 	    for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$package/*_test.go); do \
 	        (cd $$package && $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s .) || exit 1; \
 	    done; done

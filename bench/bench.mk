@@ -1,10 +1,11 @@
 ## Benchmarks (JSON=FILE also writes the numbers; ARGS= for flags, see bench/README.md)
 .PHONY: bench instructions bench-full bench-history bench-speed bench-memory bench-latency bench-gc bench-allocs bench-utilisation bench-expiry
-.PHONY: bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases hitratio-battery hitratio-bytes policysim traces
+.PHONY: bench-fleet bench-gateway bench-nginx soak-gateway bench-rust hitratio hitratio-full hitratio-phases hitratio-battery hitratio-bytes policysim traces
 
 BENCH    := $(TARGET)/larder-bench
 HITRATIO := $(TARGET)/larder-hitratio
 GATEWAYLOAD := $(TARGET)/larder-gatewayload
+FLEET    := $(TARGET)/larder-fleetbench
 JSON_FLAG = $(if $(JSON),-json $(abspath $(JSON)))
 # The folder of traces to replay; nothing: synthetic ones.
 TRACES ?= $(firstword $(wildcard ../shared/traces traces))
@@ -56,6 +57,8 @@ bench-nginx: $(GATEWAYLOAD) $(TARGET)/gateway ## The gateway beside nginx on the
 	@bench/scripts/gateway.sh $(TARGET)/gateway $(GATEWAYLOAD) nginx
 soak-gateway: $(GATEWAYLOAD) $(TARGET)/gateway ## 1,000 clients for one cold key; 5,000 connections held for a minute
 	@bench/scripts/gateway.sh $(TARGET)/gateway $(GATEWAYLOAD) soak
+bench-fleet: lib ## larder as go-redis' and rueidis' client-side cache beside their own, on a Valkey (ARGS="-only hits"): 2 minutes
+	@cd go/redis && $(GO) build -o $(FLEET) ./bench && $(FLEET) $(ARGS)
 bench-rust: ## The core beside Rust caches, without the Go side
 	@cd bench/rust && $(CARGO) run --quiet --release --target-dir $(TARGET)/bench-rust -- $(ARGS)
 

@@ -11,7 +11,8 @@ work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
 (cd tools && go run ./modproxy "$work/proxy" "$version" "$module=../go" \
-    "$module/prometheus=../go/prometheus" "$module/otel=../go/otel")
+    "$module/prometheus=../go/prometheus" "$module/otel=../go/otel" \
+    "$module/redis=../go/redis")
 
 # What others' modules were downloaded before needn't be again.
 export GOPROXY="file://$work/proxy,file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
@@ -112,3 +113,7 @@ consumer prometheus "	lp \"$module/prometheus\"" "	_ = lp.NewCollector(cache)" \
 go build -o program . && ran prometheus
 consumer otel "	_ \"$module/otel\"" "" "$module@$version" "$module/otel@$version"
 go build -o program . && ran otel
+consumer redis "	_ \"$module/redis/goredisx\"
+	_ \"$module/redis/rueidisx\"
+	_ \"$module/redis/valkeyx\"" "" "$module@$version" "$module/redis@$version"
+go build -o program . && ran redis

@@ -26,7 +26,8 @@ func (k Kind) variable() string {
 }
 
 // Find is the path of a kind's program: what its environment variable names, or is in PATH, or was
-// laid into target/redis-servers by `make redis-servers`. The error is one line, for who is to get it.
+// laid into target/redis-servers by `make redis-servers`. The error is one line, for who is to get
+// one.
 func Find(kind Kind) (string, error) {
 	name := string(kind) + "-server"
 	if path := os.Getenv(kind.variable()); path != "" {
@@ -38,7 +39,8 @@ func Find(kind Kind) (string, error) {
 	if path := installed(name); path != "" {
 		return path, nil
 	}
-	return "", fmt.Errorf("there is no %s: not in PATH, nor named by %s; `make redis-servers` gets one",
+	return "", fmt.Errorf("there is no %s: not in PATH, nor named by %s; `make redis-servers` gets a"+
+		" valkey-server",
 		name, kind.variable())
 }
 
