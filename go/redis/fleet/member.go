@@ -238,5 +238,6 @@ func (m *Member) breakerChanged(open bool, err error) {
 }
 
 func (m *Member) log(level slog.Level, message string, args ...any) {
-	m.options.Logger.Log(m.ctx, level, message, append(args, "fleet", m.options.Name, "member", m.id)...)
+	args = append(args, "fleet", m.options.Name, "member", m.id)
+	m.options.Logger.Log(m.ctx, level, message, args...)
 }

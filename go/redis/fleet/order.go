@@ -158,7 +158,10 @@ func (m *Member) allSeen(ctx context.Context, number uint64) (bool, error) {
 		return false, err
 	}
 	for _, r := range replies[0].List {
-		if seen, err := strconv.ParseUint(r.Text, 10, 64); r.Kind == Text && (err != nil || seen < number) {
+		if r.Kind != Text {
+			continue // silent for so long that he trusts nothing
+		}
+		if seen, err := strconv.ParseUint(r.Text, 10, 64); err != nil || seen < number {
 			return false, nil
 		}
 	}

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"strings"
 	"unsafe"
 )
 
@@ -56,7 +55,7 @@ type Reply struct {
 	Err    error // of a Failure
 }
 
-// errNotCarriedOut is for replies of another kind than a command has.
+// errUnexpected is for replies of another kind than a command has.
 var errUnexpected = errors.New("fleet: the server answered something else than was asked for")
 
 // failure is the error of a reply that is one.
@@ -71,8 +70,3 @@ func failure(replies []Reply) error {
 
 // text is bytes as a string, without a copy: commands are not changed once they are made.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// isSyntax reports whether the server doesn't know a word of the command.
-func isSyntax(err error) bool {
-	return err != nil && strings.Contains(strings.ToLower(err.Error()), "syntax error")
-}

@@ -12,7 +12,9 @@ import (
 
 // fetch is the near tier's loader: the server, and behind it the origin. There is one at a time
 // for a key in this process.
-func (c *Cache) fetch(ctx context.Context, key []byte, loader larder.Loader) (larder.Loaded, error) {
+func (c *Cache) fetch(
+	ctx context.Context, key []byte, loader larder.Loader,
+) (larder.Loaded, error) {
 	began, b := time.Now(), c.bound()
 	loaded, err := c.through(ctx, key, loader)
 	if err == nil {
@@ -25,7 +27,9 @@ func (c *Cache) fetch(ctx context.Context, key []byte, loader larder.Loader) (la
 }
 
 // through reads from the server, and loads what it doesn't have.
-func (c *Cache) through(ctx context.Context, key []byte, loader larder.Loader) (larder.Loaded, error) {
+func (c *Cache) through(
+	ctx context.Context, key []byte, loader larder.Loader,
+) (larder.Loaded, error) {
 	at, err := c.read(ctx, key)
 	if err != nil {
 		return c.alone(ctx, key, loader, err)
@@ -51,7 +55,9 @@ func (c *Cache) alone(
 }
 
 // bounded calls the loader when there is a place for it.
-func (c *Cache) bounded(ctx context.Context, key []byte, loader larder.Loader) (larder.Loaded, error) {
+func (c *Cache) bounded(
+	ctx context.Context, key []byte, loader larder.Loader,
+) (larder.Loaded, error) {
 	select {
 	case c.slots <- struct{}{}:
 	default:
@@ -68,7 +74,9 @@ func (c *Cache) bounded(ctx context.Context, key []byte, loader larder.Loader) (
 
 // origin calls the loader, for who has the lease. Right after a return of the server all its
 // keys are wanted at once: then the number of loaders is bounded.
-func (c *Cache) origin(ctx context.Context, key []byte, loader larder.Loader) (larder.Loaded, error) {
+func (c *Cache) origin(
+	ctx context.Context, key []byte, loader larder.Loader,
+) (larder.Loaded, error) {
 	c.counters.loads.Add(1)
 	if !c.member.Settled(c.options.Recovery) {
 		return c.bounded(ctx, key, loader)

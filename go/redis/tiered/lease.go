@@ -94,7 +94,9 @@ func (c *Cache) lookAgain(
 // another was first.
 func (c *Cache) acquire(ctx context.Context, key []byte, head string) (string, fleet.Point, error) {
 	token := newToken()
-	lease := fleet.Command{"SET", c.valueKey(key), mark(kindLease, token), "PX", milliseconds(c.options.Lease)}
+	lease := fleet.Command{
+		"SET", c.valueKey(key), mark(kindLease, token), "PX", milliseconds(c.options.Lease),
+	}
 	if head != "" {
 		done, err := c.member.If(ctx, c.valueKey(key), beginsWith(head), lease)
 		if err != nil || !done {
