@@ -537,7 +537,7 @@ func TestWritesThroughAtOnceAgreeWithTheOrigin(t *testing.T) {
 func TestServerIsGone(t *testing.T) {
 	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := tiered.Options{MaxLoads: 4}
-		o.Fleet.Timeout, o.Fleet.MaxStaleness = 150*time.Millisecond, 700*time.Millisecond
+		o.Fleet.Timeout, o.Fleet.MaxStaleness = 150*time.Millisecond, 2*time.Second
 		c := open(t, server, o)
 		var from origin
 		expect(t, "before", load(t, c, soup, from.load), "soup 1")
