@@ -258,9 +258,6 @@ func (m *Member) carryOut(r Reply, head uint64) error {
 			m.options.Apply([]byte(e.order))
 		}
 		return nil
-	case m.faults.NoGap:
-		p.number++
-		return nil
 	case ok && e.number > p.number+1:
 		m.skip(head, "the server's ring of orders has gone round")
 		return nil

@@ -80,7 +80,6 @@ type Member struct {
 // sees it. The zero value switches off nothing. It is not for use.
 type Faults struct {
 	NoDeadline bool // what is held is trusted for ever
-	NoGap      bool // orders that are missing are passed over
 	NoEpoch    bool // another epoch is not noticed
 	NoApply    bool // orders are not carried out
 }

@@ -68,12 +68,11 @@ type Options struct {
 
 // Faults switch off what makes the cache right, so that a test can show that its checker sees it.
 type Faults struct {
-	Fleet     fleet.Faults
-	NoFence   bool // who has lost his lease stores all the same
-	NoTags    bool // tags are not compared on reading from the server
-	NoTrust   bool // what is in the process is used without asking whether it may
-	KeepOwn   bool // an own write leaves the old value in the process
-	NoRefence bool // a refresh stores whatever has happened meanwhile
+	Fleet   fleet.Faults
+	NoFence bool // who has lost his lease stores all the same
+	NoTags  bool // tags are not compared on reading from the server
+	NoTrust bool // what is in the process is used without asking whether it may
+	KeepOwn bool // an own write leaves the old value in the process
 }
 
 // ErrInvalidOptions is wrapped by an error that says which option is out of its range.

@@ -43,7 +43,7 @@ func (c *Cache) store(
 		value, ttl = mark(kindPass, newToken()), min(passTTL, ttl)
 	}
 	done := true
-	if c.options.Faults.NoFence || c.options.Faults.NoRefence && head[0] == kindFrame {
+	if c.options.Faults.NoFence {
 		_, err = c.member.Do(ctx, fleet.Command{"SET", c.valueKey(key), value, "PX", milliseconds(ttl)})
 	} else {
 		done, err = c.swap(ctx, key, head, value, ttl)
