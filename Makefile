@@ -53,6 +53,15 @@ help: ## List the targets
 run: $(TARGET)/gateway ## Build everything and start the gateway example (ARGS= for its flags)
 	@exec $(TARGET)/gateway $(ARGS)
 
+.PHONY: run-fleet
+run-fleet: $(TARGET)/gateway redis-servers ## Start three gateways that share purges by way of a Valkey, with a load (FLEET_TIME= seconds)
+	@exec scripts/run-fleet.sh $(TARGET)/gateway $(REDIS_SERVERS)/valkey-server
+
+FLEET_CHECK_TIME ?= 60s
+.PHONY: fleet-check
+fleet-check: lib redis-servers ## Histories of three processes on one Valkey, with all that goes wrong, checked (FLEET_CHECK_TIME= for each)
+	cd go/redis && LARDER_FLEET_CHECK=$(FLEET_CHECK_TIME) $(GO_TEST) -count 1 -timeout 60m -v -run 'TestHistories$$' ./tiered
+
 # Long ones first, so that the last to end are short.
 TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-c header-check test-stackdepth stack-depth
 test: ## Run every test, some parts side by side (JOBS=1: one after the other), with a summary at the end

@@ -46,6 +46,9 @@ type shared struct {
 	epoch    atomic.Uint64 // of vary indexes
 	seed     maphash.Seed
 
+	// tell, if not nil, is told of purges: SharePurges.
+	tell atomic.Pointer[func(order []byte, asked bool) error]
+
 	// partitioned: some Cache has Options.Partition.
 	partitioned atomic.Bool
 	partitions  partitions

@@ -42,5 +42,6 @@ func (c *Cache) invalidateGroups(origin string, h http.Header) {
 	}
 	for _, g := range groups {
 		c.shared.purges.purgeTag(groupTag(origin, g), Hard)
+		c.told(orderGroup, Hard, origin+"\x00"+g)
 	}
 }

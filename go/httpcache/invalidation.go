@@ -30,10 +30,12 @@ func (c *Cache) invalidateAfter(
 	}
 	c.invalidateGroups(origin(primary), h)
 	c.everywhere(primary, c.remove)
+	c.told(orderKey, Hard, string(primary)) // SharePurges has heard of the error
 	sources := c.appendNamed([]uint64{c.ownSource(primary)}, h)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if key := c.relatedKey(r, primary, h.Get(name)); key != nil {
 			c.everywhere(key, c.remove)
+			c.told(orderKey, Hard, string(key))
 			sources = append(sources, c.ownSource(key))
 		}
 	}

@@ -194,6 +194,48 @@ func partitionIn(key []byte) (at, end int) {
 	return at, at + 1 + size + int(n)
 }
 
+// isPrimaryKey reports whether bytes from elsewhere have the form of a primary key, so that the
+// functions here may be called with them.
+func isPrimaryKey(key []byte) bool {
+	if len(key) < 3 || key[0] != 'h' || key[1] != schemeHTTP && key[1] != schemeHTTPS {
+		return false
+	}
+	n, size := binary.Uvarint(key[2:])
+	if size <= 0 || n > uint64(len(key)) {
+		return false
+	}
+	rest := key[2+size:]
+	if uint64(len(rest)) < n {
+		return false
+	}
+	rest = rest[n:]
+	for range 2 { // the path, and the path as it was spelt
+		end, ok := closedPath(rest)
+		if !ok {
+			return false
+		}
+		rest = rest[end:]
+	}
+	if len(rest) == 0 || rest[0] != 'p' {
+		return true
+	}
+	n, size = binary.Uvarint(rest[1:])
+	return size > 0 && n <= uint64(len(rest)-1-size)
+}
+
+// closedPath is pathEnd for bytes that may have no end.
+func closedPath(key []byte) (end int, ok bool) {
+	for i := 0; i+1 < len(key); i++ {
+		if key[i] != 0 {
+			continue
+		}
+		if i++; key[i] == 0 {
+			return i + 1, true
+		}
+	}
+	return 0, false
+}
+
 func appendPartition(dst []byte, name string) []byte {
 	dst = append(dst, 'p')
 	dst = binary.AppendUvarint(dst, uint64(len(name)))

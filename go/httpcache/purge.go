@@ -46,10 +46,14 @@ func (c *Cache) PurgeURL(rawURL string, mode PurgeMode) error {
 	if err != nil {
 		return err
 	}
+	c.purgeURL(u, mode)
+	return c.told(orderURL, mode, u.String())
+}
+
+func (c *Cache) purgeURL(u *url.URL, mode PurgeMode) {
 	for _, scheme := range [...]byte{schemeHTTP, schemeHTTPS} {
 		c.purgeKey(c.uriKey(scheme, u), mode)
 	}
-	return nil
 }
 
 // purgeKey purges the responses of a URI.
@@ -68,7 +72,12 @@ func (c *Cache) purgeKey(key []byte, mode PurgeMode) {
 // newest 64 Ki purged tags are told apart; beyond that a purge may take older
 // responses with other tags along.
 func (c *Cache) PurgeTag(tag string, mode PurgeMode) {
+	c.purgeTag(tag, mode) // SharePurges has heard of the error
+}
+
+func (c *Cache) purgeTag(tag string, mode PurgeMode) error {
 	c.shared.purges.purgeTag(surrogateTag(tag), mode)
+	return c.told(orderTag, mode, tag)
 }
 
 // PurgePrefix purges every response whose URL starts with the absolute URL
@@ -83,7 +92,7 @@ func (c *Cache) PurgePrefix(rawURL string, mode PurgeMode) error {
 		return err
 	}
 	c.purgePrefix(u, mode)
-	return nil
+	return c.told(orderPrefix, mode, u.String())
 }
 
 func (c *Cache) purgePrefix(u *url.URL, mode PurgeMode) {
@@ -97,4 +106,9 @@ func (c *Cache) purgePrefix(u *url.URL, mode PurgeMode) {
 }
 
 // PurgeAll purges every response.
-func (c *Cache) PurgeAll(mode PurgeMode) { c.shared.purges.purgeAll(mode) }
+func (c *Cache) PurgeAll(mode PurgeMode) { c.purgeAll(mode) }
+
+func (c *Cache) purgeAll(mode PurgeMode) error {
+	c.shared.purges.purgeAll(mode)
+	return c.told(orderAll, mode, "")
+}

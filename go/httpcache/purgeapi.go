@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,7 +15,8 @@ import (
 // it was given, and in "matched" how many stored responses it has touched, each
 // variant and part counting as one. To count, it goes through all that is stored
 // when the purge has taken effect, some 0.5 s per GiB; count=false spares it that,
-// and "matched" is null. Parameters that it does not know, are empty or not what
+// and "matched" is null. Where purges are shared (SharePurges), "fleet" is "told"; or why
+// the others could not be told yet, and the status is 202. Parameters that it does not know, are empty or not what
 // they should be are answered 400, and nothing is purged.
 //
 // It checks no credentials: mount it where only operators reach it.
@@ -27,6 +29,7 @@ type purgeResult struct {
 	Prefixes int    `json:"prefixes"`
 	All      bool   `json:"all"`
 	Matched  *int   `json:"matched"`
+	Fleet    string `json:"fleet,omitempty"`
 	Error    string `json:"error,omitempty"`
 }
 
@@ -65,10 +68,17 @@ func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
 	if order.mode == Soft {
 		result.Mode = "soft"
 	}
-	if matched, counted := c.carryOut(order); counted {
+	matched, counted, err := c.carryOut(order)
+	if counted {
 		result.Matched = &matched
 	}
-	replyPurge(w, http.StatusOK, result)
+	status := http.StatusOK
+	if err != nil {
+		status, result.Fleet = http.StatusAccepted, err.Error()
+	} else if c.shared.tell.Load() != nil {
+		result.Fleet = "told"
+	}
+	replyPurge(w, status, result)
 }
 
 // parsePurge reads the parameters. Nothing is purged unless all of it can be.
@@ -137,8 +147,8 @@ func parseFlag(flag *bool, name, value string) error {
 }
 
 // carryOut purges, and returns how many responses it has touched, if that was asked
-// for and can be known.
-func (c *Cache) carryOut(o purgeOrder) (matched int, counted bool) {
+// for and can be known. The error is that of telling others.
+func (c *Cache) carryOut(o purgeOrder) (matched int, counted bool, err error) {
 	var touched *census
 	if o.count {
 		touched = c.newCensus()
@@ -149,17 +159,20 @@ func (c *Cache) carryOut(o purgeOrder) (matched int, counted bool) {
 			touched.removed(key, o.mode)
 			c.purgeKey(key, o.mode)
 		}
+		err = errors.Join(err, c.told(orderURL, o.mode, u.String()))
 	}
 	for _, tag := range o.tags {
-		c.PurgeTag(tag, o.mode)
+		err = errors.Join(err, c.purgeTag(tag, o.mode))
 	}
 	for _, u := range o.prefixes {
 		c.purgePrefix(u, o.mode)
+		err = errors.Join(err, c.told(orderPrefix, o.mode, u.String()))
 	}
 	if o.all {
-		c.PurgeAll(o.mode)
+		err = errors.Join(err, c.purgeAll(o.mode))
 	}
-	return touched.count()
+	matched, counted = touched.count()
+	return matched, counted, err
 }
 
 func replyPurge(w http.ResponseWriter, status int, result purgeResult) {

@@ -27,6 +27,7 @@ type Config struct {
 	RequestID string               `yaml:"request_id"`
 	Tracing   Tracing              `yaml:"tracing"`
 	Cache     Cache                `yaml:"cache"`
+	Fleet     Fleet                `yaml:"fleet"`
 	Upstreams map[string]*Upstream `yaml:"upstreams"`
 	Routes    []*Route             `yaml:"routes"`
 	Demo      Demo                 `yaml:"demo"`
@@ -144,6 +145,7 @@ func Default() *Config {
 		Shutdown: Shutdown{Timeout: 15 * time.Second},
 		Tracing:  Tracing{Sample: 0.1, Service: "larder-gateway"},
 		Cache:    Cache{MaxBytes: 256 << 20, MaxBodyBytes: 8 << 20},
+		Fleet:    Fleet{Name: "larder-gateway", MaxStaleness: 30 * time.Second},
 	}
 }
 

@@ -40,7 +40,7 @@ func Parse(text []byte) (*Config, error) {
 
 // Finish fills in the defaults of what is there and validates it all.
 func (c *Config) Finish() error {
-	readErr := c.Admin.readToken()
+	readErr := errors.Join(c.Admin.readToken(), c.Fleet.readPassword())
 	for _, u := range c.Upstreams {
 		if u != nil {
 			u.setDefaults()

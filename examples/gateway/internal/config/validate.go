@@ -50,6 +50,7 @@ func (c *Config) validate() error {
 	p.check(len(c.Admin.Path) > 2 && c.Admin.Path[0] == '/' && strings.HasSuffix(c.Admin.Path, "/") && !strings.ContainsAny(c.Admin.Path, "{} "),
 		"admin.path", "%q must begin and end with a slash, have something between, and no braces or spaces", c.Admin.Path)
 	c.Admin.validate(&p)
+	c.Fleet.validate(&p)
 	for i, text := range c.TrustedProxies {
 		_, err := parseNetwork(text)
 		p.check(err == nil, fmt.Sprintf("trusted_proxies[%d]", i), "%q is neither an address nor a prefix such as 10.0.0.0/8", text)

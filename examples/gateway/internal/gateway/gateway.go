@@ -44,6 +44,7 @@ type Gateway struct {
 	registry  *prometheus.Registry
 	tracer    *tracing.Tracer // nil: no traces
 	dashboard *dashboard.Dashboard
+	fleet     *fleetPart // nil: on its own
 	replicas  replicas
 	draining  atomic.Bool
 
@@ -69,6 +70,9 @@ func New(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	g.access = accesslog.New(log, accessOptions(c))
 	g.meter.Observe = g.access.Observe
 	if g.tracer, err = tracing.New(c.Tracing); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	if g.fleet, err = joinFleet(c.Fleet, g.http, log); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	if g.registry, err = newRegistry(g); err != nil {
@@ -134,6 +138,7 @@ func (g *Gateway) warnOfRestart(old, c *config.Config) {
 		{"server.max_connections", old.Server.MaxConnections, c.Server.MaxConnections},
 		{"tracing", old.Tracing, c.Tracing},
 		{"log.format", old.Log.Format, c.Log.Format},
+		{"fleet", old.Fleet, c.Fleet},
 		{"demo", old.Demo, c.Demo},
 	} {
 		if !reflect.DeepEqual(part.old, part.now) {
@@ -149,6 +154,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Who keeps this connection for later would find it closed.
 		w.Header().Set("Connection", "close")
 	}
+	g.fleet.trusted()
 	g.state.Load().handler.ServeHTTP(w, r)
 }
 
@@ -171,6 +177,6 @@ func (g *Gateway) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	errs = append(errs, g.tracer.Close(ctx), g.replicas.close(), g.http.Close(), g.store.Close())
+	errs = append(errs, g.tracer.Close(ctx), g.replicas.close(), g.fleet.close(), g.http.Close(), g.store.Close())
 	return errors.Join(errs...)
 }

@@ -22,6 +22,7 @@ func newRegistry(g *Gateway) (*prometheus.Registry, error) {
 		r.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
 		r.Register(larderprometheus.NewCollector(g.store)),
 		r.Register(gatewayCollector{g}),
+		r.Register(g.fleet.collector()),
 		r.Register(g.meter.Durations()),
 	)
 }
