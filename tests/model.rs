@@ -658,6 +658,7 @@ fn with<T>(said: Said, as_of: Option<u64>, f: impl FnOnce(&SetOptions<'_>) -> T)
         absent: said.absent,
         tags: &tags,
         as_of,
+        user: 0,
     })
 }
 

@@ -13,6 +13,9 @@ pub struct Info {
     pub version: u64,
     /// Milliseconds until it expires; `None`: it doesn't.
     pub ttl: Option<u64>,
+    /// The number that the caller keeps with it
+    /// ([`SetOptions::user`](crate::SetOptions::user)).
+    pub user: u64,
 }
 
 /// What came of taking a value, and what there is to tell of its entry; None if there is none.
@@ -31,5 +34,5 @@ pub(crate) fn inform(entry: Entry<'_>, header: Header, now: u64, lease: bool, so
         .deadline(header)
         .filter(|&deadline| deadline != u64::MAX)
         .map(|at| at.saturating_sub(now));
-    Info { state, version: 0, ttl }
+    Info { state, version: 0, ttl, user: entry.user(header).unwrap_or(0) }
 }

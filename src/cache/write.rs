@@ -32,6 +32,9 @@ pub struct SetOptions<'a> {
     /// The stamp ([`Cache::stamp`]) of the moment before which the value wasn't obtained: if one of
     /// its tags has been invalidated since then, it is invalid from the start. `None`: now.
     pub as_of: Option<u64>,
+    /// A number that is kept with the value, for the caller's own use, and told by
+    /// [`Cache::get_with`]. 0, the default, takes no memory.
+    pub user: u64,
 }
 
 impl Default for SetOptions<'_> {
@@ -43,6 +46,7 @@ impl Default for SetOptions<'_> {
             absent: false,
             tags: &[],
             as_of: None,
+            user: 0,
         }
     }
 }
@@ -67,6 +71,16 @@ impl TagHashes {
 }
 
 impl SetOptions<'_> {
+    /// Whether a value has no extension by these.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.tags.is_empty()
+            && self.stale_after.is_none()
+            && !self.sliding
+            && !self.absent
+            && self.user == 0
+    }
+
     pub(crate) fn hashes(&self, shared: &Shared) -> Result<TagHashes, Error> {
         if self.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
@@ -103,7 +117,8 @@ impl SetOptions<'_> {
             // What has tags can be made stale by them.
             None => tags.map(|_| freshness::word(u64::MAX)),
         };
-        (deadline, Extension { absent: self.absent, stale, sliding, version: None, tags })
+        let user = (self.user != 0).then_some(self.user);
+        (deadline, Extension { absent: self.absent, stale, sliding, version: None, user, tags })
     }
 }
 
@@ -161,7 +176,8 @@ impl Cache {
     }
 
     /// Stores a value of which more is to be said. What the options ask for costs 8 bytes for the
-    /// first, 8 more for each of: going stale, sliding, tags, and each tag.
+    /// first, 8 more for each of: going stale, sliding, a number of the caller's, tags, and each
+    /// tag.
     ///
     /// # Errors
     /// As [`Cache::set`], and [`Error::TooManyTags`].
@@ -171,6 +187,10 @@ impl Cache {
         value: &[u8],
         options: &SetOptions<'_>,
     ) -> Result<(), Error> {
+        // Most have nothing to ask for but a time to live, and most of those find room.
+        if options.is_plain() && self.try_store(key, value, options.ttl).is_ok() {
+            return Ok(());
+        }
         match self.store(key, value, options, Condition::Always, false) {
             Err(CasError::Set(error)) => Err(error),
             // Without a condition nothing is refused.

@@ -8,7 +8,8 @@
 //!                     1 stale    a word: when it becomes stale, and the lease (see `freshness`)
 //!                     2 sliding  a word: milliseconds that it lives on from each read
 //!                     3 version  a word
-//!                     4 tags     a word: the stamp of the tags; then the hashes of the tags, a word each (see `tags`)
+//!                     4 user     a word: what the caller keeps there
+//!                     5 tags     a word: the stamp of the tags; then the hashes of the tags, a word each (see `tags`)
 //!                     8..16      number of tags
 //! ```
 //!
@@ -24,8 +25,10 @@ pub const SLIDING: u64 = 1 << 2;
 /// See above.
 pub const VERSION: u64 = 1 << 3;
 /// See above.
-pub const TAGS: u64 = 1 << 4;
-const WORDS: u64 = STALE | SLIDING | VERSION | TAGS;
+pub const USER: u64 = 1 << 4;
+/// See above.
+pub const TAGS: u64 = 1 << 5;
+const WORDS: u64 = STALE | SLIDING | VERSION | USER | TAGS;
 const TAGS_SHIFT: u32 = 8;
 /// The most tags of an entry.
 pub const MAX_TAGS: usize = 64;
@@ -50,6 +53,8 @@ pub struct Extension<'a> {
     pub sliding: Option<u64>,
     /// Its version.
     pub version: Option<u64>,
+    /// A number that the caller keeps with it.
+    pub user: Option<u64>,
     /// Its tags.
     pub tags: Option<Tags<'a>>,
 }
@@ -66,6 +71,7 @@ impl Extension<'_> {
             | bit(self.stale.is_some(), STALE)
             | bit(self.sliding.is_some(), SLIDING)
             | bit(self.version.is_some(), VERSION)
+            | bit(self.user.is_some(), USER)
             | tags
     }
 
@@ -77,9 +83,8 @@ impl Extension<'_> {
             return;
         }
         f(word);
-        for word in [self.stale, self.sliding, self.version, self.tags.map(|tags| tags.stamp)]
-            .into_iter()
-            .flatten()
+        let stamp = self.tags.map(|tags| tags.stamp);
+        for word in [self.stale, self.sliding, self.version, self.user, stamp].into_iter().flatten()
         {
             f(word);
         }
@@ -115,27 +120,30 @@ mod tests {
     #[test]
     fn words_lie_where_they_are_said_to_lie() {
         let hashes = [11, 22, 33];
-        for bits in 0..32u32 {
+        for bits in 0..64u32 {
             let has = |bit: u32| bits & 1 << bit != 0;
             let extra = Extension {
                 absent: has(0),
                 stale: has(1).then_some(101),
                 sliding: has(2).then_some(102),
                 version: has(3).then_some(103),
-                tags: has(4).then_some(Tags { stamp: 104, hashes: &hashes }),
+                user: has(4).then_some(105),
+                tags: has(5).then_some(Tags { stamp: 104, hashes: &hashes }),
             };
             let mut words = Vec::new();
             extra.each_word(|word| words.push(word));
             let word = extra.word();
             assert_eq!(words.len() * 8, bytes(word));
-            for (bit, value) in [(STALE, 101), (SLIDING, 102), (VERSION, 103), (TAGS, 104)] {
+            for (bit, value) in
+                [(STALE, 101), (SLIDING, 102), (VERSION, 103), (USER, 105), (TAGS, 104)]
+            {
                 assert_eq!(
                     place(word, bit).map(|at| words[at]),
                     (word & bit != 0).then_some(value)
                 );
             }
-            assert_eq!(tags(word), if has(4) { 3 } else { 0 });
-            if has(4) {
+            assert_eq!(tags(word), if has(5) { 3 } else { 0 });
+            if has(5) {
                 assert_eq!(words[words.len() - 3..], hashes);
             }
         }
