@@ -18,6 +18,7 @@ pub mod admin;
 pub mod config;
 pub mod http;
 pub mod memcached;
+pub mod metrics;
 pub mod resp;
 pub mod server;
 pub mod store;

@@ -10,6 +10,7 @@
 //! step on several keys.
 
 mod clock;
+pub mod number;
 mod turns;
 
 pub use turns::{Exclusive, Shared, Turns};
