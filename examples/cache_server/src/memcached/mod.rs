@@ -30,7 +30,7 @@ mod stats;
 mod storage;
 mod words;
 
-pub use serve::{Service, serve};
+pub use serve::serve;
 pub use session::{Context, Next, Payload, Session, step};
 
 /// Names of the commands that are counted, in the order of [`Command`].

@@ -6,19 +6,17 @@
 //! unread for too long is cut, and so is one that is silent for longer than the settings allow.
 
 use super::session::{Context, Next, Session, step};
-use crate::config::Live;
-use crate::metrics::{Metrics, Protocol};
-use crate::store::{NOBODY, Store};
+use crate::shared::Shared;
+use crate::store::NOBODY;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::sync::watch;
 
 /// Bytes that are read at once.
 const READ: usize = 64 << 10;
@@ -27,60 +25,22 @@ const KEPT: usize = 1 << 10;
 /// How long a client may leave answers unread.
 const UNREAD: Duration = Duration::from_secs(60);
 
-/// What all connections of this protocol share.
-pub struct Service {
-    /// The items.
-    pub store: Arc<Store>,
-    /// Settings that change.
-    pub live: Arc<Live>,
-    /// Counts of this protocol.
-    pub counts: Arc<Protocol>,
-    /// Counts of all.
-    pub metrics: Arc<Metrics>,
-    /// Of the delayed flushes that were asked for only the last counts.
-    flushes: AtomicU64,
-}
-
-impl Service {
-    /// On a store.
-    pub fn new(
-        store: Arc<Store>,
-        live: Arc<Live>,
-        counts: Arc<Protocol>,
-        metrics: Arc<Metrics>,
-    ) -> Service {
-        Service { store, live, counts, metrics, flushes: AtomicU64::new(0) }
-    }
-
-    fn context(&self) -> Context<'_> {
-        Context {
-            store: &self.store,
-            live: &self.live,
-            counts: &self.counts,
-            metrics: &self.metrics,
-        }
-    }
-}
-
-/// Serves a client until it goes, is cut, or `stop` says that the server ends: then what it has sent
+/// Serves a client until it goes, is cut, or the server ends: then what it has sent
 /// is still answered.
 ///
 /// # Errors
 /// Those of the connection.
-pub async fn serve<S>(
-    mut stream: S,
-    service: Arc<Service>,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()>
+pub async fn serve<S>(mut stream: S, shared: Arc<Shared>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let _open = service.counts.opened();
-    let mut connection = Connection::default();
+    let _open = shared.memcached.opened();
+    let (mut connection, mut stop) = (Connection::default(), shared.stopping());
     loop {
         let read = connection.read(&mut stream);
         let read = tokio::select! {
-            read = within(service.live.timeout(), read) => read,
+            biased;
+            read = within(shared.live.timeout(), read) => read,
             _ = stop.wait_for(|stop| *stop) => {
                 // What lies in the socket's buffer was sent before the end.
                 within(Some(Duration::ZERO), connection.read(&mut stream)).await.or(Ok(0))
@@ -88,18 +48,18 @@ where
         };
         match read {
             Ok(0) => return stream.shutdown().await,
-            Ok(bytes) => service.counts.moved(bytes, 0),
+            Ok(bytes) => shared.memcached.moved(bytes, 0),
             Err(error) => {
                 if error.kind() == io::ErrorKind::TimedOut {
-                    service.counts.cut();
+                    shared.memcached.cut();
                 }
                 return Err(error);
             }
         }
-        if !connection.answer(&mut stream, &service).await? {
+        if !connection.answer(&mut stream, &shared).await? {
             return stream.shutdown().await;
         }
-        plan_flush(&service, connection.session.take_flush());
+        plan_flush(&shared, connection.session.take_flush());
         connection.tidy();
     }
 }
@@ -148,15 +108,15 @@ impl Connection {
     async fn answer<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
-        service: &Service,
+        shared: &Shared,
     ) -> io::Result<bool> {
         let mut used = 0;
         loop {
-            let (bytes, next) = self.step(service, used);
+            let (bytes, next) = self.step(shared, used);
             used += bytes;
             let more = matches!(next, Next::More);
             // Answers go out together, but not those to commands that wait for more.
-            self.write(stream, service, &next).await?;
+            self.write(stream, shared, &next).await?;
             match next {
                 Next::Close => return Ok(false),
                 _ if more => break,
@@ -167,14 +127,19 @@ impl Connection {
         Ok(true)
     }
 
-    fn step(&mut self, service: &Service, used: usize) -> (usize, Next) {
+    fn step(&mut self, shared: &Shared, used: usize) -> (usize, Next) {
         let (began, before) = (Instant::now(), self.session.commands());
-        let _turn = service.store.turns().shared();
-        let done =
-            step(&service.context(), &mut self.session, &self.input[used..], &mut self.output);
+        let cx = Context {
+            store: &shared.store,
+            live: &shared.live,
+            counts: &shared.memcached,
+            metrics: &shared.metrics,
+        };
+        let _turn = shared.store.turns().shared();
+        let done = step(&cx, &mut self.session, &self.input[used..], &mut self.output);
         let commands = self.session.commands() - before;
         if commands > 0 {
-            service.counts.took(commands, began.elapsed());
+            shared.memcached.took(commands, began.elapsed());
         }
         done
     }
@@ -182,14 +147,14 @@ impl Connection {
     async fn write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
-        service: &Service,
+        shared: &Shared,
         next: &Next,
     ) -> io::Result<()> {
         let value = if let Next::Send(payload) = next { payload.bytes() } else { &[] };
         for bytes in [&self.output[..], value] {
             if let Err(error) = write_all(stream, bytes).await {
                 if error.kind() == io::ErrorKind::TimedOut {
-                    service.counts.cut();
+                    shared.memcached.cut();
                 }
                 return Err(error);
             }
@@ -197,7 +162,7 @@ impl Connection {
         if !(self.output.is_empty() && value.is_empty()) {
             within(Some(UNREAD), stream.flush()).await?;
         }
-        service.counts.moved(0, self.output.len() + value.len());
+        shared.memcached.moved(0, self.output.len() + value.len());
         self.output.clear();
         Ok(())
     }
@@ -226,16 +191,16 @@ async fn write_all<S: AsyncWrite + Unpin>(stream: &mut S, mut bytes: &[u8]) -> i
 
 /// A flush that was asked for with a delay: when its time has come and none was asked for since, it
 /// takes everything.
-fn plan_flush(service: &Arc<Service>, after: Option<Duration>) {
+fn plan_flush(shared: &Arc<Shared>, after: Option<Duration>) {
     let Some(after) = after else { return };
-    let number = service.flushes.fetch_add(1, Ordering::Relaxed) + 1;
-    let service = Arc::downgrade(service);
+    let number = shared.flushes.fetch_add(1, Ordering::Relaxed) + 1;
+    let shared = Arc::downgrade(shared);
     tokio::spawn(async move {
         tokio::time::sleep(after).await;
-        let Some(service) = service.upgrade() else { return };
-        if service.flushes.load(Ordering::Relaxed) == number {
-            let _turn = service.store.turns().shared();
-            service.store.clear(NOBODY);
+        let Some(shared) = shared.upgrade() else { return };
+        if shared.flushes.load(Ordering::Relaxed) == number {
+            let _turn = shared.store.turns().shared();
+            shared.store.clear(NOBODY);
         }
     });
 }

@@ -116,7 +116,11 @@ fn answer(
     out: &mut Vec<u8>,
 ) -> Option<Option<Payload>> {
     let key = flags.key();
-    let (len, info) = cx.store.peek(key)?;
+    let Some((len, info)) = cx.store.peek(key) else {
+        // This counts the miss. What has come meanwhile has come too late.
+        cx.store.view(key);
+        return None;
+    };
     if info.state == State::Absent {
         return None;
     }
