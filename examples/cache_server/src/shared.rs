@@ -59,8 +59,19 @@ impl Shared {
         self.stop.send_replace(true);
     }
 
-    /// Becomes true when the server stops.
-    pub fn stopping(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
+    /// To wait for the end of the server with.
+    pub fn stopping(&self) -> Stopping {
+        Stopping(self.stop.subscribe())
+    }
+}
+
+/// Waits for the end of the server.
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Returns when the server stops.
+    pub async fn wait(&mut self) {
+        // It fails only when the server is gone. What it returns holds a lock.
+        let _ = self.0.wait_for(|stop| *stop).await;
     }
 }

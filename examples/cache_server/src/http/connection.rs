@@ -65,7 +65,7 @@ where
     let mut stop = shared.stopping();
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        () = stop.wait() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }

@@ -41,7 +41,7 @@ where
         let read = tokio::select! {
             biased;
             read = within(shared.live.timeout(), read) => read,
-            _ = stop.wait_for(|stop| *stop) => {
+            () = stop.wait() => {
                 // What lies in the socket's buffer was sent before the end.
                 within(Some(Duration::ZERO), connection.read(&mut stream)).await.or(Ok(0))
             }
