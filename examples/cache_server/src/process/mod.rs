@@ -114,7 +114,6 @@ fn tell(listening: &[Listening], config: &Config) {
             );
         }
     }
-    info!(maxmemory = config.maxmemory, "ready");
 }
 
 /// Accepts, and follows signals, until one says to stop. Returns how long that may take.
@@ -136,6 +135,8 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // From here on signals do what they are to do.
+    info!(maxmemory = config.maxmemory, "ready");
     notify::ready();
     loop {
         tokio::select! {
