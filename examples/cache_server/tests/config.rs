@@ -184,3 +184,10 @@ fn every_option_is_in_the_help_and_the_table() {
         assert!(reference.contains(&format!("| `{}` |", option.name)), "{}", option.name);
     }
 }
+
+#[test]
+fn the_readme_has_the_table() {
+    let readme = include_str!("../README.md");
+    let reference = larder_server::config::reference();
+    assert!(readme.contains(&reference), "README.md, Settings: should be\n{reference}");
+}
