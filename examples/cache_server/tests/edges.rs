@@ -183,6 +183,13 @@ fn a_flush_with_a_delay_comes_later_and_the_last_one_counts() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         says(&mut client, "get k\r\n", "END\r\n").await;
+        // One that comes at once undoes one that was to come.
+        let ask = "flush_all 1\r\nflush_all\r\nset k 0 0 1\r\nx\r\n";
+        says(&mut client, ask, "OK\r\nOK\r\nSTORED\r\n").await;
+        says(&mut client, "flush_all 1\r\n", "OK\r\n").await;
+        says(&mut client, "flush_all\r\nset k 0 0 1\r\nx\r\n", "OK\r\nSTORED\r\n").await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        says(&mut client, "get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n").await;
     });
 }
 

@@ -348,7 +348,7 @@ pub(super) fn flush_all(
             session.flush_after = Some(Duration::from_millis(at.saturating_sub(now)));
         }
         _ => {
-            session.flush_after = None;
+            session.flush_after = Some(Duration::ZERO);
             cx.store.clear(NOBODY);
         }
     }

@@ -194,6 +194,9 @@ async fn write_all<S: AsyncWrite + Unpin>(stream: &mut S, mut bytes: &[u8]) -> i
 fn plan_flush(shared: &Arc<Shared>, after: Option<Duration>) {
     let Some(after) = after else { return };
     let number = shared.flushes.fetch_add(1, Ordering::Relaxed) + 1;
+    if after.is_zero() {
+        return;
+    }
     let shared = Arc::downgrade(shared);
     tokio::spawn(async move {
         tokio::time::sleep(after).await;

@@ -111,7 +111,8 @@ impl Default for Session {
 }
 
 impl Session {
-    /// Takes the time after which everything is to be removed, if a client has asked for that.
+    /// Takes the time after which everything is to be removed, if a client has asked for that. Zero:
+    /// it has been, and what was asked for before counts no longer.
     pub fn take_flush(&mut self) -> Option<Duration> {
         self.flush_after.take()
     }
