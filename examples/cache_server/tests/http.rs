@@ -62,8 +62,8 @@ impl Server {
         };
         let head =
             format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}{fields}\r\n");
-        client.write_all(head.as_bytes()).await.unwrap();
         // A server that refuses doesn't read it all.
+        let _ = client.write_all(head.as_bytes()).await;
         let _ = client.write_all(body).await;
         answer(&mut client).await
     }
@@ -440,5 +440,36 @@ fn a_stop_answers_what_was_asked_and_ends() {
         while server.shared.http.connections().0 > 0 {
             tokio::task::yield_now().await;
         }
+    });
+}
+
+#[test]
+fn a_silent_client_is_cut() {
+    run(async {
+        let server = Server::new(|config| config.timeout = Duration::from_millis(200));
+        for head in ["", "GET /cache/k HT", "GET /cache/k HTTP/1.1\r\nhost: x\r\n\r\n"] {
+            let mut client = server.connect(false);
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut all = String::new();
+            client.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all.contains(" 404 "), head.ends_with("\r\n\r\n"), "{head:?}: {all}");
+        }
+        while server.shared.http.connections().0 > 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_head_has_an_end() {
+    run(async {
+        let server = Server::new(|_| {});
+        for long in [format!("x: {}\r\n", "y".repeat(200_000)), "x: y\r\n".repeat(1000)] {
+            let got = server.ask("GET /cache/k", &long, b"").await;
+            assert_eq!(got.status, 431);
+        }
+        let mut client = server.connect(false);
+        client.write_all(b"nonsense\r\n\r\n").await.unwrap();
+        assert_eq!(answer(&mut client).await.status, 400);
     });
 }
