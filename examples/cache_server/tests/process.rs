@@ -212,3 +212,34 @@ fn an_address_that_is_taken_ends_it() {
     assert!(said.contains(&format!("127.0.0.1:{port}: ")), "{said}");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
 }
+
+#[test]
+fn a_socket_of_the_service_manager_is_taken() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let socket = socket2::Socket::from(listener);
+    socket.set_cloexec(false).unwrap();
+    // As systemd does it: the number of the first is 3, and the rest is in the environment.
+    let program = env!("CARGO_BIN_EXE_larder-server");
+    let flags = "--port 0 --memcached-port 1 --maxmemory 8mb";
+    let script = format!(
+        "exec 3<&{}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=memcached exec {program} {flags}",
+        std::os::fd::AsRawFd::as_raw_fd(&socket)
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    drop(socket);
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let said: Vec<_> = log.lines().map(Result::unwrap).take(2).collect();
+    // Port 1 is not listened at.
+    assert!(said[0].contains(&format!("memcached at 127.0.0.1:{port}")), "{said:?}");
+    assert!(said[1].contains("ready"), "{said:?}");
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    client.write_all(b"mn\r\nquit\r\n").unwrap();
+    let mut all = String::new();
+    client.read_to_string(&mut all).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(all, "MN\r\n");
+}

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::{TcpListener, UnixListener};
 
 /// Connections that wait to be accepted.
@@ -163,6 +164,11 @@ fn named(error: &io::Error, what: &str) -> io::Error {
 /// Sockets that the service manager hands over, by their names: resp, memcached, http, admin. One
 /// without a name is RESP's.
 fn inherited() -> io::Result<Vec<Listening>> {
+    // They are this process' once.
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Ok(Vec::new());
+    }
     let Ok(sockets) = sd_notify::listen_fds_with_names() else { return Ok(Vec::new()) };
     sockets.map(|(fd, name)| of_fd(fd, &name)).collect()
 }
@@ -178,7 +184,8 @@ fn of_fd(fd: RawFd, name: &str) -> io::Result<Listening> {
             ))
         })?,
     };
-    // SAFETY: the service manager has opened it for this process, which takes it here, once.
+    // SAFETY: the service manager has opened it for this process, which takes it here and, by `TAKEN`
+    // and by the numbers' being different, once.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     let socket = socket2::Socket::from(fd);
     socket.set_nonblocking(true)?;
