@@ -51,9 +51,35 @@ pub struct Write<'v> {
     /// `None`: what the entry says that is there (tags, stale time, the caller's number). A
     /// deadline that slides goes on sliding.
     pub options: Option<&'v SetOptions<'v>>,
+    /// The caller's number ([`SetOptions::user`]), whatever `options` say. `None`: what they or the
+    /// entry say.
+    pub user: Option<u64>,
+    /// It is stale from the start, and who reads it next is to refresh it.
+    pub stale: bool,
     /// It gets a version, which is returned. Else it has one only if nothing but `until` changes
     /// and there was one: then a new one.
     pub versioned: bool,
+}
+
+impl Write<'_> {
+    /// Whether nothing but the deadline may change, where the value doesn't.
+    fn is_plain(&self) -> bool {
+        self.options.is_none() && self.user.is_none() && !self.stale
+    }
+}
+
+impl Default for Write<'_> {
+    /// The same again.
+    fn default() -> Self {
+        Write {
+            value: NewValue::Same,
+            until: Until::Same,
+            options: None,
+            user: None,
+            stale: false,
+            versioned: false,
+        }
+    }
 }
 
 /// A value to be stored.
@@ -103,7 +129,7 @@ impl Cache {
     ///     built.extend_from_slice(current.value);
     ///     built.extend_from_slice(b" of the day");
     ///     let write =
-    ///         Write { value: NewValue::Built, until: Until::Same, options: None, versioned: false };
+    ///         Write { value: NewValue::Built, ..Write::default() };
     ///     (Change::Store(write), current.value.len())
     /// })?;
     /// assert_eq!((before, cache.get(b"key").unwrap()), (4, b"soup of the day".to_vec()));
@@ -195,12 +221,15 @@ impl<'a> Changing<'_, 'a> {
             (NewValue::Same, None) => &[],
         };
         self.shared.check_lengths(self.key.len(), value.len())?;
+        if self.write.user.is_some_and(|user| user > extension::MAX_USER) {
+            return Err(Error::InvalidOptions("a number kept with a value has at most 48 bits"));
+        }
         let deadline = match self.write.until {
             Until::Same => self.found.and_then(|(_, entry, header)| entry.deadline(header)),
             Until::Never => None,
             Until::At(at) => Some(at),
         };
-        if same && self.write.options.is_none() && self.redate(writer, deadline) {
+        if same && self.write.is_plain() && self.redate(writer, deadline) {
             return Ok(Attempt::Done(0, deadline.is_some()));
         }
         let mut extra = match (self.write.options, tags, self.found) {
@@ -210,6 +239,10 @@ impl<'a> Changing<'_, 'a> {
         };
         let again = same && self.found.is_some();
         extra.absent = false;
+        extra.user = self.write.user.unwrap_or(extra.user);
+        if self.write.stale {
+            extra.stale = Some(0);
+        }
         let version = extra.version.take().filter(|_| again);
         if self.write.versioned || version.is_some() {
             extra.version = Some(writer.next_version());

@@ -5,7 +5,7 @@ use crate::cache::room::Attempt;
 use crate::cache::shared::Shared;
 use crate::cache::shared::TryError;
 use crate::cache::ttl::{Ttl, millis};
-use crate::entry::extension::{Extension, MAX_TAGS, Tags};
+use crate::entry::extension::{Extension, MAX_TAGS, MAX_USER, Tags};
 use crate::entry::freshness;
 use crate::error::{CasError, Error};
 use crate::policy::Policy;
@@ -33,7 +33,7 @@ pub struct SetOptions<'a> {
     /// its tags has been invalidated since then, it is invalid from the start. `None`: now.
     pub as_of: Option<u64>,
     /// A number that is kept with the value, for the caller's own use, and told by
-    /// [`Cache::get_with`]. 0, the default, takes no memory.
+    /// [`Cache::get_with`]. Up to 48 bits; 0, the default, takes no memory.
     pub user: u64,
 }
 
@@ -75,6 +75,9 @@ impl SetOptions<'_> {
         if self.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
         }
+        if self.user > MAX_USER {
+            return Err(Error::InvalidOptions("a number kept with a value has at most 48 bits"));
+        }
         // A stamp that was never given (by another cache, say) would be proof against what is still
         // to come.
         let now = shared.env.invalidations.stamp();
@@ -107,8 +110,10 @@ impl SetOptions<'_> {
             // What has tags can be made stale by them.
             None => tags.map(|_| freshness::word(u64::MAX)),
         };
-        let user = (self.user != 0).then_some(self.user);
-        (deadline, Extension { absent: self.absent, stale, sliding, version: None, user, tags })
+        (
+            deadline,
+            Extension { absent: self.absent, stale, sliding, version: None, user: self.user, tags },
+        )
     }
 }
 
@@ -182,11 +187,10 @@ impl Cache {
     }
 
     /// Stores a value of which more is to be said. What the options ask for costs 8 bytes for the
-    /// first, 8 more for each of: going stale, sliding, a number of the caller's, tags, and each
-    /// tag.
+    /// first, 8 more for each of: going stale, sliding, tags, and each tag.
     ///
     /// # Errors
-    /// As [`Cache::set`], and [`Error::TooManyTags`].
+    /// As [`Cache::set`], and [`Error::TooManyTags`], [`Error::InvalidOptions`] for the number.
     pub fn set_with(
         &self,
         key: &[u8],

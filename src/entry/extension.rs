@@ -8,9 +8,9 @@
 //!                     1 stale    a word: when it becomes stale, and the lease (see `freshness`)
 //!                     2 sliding  a word: milliseconds that it lives on from each read
 //!                     3 version  a word
-//!                     4 user     a word: what the caller keeps there
-//!                     5 tags     a word: the stamp of the tags; then the hashes of the tags, a word each (see `tags`)
+//!                     4 tags     a word: the stamp of the tags; then the hashes of the tags, a word each (see `tags`)
 //!                     8..16      number of tags
+//!                     16..64     the number that the caller keeps with it
 //! ```
 //!
 //! The stale word is an atomic that readers change. The others never change once the entry is
@@ -25,11 +25,12 @@ pub const SLIDING: u64 = 1 << 2;
 /// See above.
 pub const VERSION: u64 = 1 << 3;
 /// See above.
-pub const USER: u64 = 1 << 4;
-/// See above.
-pub const TAGS: u64 = 1 << 5;
-const WORDS: u64 = STALE | SLIDING | VERSION | USER | TAGS;
+pub const TAGS: u64 = 1 << 4;
+const WORDS: u64 = STALE | SLIDING | VERSION | TAGS;
 const TAGS_SHIFT: u32 = 8;
+const USER_SHIFT: u32 = 16;
+/// The largest number of the caller's: it has 48 bits.
+pub const MAX_USER: u64 = u64::MAX >> USER_SHIFT;
 /// The most tags of an entry.
 pub const MAX_TAGS: usize = 64;
 
@@ -53,10 +54,10 @@ pub struct Extension<'a> {
     pub sliding: Option<u64>,
     /// Its version.
     pub version: Option<u64>,
-    /// A number that the caller keeps with it.
-    pub user: Option<u64>,
     /// Its tags.
     pub tags: Option<Tags<'a>>,
+    /// What the caller keeps beside the value: up to [`MAX_USER`].
+    pub user: u64,
 }
 
 impl Extension<'_> {
@@ -71,8 +72,8 @@ impl Extension<'_> {
             | bit(self.stale.is_some(), STALE)
             | bit(self.sliding.is_some(), SLIDING)
             | bit(self.version.is_some(), VERSION)
-            | bit(self.user.is_some(), USER)
             | tags
+            | self.user << USER_SHIFT
     }
 
     /// All words in order, the extension word first.
@@ -83,8 +84,9 @@ impl Extension<'_> {
             return;
         }
         f(word);
-        let stamp = self.tags.map(|tags| tags.stamp);
-        for word in [self.stale, self.sliding, self.version, self.user, stamp].into_iter().flatten()
+        for word in [self.stale, self.sliding, self.version, self.tags.map(|tags| tags.stamp)]
+            .into_iter()
+            .flatten()
         {
             f(word);
         }
@@ -98,6 +100,12 @@ impl Extension<'_> {
 #[inline]
 pub fn tags(word: u64) -> usize {
     (word >> TAGS_SHIFT) as usize & 0xff
+}
+
+/// The caller's number in an extension word.
+#[inline]
+pub fn user(word: u64) -> u64 {
+    word >> USER_SHIFT
 }
 
 /// Bytes of an extension, its own word included. 0 for none.
@@ -127,23 +135,22 @@ mod tests {
                 stale: has(1).then_some(101),
                 sliding: has(2).then_some(102),
                 version: has(3).then_some(103),
-                user: has(4).then_some(105),
-                tags: has(5).then_some(Tags { stamp: 104, hashes: &hashes }),
+                tags: has(4).then_some(Tags { stamp: 104, hashes: &hashes }),
+                user: if has(5) { MAX_USER } else { 0 },
             };
             let mut words = Vec::new();
             extra.each_word(|word| words.push(word));
             let word = extra.word();
             assert_eq!(words.len() * 8, bytes(word));
-            for (bit, value) in
-                [(STALE, 101), (SLIDING, 102), (VERSION, 103), (USER, 105), (TAGS, 104)]
-            {
+            for (bit, value) in [(STALE, 101), (SLIDING, 102), (VERSION, 103), (TAGS, 104)] {
                 assert_eq!(
                     place(word, bit).map(|at| words[at]),
                     (word & bit != 0).then_some(value)
                 );
             }
-            assert_eq!(tags(word), if has(5) { 3 } else { 0 });
-            if has(5) {
+            assert_eq!(tags(word), if has(4) { 3 } else { 0 });
+            assert_eq!(user(word), if has(5) { MAX_USER } else { 0 });
+            if has(4) {
                 assert_eq!(words[words.len() - 3..], hashes);
             }
         }

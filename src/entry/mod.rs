@@ -350,12 +350,6 @@ impl<'g> Entry<'g> {
         self.extra_word(header, extension::VERSION).map(|word| word.load(Ordering::Relaxed))
     }
 
-    /// The number that the caller keeps with it.
-    #[inline]
-    pub fn user(&self, header: Header) -> Option<u64> {
-        self.extra_word(header, extension::USER).map(|word| word.load(Ordering::Relaxed))
-    }
-
     /// The tags, and when the entry got them.
     #[inline]
     pub fn tags(&self, header: Header) -> Option<extension::Tags<'g>> {
@@ -386,7 +380,7 @@ impl<'g> Entry<'g> {
             stale: self.stale_word(header).map(|word| word.load(Ordering::Relaxed)),
             sliding: self.sliding(header),
             version: self.version(header),
-            user: self.user(header),
+            user: extension::user(header.extra),
             tags: self.tags(header),
         }
     }
@@ -763,7 +757,7 @@ mod tests {
                 stale: Some(7),
                 sliding: Some(8),
                 version: Some(9),
-                user: Some(10),
+                user: 10,
                 tags: Some(tags),
             };
             let shape = Shape {
@@ -784,7 +778,7 @@ mod tests {
             entry.restamp(header, 6);
             assert_eq!(entry.tags(header).unwrap().stamp, 6);
             assert_eq!((entry.sliding(header), entry.version(header)), (Some(8), Some(9)));
-            assert_eq!(entry.user(header), Some(10));
+            assert_eq!(extension::user(header.extra()), 10);
             assert_eq!(entry.stale_word(header).unwrap().load(Ordering::Relaxed), 7);
             assert_eq!((entry.key(header), header.size()), (&b"key"[..], shape.size()));
         }

@@ -16,9 +16,12 @@
 
 pub mod admin;
 pub mod config;
+pub mod edges;
 pub mod http;
 pub mod memcached;
+pub mod metrics;
 pub mod resp;
 pub mod server;
+pub mod shared;
 pub mod store;
 pub mod tracking;

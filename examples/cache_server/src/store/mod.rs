@@ -10,6 +10,7 @@
 //! step on several keys.
 
 mod clock;
+pub mod number;
 mod turns;
 
 pub use turns::{Exclusive, Shared, Turns};
@@ -194,7 +195,8 @@ impl Store {
         let until = self.until(expiry).unwrap_or(Until::Never);
         self.update(by, key, value.len(), &mut Vec::new(), |_, _| {
             let value = larder::NewValue::Given(value);
-            let write = larder::Write { value, until, options: Some(&options), versioned: false };
+            let write =
+                larder::Write { value, until, options: Some(&options), ..larder::Write::default() };
             (Change::Store(write), ())
         })
         .map(|_| ())

@@ -1,0 +1,157 @@
+//! `ma`: counters.
+
+use super::flags::Flags;
+use super::{BAD_FLAGS, BAD_LINE, Told, repeat, tell};
+use crate::memcached::classic::{Counted, NOT_A_NUMBER, read_counter, stepped, write_counter};
+use crate::memcached::exptime::until;
+use crate::memcached::item;
+use crate::memcached::number;
+use crate::memcached::session::{Context, Session};
+use crate::memcached::storage::why;
+use crate::store::NOBODY;
+use larder::{Change, Current, Info, NewValue, State, Until, Write};
+
+/// Bytes of a counter at most.
+const MAX_COUNTER: usize = 24;
+
+pub(in crate::memcached) fn arithmetic(
+    cx: &Context<'_>,
+    session: &mut Session,
+    words: &[&[u8]],
+    out: &mut Vec<u8>,
+) {
+    let Some((key, order)) = words.split_first() else {
+        return out.extend_from_slice(b"ERROR\r\n");
+    };
+    if !crate::memcached::words::is_key(key) {
+        return out.extend_from_slice(BAD_LINE);
+    }
+    let Ok(flags) = Flags::read(key, order) else { return out.extend_from_slice(BAD_FLAGS) };
+    let up = match flags.mode {
+        None | Some(b'I' | b'i' | b'+') => true,
+        Some(b'D' | b'd' | b'-') => false,
+        Some(_) => {
+            return out.extend_from_slice(b"CLIENT_ERROR invalid mode for ma M token\r\n");
+        }
+    };
+    let times = Times {
+        touched: flags.exptime.map(|exptime| until(cx.store, exptime)),
+        made: flags.vivify.map(|exptime| until(cx.store, exptime)),
+    };
+    let scratch = &mut session.scratch;
+    let done =
+        cx.store.update(NOBODY, flags.key(), MAX_COUNTER, scratch, |current, built| match current
+            .filter(|current| current.info.state != State::Absent)
+        {
+            None => make(&flags, times, built),
+            Some(current) => step(&flags, up, times, current, built),
+        });
+    match done {
+        Ok((Done { counted: Counted::Now(_), .. }, _)) if flags.has(b'q') => {}
+        Ok((Done { counted: Counted::Now(number), width, info }, cas)) => {
+            let number_of = info.map_or(item::number(0, flags.key_is_binary()), |info| info.user);
+            let ttl = ttl(cx, &flags, info);
+            let told = Told { size: width, ttl, cas, number: number_of, was_read: false };
+            answer(out, &flags, &told, number);
+        }
+        Ok((Done { counted, .. }, _)) => {
+            out.extend_from_slice(match counted {
+                Counted::Other => b"EX",
+                Counted::NotANumber => return out.extend_from_slice(NOT_A_NUMBER),
+                _ => b"NF",
+            });
+            repeat(out, &flags);
+            out.extend_from_slice(b"\r\n");
+        }
+        Err(error) => out.extend_from_slice(why(error)),
+    }
+}
+
+/// When the item expires by the flags; the inner None: at once.
+#[derive(Clone, Copy)]
+struct Times {
+    touched: Option<Option<Until>>,
+    made: Option<Option<Until>>,
+}
+
+struct Done {
+    counted: Counted,
+    /// Bytes of the value.
+    width: usize,
+    /// Of the item that was there.
+    info: Option<Info>,
+}
+
+impl Done {
+    fn not(counted: Counted) -> Done {
+        Done { counted, width: 0, info: None }
+    }
+}
+
+/// `N`: there is none, so it begins with `J`.
+fn make<'v>(flags: &Flags<'_>, times: Times, built: &mut Vec<u8>) -> (Change<'v>, Done) {
+    let Some(until) = times.made else { return (Change::Keep, Done::not(Counted::Missing)) };
+    number::push(built, flags.initial);
+    let done = Done { counted: Counted::Now(flags.initial), width: built.len(), info: None };
+    let Some(until) = until else { return (Change::Keep, done) };
+    let user = Some(item::number(0, flags.key_is_binary()));
+    let versioned = flags.has(b'c');
+    let write = Write { value: NewValue::Built, until, user, versioned, ..Write::default() };
+    (Change::Store(write), done)
+}
+
+fn step<'v>(
+    flags: &Flags<'_>,
+    up: bool,
+    times: Times,
+    current: Current<'_>,
+    built: &mut Vec<u8>,
+) -> (Change<'v>, Done) {
+    if flags.cas.is_some_and(|cas| cas != 0 && cas != current.info.version) {
+        return (Change::Keep, Done::not(Counted::Other));
+    }
+    let Some(number) = read_counter(current.value) else {
+        return (Change::Keep, Done::not(Counted::NotANumber));
+    };
+    let number = stepped(number, up, flags.delta);
+    write_counter(built, number, current.value.len());
+    let width = built.len();
+    let done = Done { counted: Counted::Now(number), width, info: Some(current.info) };
+    let until = match times.touched {
+        None => Until::Same,
+        Some(Some(until)) => until,
+        Some(None) => return (Change::Remove, done),
+    };
+    let versioned = flags.has(b'c');
+    let write = Write { value: NewValue::Built, until, versioned, ..Write::default() };
+    (Change::Store(write), done)
+}
+
+/// What is left of the item's time: what the flags gave it, or what it had.
+fn ttl(cx: &Context<'_>, flags: &Flags<'_>, info: Option<Info>) -> Option<u64> {
+    let given = if info.is_some() { flags.exptime } else { flags.vivify };
+    match given.map(|exptime| until(cx.store, exptime)) {
+        None => info.and_then(|info| info.ttl),
+        Some(Some(Until::At(at))) => Some(at.saturating_sub(cx.store.cache().now().unwrap_or(at))),
+        Some(None) => Some(0),
+        Some(Some(_)) => None,
+    }
+}
+
+fn answer(out: &mut Vec<u8>, flags: &Flags<'_>, told: &Told, number: u64) {
+    let mut digits = Vec::with_capacity(20);
+    let value = flags.has(b'v');
+    if value {
+        number::push(&mut digits, number);
+        out.extend_from_slice(b"VA ");
+        number::push(out, digits.len() as u64);
+    } else {
+        out.extend_from_slice(b"HD");
+    }
+    tell(out, flags, told, None);
+    out.extend_from_slice(b"\r\n");
+    if value {
+        out.extend_from_slice(&digits);
+        out.extend_from_slice(b"\r\n");
+    }
+}
