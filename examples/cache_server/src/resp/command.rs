@@ -126,6 +126,11 @@ impl<'b> Args<'b> {
             .map(move |&range| slice(input, range))
     }
 
+    /// Without the first few.
+    pub fn skip(self, count: usize) -> Args<'b> {
+        Args { input: self.input, ranges: &self.ranges[count.min(self.ranges.len())..] }
+    }
+
     /// Whether one is this word, in any case.
     #[inline]
     pub fn is(self, i: usize, word: &str) -> bool {

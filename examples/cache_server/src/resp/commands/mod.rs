@@ -24,6 +24,7 @@ use super::command::{Call, Command};
 use super::execute::OOM;
 use super::output::{LEND_FROM, Output, header};
 use ::larder::{Error, Lent};
+use std::borrow::Cow;
 
 /// All commands.
 pub static FAMILIES: [&[Command]; 13] = [
@@ -70,6 +71,8 @@ const NONE: (i32, i32, i32) = (0, 0, 0);
 
 /// A command can't be done, and why: the text of the error.
 type Refused = &'static str;
+/// The same, where the text may have to be made.
+type Why = Cow<'static, str>;
 
 const SYNTAX: Refused = "ERR syntax error";
 const NOT_AN_INTEGER: Refused = "ERR value is not an integer or out of range";
@@ -91,9 +94,9 @@ fn refusal(error: Error) -> Refused {
 
 impl Call<'_> {
     /// Answers what `f` wrote, or the error that it returned.
-    fn answer(&mut self, f: impl FnOnce(&mut Self) -> Result<(), Refused>) {
+    fn answer(&mut self, f: impl FnOnce(&mut Self) -> Result<(), Why>) {
         if let Err(why) = f(self) {
-            self.refuse(why);
+            self.refuse(&why);
         }
     }
 
@@ -123,6 +126,11 @@ impl Call<'_> {
                 None => out.null(),
             },
         }
+    }
+
+    /// Bytes of the value of a key; 0 if there is none.
+    fn length(&self, key: &[u8]) -> usize {
+        self.server.store.peek(key).map_or(0, |(len, _)| len)
     }
 
     /// Answers that a subcommand isn't known.

@@ -1,6 +1,6 @@
 //! Options that say when an entry expires: EX, PX, EXAT, PXAT, KEEPTTL, PERSIST.
 
-use super::{NOT_AN_INTEGER, SYNTAX};
+use super::{NOT_AN_INTEGER, SYNTAX, Why};
 use crate::resp::command::{Args, Call};
 use crate::resp::number;
 use crate::store::Expiry;
@@ -93,7 +93,7 @@ impl<'a> Said<'a> {
     ///
     /// # Errors
     /// The number isn't one, or not one that may be said.
-    pub fn expiry(&self, call: &Call<'_>) -> Result<Option<Expiry>, String> {
+    pub fn expiry(&self, call: &Call<'_>) -> Result<Option<Expiry>, Why> {
         let &Said::At(unit, number) = self else { return Ok(None) };
         let number = number::integer(number).ok_or(NOT_AN_INTEGER)?;
         expiry(call, unit, number).map(Some)
@@ -105,7 +105,7 @@ impl<'a> Said<'a> {
 /// # Errors
 /// It isn't one that may be said.
 #[inline]
-pub fn expiry(call: &Call<'_>, unit: Unit, number: i64) -> Result<Expiry, String> {
+pub fn expiry(call: &Call<'_>, unit: Unit, number: i64) -> Result<Expiry, Why> {
     // The plain ones first, which need no clock. A thousand years are never too many.
     match unit {
         Unit::Ex if (1..=31_556_952_000).contains(&number) => {
@@ -119,6 +119,6 @@ pub fn expiry(call: &Call<'_>, unit: Unit, number: i64) -> Result<Expiry, String
     let moment = (number > 0).then(|| unit.moment(number, call.server.store.now())).flatten();
     moment.map(Expiry::At).ok_or_else(|| {
         let name = call.command.name.to_ascii_lowercase();
-        format!("ERR invalid expire time in '{name}' command")
+        format!("ERR invalid expire time in '{name}' command").into()
     })
 }
