@@ -20,6 +20,7 @@ pub mod edges;
 pub mod http;
 pub mod memcached;
 pub mod metrics;
+pub mod process;
 pub mod resp;
 pub mod server;
 pub mod shared;

@@ -179,7 +179,7 @@ fn a_flush_with_a_delay_comes_later_and_the_last_one_counts() {
             "STORED\r\nOK\r\nVALUE k 0 1\r\nx\r\nEND\r\n",
         )
         .await;
-        while shared.store.cache().len() > 0 {
+        while !shared.store.cache().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         says(&mut client, "get k\r\n", "END\r\n").await;

@@ -105,6 +105,8 @@ fn items_are_stored_and_told() {
         ),
         ("quit|get a|", "<closed>"),
     ]);
+    // The binary protocol isn't spoken, and its clients learn that at once.
+    assert_eq!(Server::new().answers(&[b"\x80\x0b"]), b"<closed>");
 }
 
 #[test]
@@ -248,7 +250,7 @@ fn meta_sets_have_modes() {
         ("ms a 1 k O9 T5 F7|x|mg a f t|", "HD ka O9|HD f7 t5|"),
         ("ms a 1 q|x|ms a 1 ME q O1 k|x|", "NS O1 ka|"),
         ("ms n 1 MR|x|ms n 1 MA|x|ms n 1 MP|x|", "NS|NS|NS|"),
-        ("ms n 1 ME|x|ms n 1 MA|y|ms n 1 MP|w|ms n 1 Ma|z|mg n v|", "HD|HD|HD|HD|VA 4|wxyz|"),
+        ("ms n 1 ME|x|ms n 1 MA|y|ms n 1 MP|w|ms n 1 MA|z|mg n v|", "HD|HD|HD|HD|VA 4|wxyz|"),
         (
             "ms a 1 MZ|x|ms a 1 M|x|",
             "CLIENT_ERROR invalid mode for ms M token|CLIENT_ERROR incorrect length for M token|",
@@ -278,10 +280,14 @@ fn meta_arithmetic_makes_and_steps() {
         ("ma n|ma n q|", "NF|NF|"),
         ("ma n N0 J5 v|ma n t v k O1|ma n MD D99 v|", "VA 1|5|VA 1 t-1 kn O1|6|VA 1|0|"),
         (
-            "ma n MI v|ma n M- v|ma n M+ D10|ma n Md v|ma n q|ma n q v|ma n v|",
+            "ma n MI v|ma n M- v|ma n M+ D10|ma n MD v|ma n q|ma n q v|ma n v|",
             "VA 1|1|VA 1|0|HD|VA 1|9|VA 2|12|",
         ),
-        ("ma n MX|", "CLIENT_ERROR invalid mode for ma M token|"),
+        (
+            "ma n MX|ma n Md|",
+            "CLIENT_ERROR invalid mode for ma M token|CLIENT_ERROR invalid mode for ma M token|",
+        ),
+        ("ma y t T9 N80 q|mg y t|mg x f N80 T70 t|", "HD t-1|HD t80|HD f0 t70 W|"),
         (
             "ma n M|ma n D-1|ma n J-1|ma n Dx|ma n N|",
             &"CLIENT_ERROR invalid or duplicate flag|".repeat(5),

@@ -17,7 +17,9 @@
 //! * who holds the token of a stale item (`W`) and doesn't come back loses it after 10 seconds, to the
 //!   next client;
 //! * `E` (the item's new CAS) is accepted where later versions do, and ignored: CAS values are the cache's;
-//! * binary requests, `watch`, `lru`, `slabs` and the like get `ERROR`.
+//! * an append to a stale item leaves it stale: half of it is;
+//! * `watch`, `lru`, `slabs` and the like get `ERROR`, and a client of the binary protocol, which is deprecated,
+//!   is cut at its first byte.
 
 mod classic;
 mod exptime;

@@ -20,6 +20,8 @@ pub(super) const MAX_LINE: usize = 2048;
 /// Clients compare it with the versions that have what they want: these commands are those of 1.6.18.
 pub(super) const VERSION: &str =
     concat!("VERSION 1.6.18-larder-", env!("CARGO_PKG_VERSION"), "\r\n");
+/// What a request of the binary protocol begins with. No command does.
+const BINARY: u8 = 0x80;
 /// Bytes of what shows the password.
 const MAX_CREDENTIALS: u64 = 2048;
 
@@ -203,6 +205,10 @@ fn command(
     input: &[u8],
     out: &mut Vec<u8>,
 ) -> (usize, Option<Next>) {
+    // The binary protocol: its clients are told at once, by the connection's end, that it isn't here.
+    if input.first() == Some(&BINARY) && session.commands == 0 {
+        return (input.len(), Some(Next::Close));
+    }
     let whole = line(input);
     if whole.is_none_or(|(line, _)| line.len() > MAX_LINE) {
         // A get of many keys needs no line: it is done key by key.

@@ -246,8 +246,10 @@ pub(super) fn store(
                 let parts = [current.value, new.data];
                 let order = if how == How::Append { [0, 1] } else { [1, 0] };
                 order.into_iter().for_each(|part| built.extend_from_slice(parts[part]));
+                // Who was to fetch it has, or somebody else.
+                let user = Some(current.info.user & !crate::store::number::TOKEN_SENT);
                 let versioned = new.versioned;
-                let write = Write { value: NewValue::Built, versioned, ..Write::default() };
+                let write = Write { value: NewValue::Built, user, versioned, ..Write::default() };
                 (Change::Store(write), Outcome::Stored)
             }
         }

@@ -1,15 +1,15 @@
 //! `ma`: counters.
 
 use super::flags::Flags;
+use super::times::Times;
 use super::{BAD_FLAGS, BAD_LINE, Told, repeat, tell};
 use crate::memcached::classic::{Counted, NOT_A_NUMBER, read_counter, stepped, write_counter};
-use crate::memcached::exptime::until;
 use crate::memcached::item;
 use crate::memcached::number;
 use crate::memcached::session::{Context, Session};
 use crate::memcached::storage::why;
-use crate::store::NOBODY;
-use larder::{Change, Current, Info, NewValue, State, Until, Write};
+use crate::store::{NOBODY, Store};
+use larder::{Change, Current, Info, NewValue, State, Write};
 
 /// Bytes of a counter at most.
 const MAX_COUNTER: usize = 24;
@@ -28,29 +28,26 @@ pub(in crate::memcached) fn arithmetic(
     }
     let Ok(flags) = Flags::read(key, order) else { return out.extend_from_slice(BAD_FLAGS) };
     let up = match flags.mode {
-        None | Some(b'I' | b'i' | b'+') => true,
-        Some(b'D' | b'd' | b'-') => false,
+        None | Some(b'I' | b'+') => true,
+        Some(b'D' | b'-') => false,
         Some(_) => {
             return out.extend_from_slice(b"CLIENT_ERROR invalid mode for ma M token\r\n");
         }
     };
-    let times = Times {
-        touched: flags.exptime.map(|exptime| until(cx.store, exptime)),
-        made: flags.vivify.map(|exptime| until(cx.store, exptime)),
-    };
+    let store = cx.store;
     let scratch = &mut session.scratch;
     let done =
         cx.store.update(NOBODY, flags.key(), MAX_COUNTER, scratch, |current, built| match current
             .filter(|current| current.info.state != State::Absent)
         {
-            None => make(&flags, times, built),
-            Some(current) => step(&flags, up, times, current, built),
+            None => make(store, &flags, built),
+            Some(current) => step(store, &flags, up, current, built),
         });
     match done {
-        Ok((Done { counted: Counted::Now(_), .. }, _)) if flags.has(b'q') => {}
-        Ok((Done { counted: Counted::Now(number), width, info }, cas)) => {
+        // Of a counter that was made, memcached tells even so.
+        Ok((Done { counted: Counted::Now(_), info: Some(_), .. }, _)) if flags.has(b'q') => {}
+        Ok((Done { counted: Counted::Now(number), width, info, ttl }, cas)) => {
             let number_of = info.map_or(item::number(0, flags.key_is_binary()), |info| info.user);
-            let ttl = ttl(cx, &flags, info);
             let told = Told { size: width, ttl, cas, number: number_of, was_read: false };
             answer(out, &flags, &told, number);
         }
@@ -67,33 +64,32 @@ pub(in crate::memcached) fn arithmetic(
     }
 }
 
-/// When the item expires by the flags; the inner None: at once.
-#[derive(Clone, Copy)]
-struct Times {
-    touched: Option<Option<Until>>,
-    made: Option<Option<Until>>,
-}
-
 struct Done {
     counted: Counted,
     /// Bytes of the value.
     width: usize,
     /// Of the item that was there.
     info: Option<Info>,
+    /// What is left of its time where `t` stands.
+    ttl: Option<u64>,
 }
 
 impl Done {
     fn not(counted: Counted) -> Done {
-        Done { counted, width: 0, info: None }
+        Done { counted, width: 0, info: None, ttl: None }
     }
 }
 
 /// `N`: there is none, so it begins with `J`.
-fn make<'v>(flags: &Flags<'_>, times: Times, built: &mut Vec<u8>) -> (Change<'v>, Done) {
-    let Some(until) = times.made else { return (Change::Keep, Done::not(Counted::Missing)) };
+fn make<'v>(store: &Store, flags: &Flags<'_>, built: &mut Vec<u8>) -> (Change<'v>, Done) {
+    if flags.vivify.is_none() {
+        return (Change::Keep, Done::not(Counted::Missing));
+    }
     number::push(built, flags.initial);
-    let done = Done { counted: Counted::Now(flags.initial), width: built.len(), info: None };
-    let Some(until) = until else { return (Change::Keep, done) };
+    let times = Times::of(store, flags, None);
+    let counted = Counted::Now(flags.initial);
+    let done = Done { counted, width: built.len(), info: None, ttl: times.told };
+    let Some(until) = times.until else { return (Change::Keep, done) };
     let user = Some(item::number(0, flags.key_is_binary()));
     let versioned = flags.has(b'c');
     let write = Write { value: NewValue::Built, until, user, versioned, ..Write::default() };
@@ -101,9 +97,9 @@ fn make<'v>(flags: &Flags<'_>, times: Times, built: &mut Vec<u8>) -> (Change<'v>
 }
 
 fn step<'v>(
+    store: &Store,
     flags: &Flags<'_>,
     up: bool,
-    times: Times,
     current: Current<'_>,
     built: &mut Vec<u8>,
 ) -> (Change<'v>, Done) {
@@ -115,27 +111,13 @@ fn step<'v>(
     };
     let number = stepped(number, up, flags.delta);
     write_counter(built, number, current.value.len());
-    let width = built.len();
-    let done = Done { counted: Counted::Now(number), width, info: Some(current.info) };
-    let until = match times.touched {
-        None => Until::Same,
-        Some(Some(until)) => until,
-        Some(None) => return (Change::Remove, done),
-    };
+    let times = Times::of(store, flags, Some(current.info.ttl));
+    let (counted, info) = (Counted::Now(number), Some(current.info));
+    let done = Done { counted, width: built.len(), info, ttl: times.told };
+    let Some(until) = times.until else { return (Change::Remove, done) };
     let versioned = flags.has(b'c');
     let write = Write { value: NewValue::Built, until, versioned, ..Write::default() };
     (Change::Store(write), done)
-}
-
-/// What is left of the item's time: what the flags gave it, or what it had.
-fn ttl(cx: &Context<'_>, flags: &Flags<'_>, info: Option<Info>) -> Option<u64> {
-    let given = if info.is_some() { flags.exptime } else { flags.vivify };
-    match given.map(|exptime| until(cx.store, exptime)) {
-        None => info.and_then(|info| info.ttl),
-        Some(Some(Until::At(at))) => Some(at.saturating_sub(cx.store.cache().now().unwrap_or(at))),
-        Some(None) => Some(0),
-        Some(Some(_)) => None,
-    }
 }
 
 fn answer(out: &mut Vec<u8>, flags: &Flags<'_>, told: &Told, number: u64) {
@@ -148,7 +130,7 @@ fn answer(out: &mut Vec<u8>, flags: &Flags<'_>, told: &Told, number: u64) {
     } else {
         out.extend_from_slice(b"HD");
     }
-    tell(out, flags, told, None);
+    tell(out, flags, told);
     out.extend_from_slice(b"\r\n");
     if value {
         out.extend_from_slice(&digits);

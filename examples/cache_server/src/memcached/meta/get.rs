@@ -3,20 +3,21 @@
 //! because it was not there.
 
 use super::flags::Flags;
+use super::times::Times;
 use super::{Told, repeat, tell};
-use crate::memcached::exptime::until;
+use crate::memcached::exptime::seconds_left;
 use crate::memcached::item;
 use crate::memcached::number;
 use crate::memcached::session::{COPIED, Context, Next, Payload, Session};
-use crate::store::{NOBODY, number::TOKEN_SENT};
-use larder::{Ask, Change, Current, Info, Lent, NewValue, State, Until, Write};
+use crate::store::{NOBODY, Store, number::TOKEN_SENT};
+use larder::{Ask, Change, Current, Info, Lent, NewValue, State, Write};
 
 /// What was done to the item before it is told.
 #[derive(Clone, Copy, Default)]
 struct Done {
     won: bool,
-    /// Its time to live before `T`.
-    before_touch: Option<Option<u64>>,
+    /// Milliseconds that are left, where flags have set them.
+    ttl: Option<Option<u64>>,
 }
 
 pub(in crate::memcached) fn get(
@@ -55,56 +56,42 @@ pub(in crate::memcached) fn get(
 
 /// Changes the item as the flags say, in one step.
 fn change(cx: &Context<'_>, session: &mut Session, flags: &Flags<'_>) -> Done {
-    let until_touched = flags.exptime.map(|exptime| until(cx.store, exptime));
     let longest = cx.store.peek(flags.key()).map_or(0, |(len, _)| len);
     let done = cx.store.update(NOBODY, flags.key(), longest, &mut session.scratch, |current, _| {
         match current.filter(|current| current.info.state != State::Absent) {
-            None => make(cx, flags),
-            Some(current) => alter(flags, until_touched, current),
+            None => make(cx.store, flags),
+            Some(current) => alter(cx.store, flags, current),
         }
     });
     done.map(|(done, _)| done).unwrap_or_default()
 }
 
 /// `N` where there is no item: an empty one, which this client is to fill.
-fn make<'v>(cx: &Context<'_>, flags: &Flags<'_>) -> (Change<'v>, Done) {
-    let until = flags.vivify.and_then(|exptime| until(cx.store, exptime));
-    let Some(until) = until else { return (Change::Keep, Done::default()) };
+fn make<'v>(store: &Store, flags: &Flags<'_>) -> (Change<'v>, Done) {
+    let times = Times::of(store, flags, None);
+    let (Some(_), Some(until)) = (flags.vivify, times.until) else {
+        return (Change::Keep, Done::default());
+    };
     let number = item::number(0, flags.key_is_binary()) | TOKEN_SENT;
     let value = NewValue::Given(b"");
     let write = Write { value, until, user: Some(number), ..Write::default() };
-    (Change::Store(write), Done { won: true, before_touch: None })
+    (Change::Store(write), Done { won: true, ttl: Some(times.told) })
 }
 
-/// `T` and `R` in the order they come in.
-fn alter<'v>(
-    flags: &Flags<'_>,
-    until: Option<Option<Until>>,
-    current: Current<'_>,
-) -> (Change<'v>, Done) {
-    let mut write = Write::default();
-    let mut done = Done::default();
-    let mut left = super::super::exptime::seconds_left(current.info.ttl);
-    for flag in flags.in_order() {
-        match (flag[0], until) {
-            (b'T', Some(None)) => return (Change::Remove, Done::default()),
-            (b'T', Some(Some(until))) => {
-                done.before_touch = Some(current.info.ttl);
-                left = flags.exptime.filter(|&exptime| exptime > 0).unwrap_or(-1);
-                write.until = until;
-            }
-            (b'R', _) => {
-                let few = left >= 0 && flags.recache.is_some_and(|recache| left < recache);
-                if few && !item::token_sent(current.info.user) {
-                    done.won = true;
-                    write.user = Some(current.info.user | TOKEN_SENT);
-                }
-            }
-            _ => {}
-        }
+/// `T`, and `R` where little of the item's time is left.
+fn alter<'v>(store: &Store, flags: &Flags<'_>, current: Current<'_>) -> (Change<'v>, Done) {
+    let times = Times::of(store, flags, Some(current.info.ttl));
+    let left = seconds_left(times.at_recache);
+    let few = left >= 0 && flags.recache.is_some_and(|recache| left < recache);
+    let won = few && !item::token_sent(current.info.user);
+    let done = Done { won, ttl: times.changed.then_some(times.told) };
+    let Some(until) = times.until else { return (Change::Remove, Done::default()) };
+    let user = won.then_some(current.info.user | TOKEN_SENT);
+    if won || times.changed {
+        (Change::Store(Write { until, user, ..Write::default() }), done)
+    } else {
+        (Change::Keep, done)
     }
-    let changed = done.won || done.before_touch.is_some();
-    (if changed { Change::Store(write) } else { Change::Keep }, done)
 }
 
 /// Appends the answer. None: there is no item. The inner one: a value to be sent by itself.
@@ -190,7 +177,8 @@ fn head(out: &mut Vec<u8>, flags: &Flags<'_>, told: &Told, done: Done, state: St
     } else {
         out.extend_from_slice(b"HD");
     }
-    tell(out, flags, told, done.before_touch);
+    let ttl = done.ttl.unwrap_or(told.ttl);
+    tell(out, flags, &Told { ttl, ..*told });
     let stale = state != State::Fresh;
     let token = item::token_sent(told.number) && !done.won;
     let taken = token || state == State::Stale && !done.won;

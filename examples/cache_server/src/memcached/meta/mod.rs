@@ -7,6 +7,7 @@ mod delete;
 mod flags;
 mod get;
 mod set;
+mod times;
 
 pub(super) use arithmetic::arithmetic;
 pub(super) use debug::debug;
@@ -36,15 +37,12 @@ struct Told {
 
 /// Appends the flags that were asked for. Of a key that came in base64 when its item was stored, that
 /// form is told, and that it is one.
-fn tell(out: &mut Vec<u8>, flags: &Flags<'_>, told: &Told, before_touch: Option<Option<u64>>) {
-    let mut touched = before_touch.is_none();
+fn tell(out: &mut Vec<u8>, flags: &Flags<'_>, told: &Told) {
     for &flag in flags.in_order() {
         match flag[0] {
-            b'T' => touched = true,
             b't' => {
-                let ttl = if touched { told.ttl } else { before_touch.flatten() };
                 out.extend_from_slice(b" t");
-                push_signed(out, super::exptime::seconds_left(ttl));
+                push_signed(out, super::exptime::seconds_left(told.ttl));
             }
             b's' => push(out, b" s", told.size as u64),
             b'c' => push(out, b" c", told.cas),

@@ -65,11 +65,11 @@ pub(in crate::memcached) fn begin_set(
 impl MetaSet {
     fn new(flags: &Flags<'_>) -> Result<MetaSet, &'static str> {
         let mode = match flags.mode {
-            None | Some(b'S' | b's') => How::Set,
-            Some(b'E' | b'e') => How::Add,
-            Some(b'A' | b'a') => How::Append,
-            Some(b'P' | b'p') => How::Prepend,
-            Some(b'R' | b'r') => How::Replace,
+            None | Some(b'S') => How::Set,
+            Some(b'E') => How::Add,
+            Some(b'A') => How::Append,
+            Some(b'P') => How::Prepend,
+            Some(b'R') => How::Replace,
             Some(_) => return Err("CLIENT_ERROR invalid mode for ms M token\r\n"),
         };
         // As in memcached, a CAS of 0 is none, and one goes before the mode.
