@@ -22,7 +22,6 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Bytes read at once.
 const READ: usize = 64 << 10;
@@ -82,12 +81,6 @@ enum Next {
     End,
 }
 
-/// Serves a connection until it ends.
-pub async fn serve(stream: TcpStream, server: Arc<Server>) {
-    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
-    serve_stream(stream, peer.to_string(), local.to_string(), server).await;
-}
-
 /// Serves a connection of any kind until it ends.
 pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
@@ -114,26 +107,32 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) {
+        let (client, server) = (Arc::clone(&self.session.client), Arc::clone(&self.server));
+        let (mut stopping, mut stopped) = (server.shared.stopping(), false);
         loop {
-            let client = Arc::clone(&self.session.client);
-            let next = {
-                let mut woken = pin!(client.mailbox.woken());
-                let turn = poll_fn(|context| {
-                    // Mail that comes from here on wakes this task.
-                    let told = woken.as_mut().poll(context).is_ready();
-                    match self.turn(context) {
-                        Next::Wait if told => Poll::Ready(Next::Again),
-                        Next::Wait => Poll::Pending,
-                        next => Poll::Ready(next),
+            let limit = silence_limit(&client, &server);
+            let mut woken = pin!(client.mailbox.woken());
+            let turn = poll_fn(|context| {
+                // Mail that comes from here on wakes this task.
+                let told = woken.as_mut().poll(context).is_ready();
+                match self.turn(context) {
+                    Next::Wait if told => Poll::Ready(Next::Again),
+                    Next::Wait => Poll::Pending,
+                    next => Poll::Ready(next),
+                }
+            });
+            let next = tokio::select! {
+                biased;
+                next = turn => next,
+                () = stopping.wait(), if !stopped => {
+                    stopped = true;
+                    Next::Again
+                }
+                () = silence(limit), if limit.is_some() => {
+                    match limit {
+                        Some(limit) if is_silent(&client, &server, limit) => Next::End,
+                        _ => Next::Wait,
                     }
-                });
-                match self_timeout(&client, &self.server) {
-                    None => turn.await,
-                    Some(limit) => match tokio::time::timeout(limit, turn).await {
-                        Ok(next) => next,
-                        Err(_) if is_silent(&client, &self.server, limit) => Next::End,
-                        Err(_) => Next::Wait,
-                    },
                 }
             };
             match next {
@@ -172,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             });
             match done {
-                Ok(Did::Nothing) if self.server.is_stopping() && self.unsent.is_none() => {
+                Ok(Did::Nothing) if !self.server.shared.is_ready() && self.unsent.is_none() => {
                     return Next::End;
                 }
                 Ok(Did::Nothing) => return Next::Wait,
@@ -257,7 +256,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> io::Result<(usize, usize)> {
         let Buffers { batch, output, scratch, .. } = buffers;
         let mut partial = self.partial.take().map_or_else(Partial::default, |partial| *partial);
-        let (mut used, mut keep, mut commands) = (0, 0, 0);
+        let (mut used, mut commands) = (0, 0);
+        let mut keep;
         self.more = false;
         let fault = loop {
             batch.clear();
@@ -299,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !partial.is_empty() {
             self.partial = Some(Box::new(partial));
         }
-        if keep > self.server.live.query_limit.load(Ordering::Relaxed) {
+        if keep > self.server.config.read().query_limit {
             self.server.counters.query_cut.fetch_add(1, Ordering::Relaxed);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -307,7 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn limits(&self) -> Limits {
-        let keep = self.server.live.longest.load(Ordering::Relaxed).min(ACCEPT);
+        let keep = (self.server.live().longest_value() as u64).min(ACCEPT);
         Limits { keep, accept: ACCEPT, known: self.session.known }
     }
 
@@ -354,7 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn is_cut(&self, more: usize) -> bool {
         let waiting = self.unsent.as_ref().map_or(0, |unsent| unsent.len()) + more;
         self.session.client.waiting.store(waiting, Ordering::Relaxed);
-        let cut = waiting > self.server.live.output_limit.load(Ordering::Relaxed);
+        let cut = waiting > self.server.live().output_limit();
         if cut {
             self.server.counters.output_cut.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(client = self.session.id(), waiting, "cut: it doesn't read");
@@ -370,12 +370,13 @@ enum Did {
 }
 
 /// After how long a silence a connection ends.
-fn self_timeout(client: &Client, server: &Server) -> Option<Duration> {
-    match server.live.timeout.load(Ordering::Relaxed) {
-        0 => None,
-        _ if client.facts.lock().sub > 0 => None,
-        millis => Some(Duration::from_millis(millis)),
-    }
+fn silence_limit(client: &Client, server: &Server) -> Option<Duration> {
+    server.live().timeout().filter(|_| client.facts.lock().sub == 0)
+}
+
+/// Waits so long.
+async fn silence(limit: Option<Duration>) {
+    tokio::time::sleep(limit.unwrap_or_default()).await;
 }
 
 /// Whether nothing has come for so long.

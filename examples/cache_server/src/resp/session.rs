@@ -4,7 +4,6 @@ use super::command::Command;
 use super::parse::Range;
 use crate::server::{Client, Facts, Server};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Bytes of commands that may wait for EXEC.
 pub const MOST_QUEUED: usize = 64 << 20;
@@ -103,7 +102,7 @@ impl Session {
         Session {
             client,
             resp3: false,
-            known: !server.live.asks_password.load(Ordering::Relaxed),
+            known: !server.live().wants_password(),
             ends: false,
             replies: Replies::On,
             caching: None,

@@ -58,17 +58,17 @@ static SETTINGS: [Setting; 16] = [
     },
     Setting {
         name: "maxclients",
-        get: |server| server.live.maxclients().to_string(),
+        get: |server| server.live().maxclients().to_string(),
         set: Some(|server, text| {
-            server.live.set_maxclients(number(text, 1, 1_000_000)? as usize);
+            server.live().set_maxclients(number(text, 1, 1_000_000)? as usize);
             Ok(())
         }),
     },
     Setting {
         name: "timeout",
-        get: |server| server.live.timeout().map_or(0, |timeout| timeout.as_secs()).to_string(),
+        get: |server| server.live().timeout().map_or(0, |timeout| timeout.as_secs()).to_string(),
         set: Some(|server, text| {
-            server.live.set_timeout(Duration::from_secs(number(text, 0, 86_400)?));
+            server.live().set_timeout(Duration::from_secs(number(text, 0, 86_400)?));
             Ok(())
         }),
     },
@@ -82,9 +82,9 @@ static SETTINGS: [Setting; 16] = [
     },
     Setting {
         name: "requirepass",
-        get: |server| if server.live.wants_password() { "*".into() } else { String::new() },
+        get: |server| if server.live().wants_password() { "*".into() } else { String::new() },
         set: Some(|server, text| {
-            server.live.set_password(text.as_bytes());
+            server.live().set_password(text.as_bytes());
             Ok(())
         }),
     },
@@ -95,7 +95,7 @@ static SETTINGS: [Setting; 16] = [
     },
     Setting {
         name: "port",
-        get: |server| server.port.load(std::sync::atomic::Ordering::Relaxed).to_string(),
+        get: |server| server.config.read().port.unwrap_or(0).to_string(),
         set: None,
     },
     Setting {

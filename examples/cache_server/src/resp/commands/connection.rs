@@ -63,7 +63,7 @@ fn reset(call: &mut Call<'_>) {
     session.caching = None;
     session.replies = Replies::On;
     session.resp3 = false;
-    session.known = !server.live.wants_password();
+    session.known = !server.live().wants_password();
     session.client.introduction.lock().name.clear();
     {
         let mut facts = session.client.facts.lock();
@@ -78,7 +78,7 @@ const WRONG: &str = "WRONGPASS invalid username-password pair or user is disable
 
 /// Whether a user and a password are right. There is one user, `default`.
 fn admits(call: &Call<'_>, user: &[u8], password: &[u8]) -> bool {
-    let right = call.server.live.admits(password);
+    let right = call.server.live().admits(password);
     right && user == b"default"
 }
 
@@ -86,7 +86,7 @@ fn auth(call: &mut Call<'_>) {
     call.answer(|call| {
         let args = call.args;
         let (user, password) = match args.len() {
-            2 if !call.server.live.wants_password() => {
+            2 if !call.server.live().wants_password() => {
                 return Err("ERR AUTH <password> called without any password configured for the \
                             default user. Are you sure your configuration is correct?"
                     .into());

@@ -57,7 +57,7 @@ fn server(server: &Server, text: &mut String) {
         "arch_bits": 64,
         "process_id": std::process::id(),
         "run_id": server.run_id,
-        "tcp_port": server.port.load(Ordering::Relaxed),
+        "tcp_port": config.port.unwrap_or(0),
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime / 86_400,
         "hz": 100,
@@ -70,7 +70,7 @@ fn clients(server: &Server, text: &mut String) {
     let _ = (keys, prefixes);
     lines!(text,
         "connected_clients": server.clients.len(),
-        "maxclients": server.live.maxclients(),
+        "maxclients": server.live().maxclients(),
         "blocked_clients": 0,
         "tracking_clients": server.store.tracking().clients(),
     );

@@ -12,7 +12,7 @@
 
 use super::options::Said;
 use super::strings::until;
-use super::{NONE, ONE, SYNTAX, Why, line, refusal};
+use super::{NONE, ONE, SYNTAX, line, refusal};
 use crate::resp::command::flag::{DENYOOM, FAST, READ, WRITE};
 use crate::resp::command::{Call, Command};
 use ::larder::{Ask, Change, NewValue, SetOptions, State, Until, Write};

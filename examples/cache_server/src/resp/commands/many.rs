@@ -96,7 +96,7 @@ fn pairs<'c>(call: &Call<'c>, first: usize, end: usize) -> Result<Pairs<'c>, Why
     }
     let args = call.args;
     let pairs: Pairs<'c> = (first..end).step_by(2).map(|at| (args.at(at), args.at(at + 1))).collect();
-    let longest = call.server.live.longest_value();
+    let longest = call.server.live().longest_value();
     if pairs.iter().any(|(key, value)| key.len() >= 1 << 16 || value.len() > longest) {
         return Err(OOM.into());
     }
