@@ -71,16 +71,6 @@ impl TagHashes {
 }
 
 impl SetOptions<'_> {
-    /// Whether a value has no extension by these.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.tags.is_empty()
-            && self.stale_after.is_none()
-            && !self.sliding
-            && !self.absent
-            && self.user == 0
-    }
-
     pub(crate) fn hashes(&self, shared: &Shared) -> Result<TagHashes, Error> {
         if self.tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags);
@@ -180,6 +170,22 @@ impl Cache {
         self.set_with(key, value, &SetOptions::from(ttl.into()))
     }
 
+    /// As [`Cache::set_ttl`], by the short way that sets of the C ABI take first: mostly in half the
+    /// time. Where many threads set, or the budget is large, the set may wait in its stripe's hands
+    /// until somebody asks for the key or two more sets have come; nobody can tell but by what a
+    /// set costs.
+    ///
+    /// # Errors
+    /// As [`Cache::set`].
+    #[inline]
+    pub fn set_quick(&self, key: &[u8], value: &[u8], ttl: impl Into<Ttl>) -> Result<(), Error> {
+        let ttl = ttl.into();
+        match self.try_store(key, value, ttl) {
+            Ok(()) => Ok(()),
+            Err(_) => self.set_ttl(key, value, ttl),
+        }
+    }
+
     /// Stores a value of which more is to be said. What the options ask for costs 8 bytes for the
     /// first, 8 more for each of: going stale, sliding, tags, and each tag.
     ///
@@ -191,10 +197,6 @@ impl Cache {
         value: &[u8],
         options: &SetOptions<'_>,
     ) -> Result<(), Error> {
-        // Most have nothing to ask for but a time to live, and most of those find room.
-        if options.is_plain() && self.try_store(key, value, options.ttl).is_ok() {
-            return Ok(());
-        }
         match self.store(key, value, options, Condition::Always, false) {
             Err(CasError::Set(error)) => Err(error),
             // Without a condition nothing is refused.

@@ -1,7 +1,8 @@
 //! The server: `larder-server --help`.
 
+use larder_server::{process, resp};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    larder_server::process::main(|_, _| None)
+    process::main(|config, shared| Some(resp::service(config, shared)))
 }

@@ -77,6 +77,11 @@ impl Live {
         self.longest_value.load(Ordering::Relaxed)
     }
 
+    /// Changes it.
+    pub fn set_longest_value(&self, bytes: usize) {
+        self.longest_value.store(bytes, Ordering::Relaxed);
+    }
+
     /// Keys that are tracked for clients at most.
     pub fn tracked_keys(&self) -> usize {
         self.tracked_keys.load(Ordering::Relaxed)

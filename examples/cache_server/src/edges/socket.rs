@@ -23,6 +23,26 @@ pub enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
+impl Stream {
+    /// Where it comes from, and where it came to, as CLIENT LIST tells it.
+    pub fn ends(&self) -> (String, String) {
+        match self {
+            Stream::Tcp(stream) => {
+                let text = |addr: io::Result<std::net::SocketAddr>| {
+                    addr.map_or_else(|_| "?:0".to_owned(), |addr| addr.to_string())
+                };
+                (text(stream.peer_addr()), text(stream.local_addr()))
+            }
+            Stream::Unix(stream) => {
+                let path = stream.local_addr().ok();
+                let path = path.as_ref().and_then(|addr| addr.as_pathname());
+                let path = path.map_or_else(String::new, |path| path.display().to_string());
+                (format!("{path}:0"), format!("{path}:0"))
+            }
+        }
+    }
+}
+
 impl Socket {
     /// The connection, for the runtime that this runs in.
     ///

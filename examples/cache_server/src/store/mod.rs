@@ -173,8 +173,13 @@ impl Store {
                 _ => return self.set_until(by, key, value, expiry, user),
             },
         };
-        let options = SetOptions { ttl, user, ..SetOptions::default() };
-        self.set_with(by, key, value, &options)
+        if user != 0 {
+            let options = SetOptions { ttl, user, ..SetOptions::default() };
+            return self.set_with(by, key, value, &options);
+        }
+        self.cache.set_quick(key, value, ttl)?;
+        self.changed(by, key);
+        Ok(())
     }
 
     #[cold]

@@ -70,6 +70,11 @@ impl Mailbox {
         mem::take(&mut mail.items)
     }
 
+    /// Has the connection look whether it is to end.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// The connection is to end.
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Release);
