@@ -61,7 +61,7 @@ pub struct Protocol {
     /// Its name.
     pub name: &'static str,
     /// Names of its commands, in the order of the counters.
-    pub commands: &'static [&'static str],
+    pub names: &'static [&'static str],
     counts: Tally,
     /// The buckets, their sum in nanoseconds, bytes in, bytes out, connections so far.
     times: Tally,
@@ -76,15 +76,21 @@ const CUT: usize = SUM + 4;
 
 impl Protocol {
     /// A protocol with these commands.
-    pub fn new(name: &'static str, commands: &'static [&'static str]) -> Protocol {
-        let (counts, times) = (Tally::new(commands.len()), Tally::new(CUT + 1));
-        Protocol { name, commands, counts, times, open: AtomicI64::new(0) }
+    pub fn new(name: &'static str, names: &'static [&'static str]) -> Protocol {
+        let (counts, times) = (Tally::new(names.len()), Tally::new(CUT + 1));
+        Protocol { name, names, counts, times, open: AtomicI64::new(0) }
     }
 
     /// Counts a command by its place in the list.
     #[inline]
     pub fn command(&self, place: usize) {
         self.counts.add(place, 1);
+    }
+
+    /// Counts so many of one kind.
+    #[inline]
+    pub fn commands(&self, place: usize, n: u64) {
+        self.counts.add(place, n);
     }
 
     /// How often a command was asked for.
@@ -94,12 +100,12 @@ impl Protocol {
 
     /// How often a command was asked for.
     pub fn count_of(&self, command: &str) -> u64 {
-        self.commands.iter().position(|name| *name == command).map_or(0, |i| self.count(i))
+        self.names.iter().position(|name| *name == command).map_or(0, |i| self.count(i))
     }
 
     /// All commands.
     pub fn total(&self) -> u64 {
-        (0..self.commands.len()).map(|place| self.count(place)).sum()
+        (0..self.names.len()).map(|place| self.count(place)).sum()
     }
 
     /// Some commands that came together were done, and took so long from the reading of their

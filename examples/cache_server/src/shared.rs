@@ -14,6 +14,8 @@ pub struct Shared {
     pub store: Arc<Store>,
     /// Settings that change.
     pub live: Live,
+    /// Counts of RESP: its commands in sum, as "all" (by name: INFO).
+    pub resp: Arc<Protocol>,
     /// Counts of memcached's protocol.
     pub memcached: Arc<Protocol>,
     /// Counts of HTTP.
@@ -29,15 +31,16 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// On a store. `others` are counts of protocols that aren't here.
-    pub fn new(store: Arc<Store>, config: &Config, others: Vec<Arc<Protocol>>) -> Shared {
+    /// On a store.
+    pub fn new(store: Arc<Store>, config: &Config) -> Shared {
+        let resp = Arc::new(Protocol::new("resp", &["all"]));
         let memcached = Arc::new(Protocol::new("memcached", crate::memcached::COMMANDS));
         let http = Arc::new(Protocol::new("http", crate::http::COMMANDS));
-        let mut protocols = others;
-        protocols.extend([memcached.clone(), http.clone()]);
+        let protocols = vec![resp.clone(), memcached.clone(), http.clone()];
         Shared {
             store,
             live: Live::new(config),
+            resp,
             memcached,
             http,
             metrics: Metrics::new(protocols),

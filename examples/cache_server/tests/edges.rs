@@ -27,7 +27,7 @@ fn nothing() -> Config {
 fn shared(config: &Config) -> Arc<Shared> {
     let options = larder::Options::new(config.maxmemory);
     let store = Arc::new(Store::new(options, Tracking::new(1000)).unwrap());
-    Arc::new(Shared::new(store, config, Vec::new()))
+    Arc::new(Shared::new(store, config))
 }
 
 /// Serves memcached's protocol there.

@@ -37,7 +37,7 @@ impl Server {
         change(&mut config);
         let options = larder::Options::new(config.maxmemory);
         let store = Arc::new(Store::new(options, Tracking::new(1000)).unwrap());
-        Server { shared: Arc::new(Shared::new(store, &config, Vec::new())) }
+        Server { shared: Arc::new(Shared::new(store, &config)) }
     }
 
     /// A connection; `admin`: to the admin port.
@@ -377,6 +377,7 @@ fn metrics_are_in_the_format_of_prometheus() {
             "larder_commands_total{protocol=\"memcached\",command=\"mg\"} 0",
             "larder_command_duration_seconds_count{protocol=\"http\"} 3",
             "larder_connections_total{protocol=\"http\"} 3",
+            "larder_commands_total{protocol=\"resp\",command=\"all\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}:\n{text}");
         }

@@ -89,7 +89,7 @@ fn of_protocols(out: &mut String, protocols: &[std::sync::Arc<Protocol>]) {
     }
     head(out, "commands_total", "counter", "Commands, by name.");
     for protocol in protocols {
-        for (place, command) in protocol.commands.iter().enumerate() {
+        for (place, command) in protocol.names.iter().enumerate() {
             let (name, count) = (protocol.name, protocol.count(place));
             let labels = format!("protocol=\"{name}\",command=\"{command}\"");
             let _ = writeln!(out, "larder_commands_total{{{labels}}} {count}");

@@ -13,9 +13,9 @@ pub fn stats(shared: &Shared) -> Value {
         .map(|protocol| {
             let (open, ever) = protocol.connections();
             let (read, written) = protocol.bytes();
-            let commands: Map<String, Value> = (0..protocol.commands.len())
+            let commands: Map<String, Value> = (0..protocol.names.len())
                 .filter(|&i| protocol.count(i) > 0)
-                .map(|i| (protocol.commands[i].to_owned(), protocol.count(i).into()))
+                .map(|i| (protocol.names[i].to_owned(), protocol.count(i).into()))
                 .collect();
             let (_, time) = protocol.histogram();
             let told = json!({

@@ -82,7 +82,7 @@ fn run(
         larder::Options { policy: config.policy, ..larder::Options::new(config.maxmemory) };
     let tracking = Tracking::new(config.tracking_table_max_keys);
     let store = Arc::new(Store::new(options, tracking).map_err(io::Error::other)?);
-    let shared = Arc::new(Shared::new(store, &config, Vec::new()));
+    let shared = Arc::new(Shared::new(store, &config));
     let resp = resp(&config, &shared);
     let mut listening = listen::bind(&config)?;
     if resp.is_none() {

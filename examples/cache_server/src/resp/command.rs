@@ -121,9 +121,7 @@ impl<'b> Args<'b> {
     /// All from one on.
     pub fn from(self, i: usize) -> impl ExactSizeIterator<Item = &'b [u8]> {
         let input = self.input;
-        self.ranges[i.min(self.ranges.len())..]
-            .iter()
-            .map(move |&range| slice(input, range))
+        self.ranges[i.min(self.ranges.len())..].iter().map(move |&range| slice(input, range))
     }
 
     /// Without the first few.
@@ -269,7 +267,8 @@ mod tests {
             assert_eq!(find(lower.as_bytes()).unwrap().name, command.name);
             assert_eq!(command.name, command.name.to_ascii_uppercase());
         }
-        for name in ["", "GETT", "GE", "XGET", "a name that is far too long to be one of a command"] {
+        for name in ["", "GETT", "GE", "XGET", "a name that is far too long to be one of a command"]
+        {
             assert!(find(name.as_bytes()).is_none(), "{name}");
         }
     }

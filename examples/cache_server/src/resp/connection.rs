@@ -20,7 +20,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes read at once.
@@ -164,11 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let done = BUFFERS.with(|buffers| {
                 let buffers = &mut *buffers.borrow_mut();
                 self.deliver(context, buffers)?;
-                if self.more {
-                    self.go_on(context, buffers)
-                } else {
-                    self.read(context, buffers)
-                }
+                if self.more { self.go_on(context, buffers) } else { self.read(context, buffers) }
             });
             match done {
                 Ok(Did::Nothing) if !self.server.shared.is_ready() && self.unsent.is_none() => {
@@ -226,11 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.run_pending(context, buffers).map(|()| Did::Some)
     }
 
-    fn run_pending(
-        &mut self,
-        context: &mut Context<'_>,
-        buffers: &mut Buffers,
-    ) -> io::Result<()> {
+    fn run_pending(&mut self, context: &mut Context<'_>, buffers: &mut Buffers) -> io::Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
         let result = self.run_input(context, buffers, &pending);
         if let Ok((used, keep)) = result {
@@ -256,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> io::Result<(usize, usize)> {
         let Buffers { batch, output, scratch, .. } = buffers;
         let mut partial = self.partial.take().map_or_else(Partial::default, |partial| *partial);
-        let (mut used, mut commands) = (0, 0);
+        let (mut used, mut commands, began) = (0, 0, Instant::now());
         let mut keep;
         self.more = false;
         let fault = loop {
@@ -293,7 +285,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             output.error(&format!("ERR {why}"));
             self.session.ends = true;
         }
-        let sent = output.len();
+        let (sent, counts) = (output.len(), &self.server.shared.resp);
+        counts.commands(0, commands as u64);
+        counts.took(commands as u64, began.elapsed());
+        counts.moved(used, sent);
         self.send(context, output)?;
         self.server.counters.batch(commands as u64, 0, sent as u64);
         if !partial.is_empty() {

@@ -229,7 +229,9 @@ fn run_tracked(call: &mut Call<'_>) {
         }
     }
     // What CLIENT CACHING said holds for one command, or one transaction.
-    if command.name != "CLIENT" && command.name != "EXEC" && !in_transaction
+    if command.name != "CLIENT"
+        && command.name != "EXEC"
+        && !in_transaction
         && call.session.transaction.is_none()
     {
         call.session.caching = None;

@@ -32,6 +32,7 @@ pub fn service(config: &Config, shared: &Arc<Shared>) -> Resp {
     Arc::new(move |connection| {
         let server = server.clone();
         Box::pin(async move {
+            let _open = server.shared.resp.opened();
             match connection {
                 Connection::Plain(stream) => {
                     let (peer, local) = stream.ends();
@@ -44,4 +45,3 @@ pub fn service(config: &Config, shared: &Arc<Shared>) -> Resp {
         })
     })
 }
-

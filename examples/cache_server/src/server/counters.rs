@@ -68,13 +68,9 @@ impl Counters {
                 counter.store(0, Ordering::Relaxed);
             }
         }
-        for counter in [
-            &self.connections,
-            &self.rejected,
-            &self.output_cut,
-            &self.query_cut,
-            &self.errors,
-        ] {
+        for counter in
+            [&self.connections, &self.rejected, &self.output_cut, &self.query_cut, &self.errors]
+        {
             counter.store(0, Ordering::Relaxed);
         }
     }

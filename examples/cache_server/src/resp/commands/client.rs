@@ -47,11 +47,14 @@ fn client(call: &mut Call<'_>) {
         }
         b"HELP" => help(
             call,
-            &["CLIENT CACHING | GETNAME | GETREDIR | ID | INFO | KILL | LIST | NO-EVICT | NO-TOUCH | REPLY | \
-               SETINFO | SETNAME | TRACKING | TRACKINGINFO | UNPAUSE"],
+            &[
+                "CLIENT CACHING | GETNAME | GETREDIR | ID | INFO | KILL | LIST | NO-EVICT | NO-TOUCH | REPLY | \
+               SETINFO | SETNAME | TRACKING | TRACKINGINFO | UNPAUSE",
+            ],
         ),
-        b"ID" | b"GETNAME" | b"SETNAME" | b"SETINFO" | b"INFO" | b"KILL" | b"NO-EVICT" | b"NO-TOUCH"
-        | b"REPLY" | b"UNPAUSE" | b"TRACKING" | b"TRACKINGINFO" | b"CACHING" | b"GETREDIR" => {
+        b"ID" | b"GETNAME" | b"SETNAME" | b"SETINFO" | b"INFO" | b"KILL" | b"NO-EVICT"
+        | b"NO-TOUCH" | b"REPLY" | b"UNPAUSE" | b"TRACKING" | b"TRACKINGINFO" | b"CACHING"
+        | b"GETREDIR" => {
             let sub = String::from_utf8_lossy(&sub).to_ascii_lowercase();
             call.wrong_number(&sub);
         }
@@ -194,8 +197,10 @@ impl Filter {
 fn kill(call: &mut Call<'_>) -> Result<(), Why> {
     let args = call.args;
     if args.len() == 3 {
-        let filter =
-            Filter { addr: Some(String::from_utf8_lossy(args.at(2)).into_owned()), ..Filter::default() };
+        let filter = Filter {
+            addr: Some(String::from_utf8_lossy(args.at(2)).into_owned()),
+            ..Filter::default()
+        };
         if kill_all(call, &filter) == 0 {
             return Err("ERR No such client".into());
         }

@@ -88,11 +88,7 @@ static SETTINGS: [Setting; 16] = [
             Ok(())
         }),
     },
-    Setting {
-        name: "proto-max-bulk-len",
-        get: |_| (512u64 << 20).to_string(),
-        set: None,
-    },
+    Setting { name: "proto-max-bulk-len", get: |_| (512u64 << 20).to_string(), set: None },
     Setting {
         name: "port",
         get: |server| server.config.read().port.unwrap_or(0).to_string(),
@@ -111,7 +107,11 @@ static SETTINGS: [Setting; 16] = [
     Setting { name: "save", get: |_| String::new(), set: None },
     Setting { name: "appendonly", get: |_| "no".into(), set: None },
     Setting { name: "cluster-enabled", get: |_| "no".into(), set: None },
-    Setting { name: "io-threads", get: |server| server.config.read().workers.to_string(), set: None },
+    Setting {
+        name: "io-threads",
+        get: |server| server.config.read().workers.to_string(),
+        set: None,
+    },
     Setting { name: "notify-keyspace-events", get: |_| String::new(), set: None },
 ];
 
@@ -159,7 +159,10 @@ fn set(call: &mut Call<'_>) -> Result<(), Why> {
     for at in (2..args.len()).step_by(2) {
         let name = String::from_utf8_lossy(args.at(at)).to_ascii_lowercase();
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-            return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into());
+            return Err(format!(
+                "ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
+            )
+            .into());
         };
         let text = String::from_utf8_lossy(args.at(at + 1)).into_owned();
         match setting.set {

@@ -1,19 +1,55 @@
 //! What a connection says first: HELLO, AUTH, SELECT, PING and so on.
 
 use super::{NONE, SYNTAX, Why, line};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::{CONTROL, FAST, NO_AUTH, NO_MULTI, PUBSUB};
+use crate::resp::command::{Call, Command};
 use crate::resp::session::Replies;
 
 /// The table.
 pub static COMMANDS: [Command; 7] = [
     line("PING", -1, FAST | PUBSUB, NONE, "connection", "1.0.0", "PONG, or what was said.", ping),
     line("ECHO", 2, FAST, NONE, "connection", "1.0.0", "What was said.", echo),
-    line("HELLO", -1, FAST | NO_AUTH | NO_MULTI, NONE, "connection", "6.0.0", "Chooses the protocol.", hello),
-    line("AUTH", -2, FAST | NO_AUTH | NO_MULTI, NONE, "connection", "1.0.0", "Shows the password.", auth),
+    line(
+        "HELLO",
+        -1,
+        FAST | NO_AUTH | NO_MULTI,
+        NONE,
+        "connection",
+        "6.0.0",
+        "Chooses the protocol.",
+        hello,
+    ),
+    line(
+        "AUTH",
+        -2,
+        FAST | NO_AUTH | NO_MULTI,
+        NONE,
+        "connection",
+        "1.0.0",
+        "Shows the password.",
+        auth,
+    ),
     line("SELECT", 2, FAST, NONE, "connection", "1.0.0", "Chooses database 0.", select),
-    line("QUIT", -1, FAST | NO_AUTH | CONTROL | PUBSUB, NONE, "connection", "1.0.0", "Ends the connection.", quit),
-    line("RESET", 1, FAST | NO_AUTH | CONTROL | PUBSUB, NONE, "connection", "6.2.0", "As if just connected.", reset),
+    line(
+        "QUIT",
+        -1,
+        FAST | NO_AUTH | CONTROL | PUBSUB,
+        NONE,
+        "connection",
+        "1.0.0",
+        "Ends the connection.",
+        quit,
+    ),
+    line(
+        "RESET",
+        1,
+        FAST | NO_AUTH | CONTROL | PUBSUB,
+        NONE,
+        "connection",
+        "6.2.0",
+        "As if just connected.",
+        reset,
+    ),
 ];
 
 /// Bytes of a name of a client at most.
@@ -161,7 +197,8 @@ fn parse_hello<'c>(call: &Call<'c>) -> Result<Said<'c>, Why> {
             said.name = Some(args.at(at + 1));
             at += 2;
         } else {
-            let word = String::from_utf8_lossy(&args.at(at)[..args.at(at).len().min(128)]).into_owned();
+            let word =
+                String::from_utf8_lossy(&args.at(at)[..args.at(at).len().min(128)]).into_owned();
             return Err(format!("ERR Syntax error in HELLO option '{word}'").into());
         }
     }
@@ -171,7 +208,9 @@ fn parse_hello<'c>(call: &Call<'c>) -> Result<Said<'c>, Why> {
 /// Whether something may be told of a client in a line: no blanks, no line breaks.
 pub fn check_name(name: &[u8], what: &str) -> Result<(), Why> {
     if name.len() > MAX_NAME || name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
-        return Err(format!("ERR {what} cannot contain spaces, newlines or special characters.").into());
+        return Err(
+            format!("ERR {what} cannot contain spaces, newlines or special characters.").into()
+        );
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Counters: INCR and its kin, whole and decimal.
 
 use super::{NOT_A_FLOAT, NOT_AN_INTEGER, ONE, Why, line, refusal};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::{DENYOOM, FAST, WRITE};
+use crate::resp::command::{Call, Command};
 use crate::resp::decimal::{self, Number};
 use crate::resp::number;
 use ::larder::{Change, NewValue, Write};
@@ -48,7 +48,8 @@ fn add(call: &mut Call<'_>, number: i64) -> Result<(), Why> {
         .server
         .store
         .update(call.session.id(), call.args.at(1), DIGITS, call.scratch, |current, built| {
-            let Some(now) = current.map_or(Some(0), |current| number::integer(current.value)) else {
+            let Some(now) = current.map_or(Some(0), |current| number::integer(current.value))
+            else {
                 return (Change::Keep, Err(NOT_AN_INTEGER));
             };
             let Some(sum) = now.checked_add(number) else {

@@ -2,15 +2,24 @@
 
 use super::condition::{Condition, digest};
 use super::{ONE, SYNTAX, Why, line, refusal};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::{FAST, READ, WRITE};
+use crate::resp::command::{Call, Command};
 use ::larder::{Change, Lent};
 
 /// The table.
 pub static COMMANDS: [Command; 3] = [
     line("DIGEST", 2, READ | FAST, ONE, "string", "8.4.0", "A digest of a value.", tell_digest),
     line("DELEX", -2, WRITE | FAST, ONE, "string", "8.4.0", "Deletes a key on a condition.", delex),
-    line("DELIFEQ", 3, WRITE | FAST, ONE, "string", "9.0.0", "Deletes a key that has a value.", delifeq),
+    line(
+        "DELIFEQ",
+        3,
+        WRITE | FAST,
+        ONE,
+        "string",
+        "9.0.0",
+        "Deletes a key that has a value.",
+        delifeq,
+    ),
 ];
 
 fn tell_digest(call: &mut Call<'_>) {

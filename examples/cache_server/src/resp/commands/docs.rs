@@ -62,7 +62,11 @@ fn describe(call: &mut Call<'_>, command: &Command) {
     let (first, last, step) = command.keys;
     [first, last, step].into_iter().for_each(|number| out.integer(i64::from(number)));
     let category = format!("@{}", command.group);
-    let kind = if command.is(flag::WRITE) { Some("@write") } else { command.is(flag::READ).then_some("@read") };
+    let kind = if command.is(flag::WRITE) {
+        Some("@write")
+    } else {
+        command.is(flag::READ).then_some("@read")
+    };
     out.set(1 + usize::from(kind.is_some()));
     out.status(&category);
     if let Some(kind) = kind {
@@ -93,7 +97,9 @@ fn list(call: &mut Call<'_>) -> Result<(), Why> {
     let pattern = match args.len() {
         2 => None,
         5 if args.is(2, "FILTERBY") && args.is(3, "PATTERN") => Some(args.at(4)),
-        5 if args.is(2, "FILTERBY") && (args.is(3, "ACLCAT") || args.is(3, "MODULE")) => Some(&b""[..]),
+        5 if args.is(2, "FILTERBY") && (args.is(3, "ACLCAT") || args.is(3, "MODULE")) => {
+            Some(&b""[..])
+        }
         _ => return Err(SYNTAX.into()),
     };
     let names: Vec<String> = all()
@@ -107,7 +113,9 @@ fn list(call: &mut Call<'_>) -> Result<(), Why> {
 
 fn keys(call: &mut Call<'_>) -> Result<(), Why> {
     let args = call.args.skip(2);
-    let Some(command) = find(args.at(0)) else { return Err("ERR Invalid command specified".into()) };
+    let Some(command) = find(args.at(0)) else {
+        return Err("ERR Invalid command specified".into());
+    };
     if !command.takes(args.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }

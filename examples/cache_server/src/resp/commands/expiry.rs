@@ -2,8 +2,8 @@
 
 use super::options::Unit;
 use super::{ONE, Why, line, refusal};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::{FAST, READ, WRITE};
+use crate::resp::command::{Call, Command};
 use crate::store::Expiry;
 use ::larder::{Change, Until, Write};
 
@@ -64,7 +64,9 @@ impl Only {
             }
         }
         if only.none && (only.some || only.later || only.sooner) {
-            return Err("ERR NX and XX, GT or LT options at the same time are not compatible".into());
+            return Err(
+                "ERR NX and XX, GT or LT options at the same time are not compatible".into()
+            );
         }
         if only.later && only.sooner {
             return Err("ERR GT and LT options at the same time are not compatible".into());
@@ -166,9 +168,8 @@ fn moment(call: &mut Call<'_>) -> Result<i64, Why> {
     let store = &call.server.store;
     let (moment, _) = store
         .update(call.session.id(), call.args.at(1), 0, call.scratch, |current, _| {
-            let moment = current.map_or(-2, |current| {
-                current.deadline.map_or(-1, |deadline| store.wall(deadline))
-            });
+            let moment = current
+                .map_or(-2, |current| current.deadline.map_or(-1, |deadline| store.wall(deadline)));
             (Change::Keep, moment)
         })
         .map_err(refusal)?;

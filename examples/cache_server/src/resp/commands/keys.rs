@@ -1,8 +1,8 @@
 //! Keys as such: DEL, EXISTS, RENAME, COPY, OBJECT, MEMORY, FLUSHALL and so on.
 
 use super::{ALL, NO_KEY, NONE, ONE, SYNTAX, TWO, Why, line, refusal};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::{ALONE, DENYOOM, FAST, READ, WRITE};
+use crate::resp::command::{Call, Command};
 use crate::resp::glob;
 use ::larder::{Change, NewValue, SetOptions, Until, Write};
 
@@ -10,11 +10,29 @@ use ::larder::{Change, NewValue, SetOptions, Until, Write};
 pub static COMMANDS: [Command; 15] = [
     line("DEL", -2, WRITE, ALL, "generic", "1.0.0", "Deletes keys.", delete),
     line("UNLINK", -2, WRITE | FAST, ALL, "generic", "4.0.0", "The same as DEL.", delete),
-    line("EXISTS", -2, READ | FAST, ALL, "generic", "1.0.0", "How many of the keys are there.", exists),
+    line(
+        "EXISTS",
+        -2,
+        READ | FAST,
+        ALL,
+        "generic",
+        "1.0.0",
+        "How many of the keys are there.",
+        exists,
+    ),
     line("TOUCH", -2, READ | FAST, ALL, "generic", "3.2.1", "Reads keys, tells how many.", touch),
     line("TYPE", 2, READ | FAST, ONE, "generic", "1.0.0", "string or none.", tell_type),
     line("RENAME", 3, WRITE | ALONE, TWO, "generic", "1.0.0", "Gives a value another key.", rename),
-    line("RENAMENX", 3, WRITE | FAST | ALONE, TWO, "generic", "1.0.0", "RENAME to a free key.", renamenx),
+    line(
+        "RENAMENX",
+        3,
+        WRITE | FAST | ALONE,
+        TWO,
+        "generic",
+        "1.0.0",
+        "RENAME to a free key.",
+        renamenx,
+    ),
     line("COPY", -3, WRITE | DENYOOM | ALONE, TWO, "generic", "6.2.0", "Copies a value.", copy),
     line("RANDOMKEY", 1, READ, NONE, "generic", "1.0.0", "Some key.", randomkey),
     line("KEYS", 2, READ, NONE, "generic", "1.0.0", "All keys of a pattern.", keys),

@@ -20,10 +20,37 @@ use std::time::Duration;
 
 /// The table.
 pub static COMMANDS: [Command; 4] = [
-    line("LARDER.SET", -3, WRITE | DENYOOM, ONE, "larder", "0.1.0", "SET with tags and staleness.", set),
-    line("LARDER.GET", 2, READ | FAST, ONE, "larder", "0.1.0", "A value, and how fresh it is.", get),
+    line(
+        "LARDER.SET",
+        -3,
+        WRITE | DENYOOM,
+        ONE,
+        "larder",
+        "0.1.0",
+        "SET with tags and staleness.",
+        set,
+    ),
+    line(
+        "LARDER.GET",
+        2,
+        READ | FAST,
+        ONE,
+        "larder",
+        "0.1.0",
+        "A value, and how fresh it is.",
+        get,
+    ),
     line("LARDER.TAG", -3, WRITE | DENYOOM, ONE, "larder", "0.1.0", "Gives a key tags.", tag),
-    line("LARDER.INVALIDATE", -2, WRITE | FAST, NONE, "larder", "0.1.0", "Invalidates by tag.", invalidate),
+    line(
+        "LARDER.INVALIDATE",
+        -2,
+        WRITE | FAST,
+        NONE,
+        "larder",
+        "0.1.0",
+        "Invalidates by tag.",
+        invalidate,
+    ),
 ];
 
 fn set(call: &mut Call<'_>) {
@@ -58,7 +85,15 @@ fn set(call: &mut Call<'_>) {
             .update(by, key, value.len(), call.scratch, |_, _| {
                 let Some(until) = until else { return (Change::Remove, ()) };
                 let value = NewValue::Given(value);
-                (Change::Store(Write { value, until, options: Some(&options), ..Write::default() }), ())
+                (
+                    Change::Store(Write {
+                        value,
+                        until,
+                        options: Some(&options),
+                        ..Write::default()
+                    }),
+                    (),
+                )
             })
             .map_err(refusal)?;
         call.out.ok();
@@ -70,7 +105,8 @@ fn get(call: &mut Call<'_>) {
     call.answer(|call| {
         call.scratch.clear();
         let ask = Ask { lease: true, ..Ask::default() };
-        let found = call.server.store.get_with(call.args.at(1), call.scratch, ask).map_err(refusal)?;
+        let found =
+            call.server.store.get_with(call.args.at(1), call.scratch, ask).map_err(refusal)?;
         let Some(info) = found.filter(|info| info.state != State::Absent) else {
             call.out.null_array();
             return Ok(());

@@ -4,8 +4,8 @@ use super::condition::Condition;
 use super::options::Said;
 use super::strings::{until, whole};
 use super::{ALL, OOM, PAIRS, SYNTAX, Why, line, refusal};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::{ALONE, DENYOOM, FAST, READ, WRITE};
+use crate::resp::command::{Call, Command};
 use ::larder::{Change, NewValue, SetOptions, Until, Write};
 
 const W: u16 = WRITE | DENYOOM | ALONE;
@@ -16,7 +16,16 @@ pub static COMMANDS: [Command; 4] = [
     line("MSET", -3, W, PAIRS, "string", "1.0.1", "Stores some values.", mset),
     line("MSETNX", -3, W, PAIRS, "string", "1.0.1", "Stores some values if none is there.", msetnx),
     // Its keys are found by Command::key_places.
-    line("MSETEX", -4, W, (2, -1, 2), "string", "8.4.0", "Stores some values, on conditions.", msetex),
+    line(
+        "MSETEX",
+        -4,
+        W,
+        (2, -1, 2),
+        "string",
+        "8.4.0",
+        "Stores some values, on conditions.",
+        msetex,
+    ),
 ];
 
 fn mget(call: &mut Call<'_>) {
@@ -95,7 +104,8 @@ fn pairs<'c>(call: &Call<'c>, first: usize, end: usize) -> Result<Pairs<'c>, Why
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
     let args = call.args;
-    let pairs: Pairs<'c> = (first..end).step_by(2).map(|at| (args.at(at), args.at(at + 1))).collect();
+    let pairs: Pairs<'c> =
+        (first..end).step_by(2).map(|at| (args.at(at), args.at(at + 1))).collect();
     let longest = call.server.live().longest_value();
     if pairs.iter().any(|(key, value)| key.len() >= 1 << 16 || value.len() > longest) {
         return Err(OOM.into());

@@ -136,8 +136,7 @@ impl Call<'_> {
     /// Answers that a subcommand isn't known.
     fn unknown_subcommand(&mut self) {
         let sub = String::from_utf8_lossy(&self.args.at(1)[..self.args.at(1).len().min(128)]);
-        let text =
-            format!("ERR unknown subcommand '{sub}'. Try {} HELP.", self.command.name);
+        let text = format!("ERR unknown subcommand '{sub}'. Try {} HELP.", self.command.name);
         self.refuse(&text);
     }
 

@@ -35,7 +35,12 @@ pub enum Unit {
 impl Unit {
     /// The unit of a word.
     fn of(word: &[u8]) -> Option<Unit> {
-        let units = [(&b"EX"[..], Unit::Ex), (b"PX", Unit::Px), (b"EXAT", Unit::ExAt), (b"PXAT", Unit::PxAt)];
+        let units = [
+            (&b"EX"[..], Unit::Ex),
+            (b"PX", Unit::Px),
+            (b"EXAT", Unit::ExAt),
+            (b"PXAT", Unit::PxAt),
+        ];
         units.into_iter().find_map(|(name, unit)| word.eq_ignore_ascii_case(name).then_some(unit))
     }
 

@@ -1,8 +1,8 @@
 //! SCAN: all keys, a page at a time.
 
 use super::{NONE, SYNTAX, Why, line};
-use crate::resp::command::{Call, Command};
 use crate::resp::command::flag::READ;
+use crate::resp::command::{Call, Command};
 use crate::resp::{glob, number};
 
 /// The table.

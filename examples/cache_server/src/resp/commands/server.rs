@@ -46,7 +46,8 @@ fn debug(call: &mut Call<'_>) {
     }
     let args = call.args;
     if args.is(1, "SLEEP") && args.len() == 3 {
-        let seconds = std::str::from_utf8(args.at(2)).ok().and_then(|text| text.parse::<f64>().ok());
+        let seconds =
+            std::str::from_utf8(args.at(2)).ok().and_then(|text| text.parse::<f64>().ok());
         let seconds = seconds.filter(|seconds| (0.0..=60.0).contains(seconds));
         let Some(seconds) = seconds else { return call.refuse("ERR value is not a valid float") };
         std::thread::sleep(Duration::from_secs_f64(seconds));
@@ -92,7 +93,8 @@ mod tests {
     #[test]
     fn slots() {
         // Values of CLUSTER KEYSLOT of Redis 7.0.15.
-        for (key, slot) in [("foo", 12182), ("bar", 5061), ("{user1000}.following", 3443), ("", 0)] {
+        for (key, slot) in [("foo", 12182), ("bar", 5061), ("{user1000}.following", 3443), ("", 0)]
+        {
             assert_eq!(super::slot(key.as_bytes()), slot, "{key}");
         }
     }

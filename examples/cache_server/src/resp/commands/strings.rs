@@ -2,11 +2,9 @@
 
 use super::condition::Condition;
 use super::options::{Said, Unit, expiry};
-use super::{
-    MAX_STRING, NOT_AN_INTEGER, ONE, OOM, SYNTAX, TOO_LONG, Why, line, refusal, value,
-};
-use crate::resp::command::{Call, Command};
+use super::{MAX_STRING, NOT_AN_INTEGER, ONE, OOM, SYNTAX, TOO_LONG, Why, line, refusal, value};
 use crate::resp::command::flag::{DENYOOM, FAST, READ, WRITE};
+use crate::resp::command::{Call, Command};
 use crate::resp::number;
 use crate::store::Expiry;
 use ::larder::{Change, NewValue, SetOptions, Until, Write};
@@ -21,7 +19,16 @@ pub static COMMANDS: [Command; 13] = [
     line("PSETEX", 4, W, ONE, "string", "2.6.0", "Stores a value for some milliseconds.", psetex),
     line("SETNX", 3, W | FAST, ONE, "string", "1.0.0", "Stores a value if there is none.", setnx),
     line("GETSET", 3, W | FAST, ONE, "string", "1.0.0", "Stores a value, tells the old.", getset),
-    line("GETDEL", 2, WRITE | FAST, ONE, "string", "6.2.0", "Removes a key, tells its value.", getdel),
+    line(
+        "GETDEL",
+        2,
+        WRITE | FAST,
+        ONE,
+        "string",
+        "6.2.0",
+        "Removes a key, tells its value.",
+        getdel,
+    ),
     line("GETEX", -2, WRITE | FAST, ONE, "string", "6.2.0", "A value; changes its expiry.", getex),
     line("APPEND", 3, W | FAST, ONE, "string", "2.0.0", "Puts bytes behind a value.", append),
     line("STRLEN", 2, READ | FAST, ONE, "string", "2.2.0", "The length of a value.", strlen),
@@ -34,7 +41,6 @@ fn get(call: &mut Call<'_>) {
     call.value_of(call.args.at(1));
 }
 
-
 fn set(call: &mut Call<'_>) {
     let args = call.args;
     let plain = match args.len() {
@@ -46,10 +52,12 @@ fn set(call: &mut Call<'_>) {
         _ => None,
     };
     match plain {
-        Some(expiry) => match call.server.store.set(call.session.id(), args.at(1), args.at(2), expiry, 0) {
-            Ok(()) => call.out.ok(),
-            Err(error) => call.refuse(refusal(error)),
-        },
+        Some(expiry) => {
+            match call.server.store.set(call.session.id(), args.at(1), args.at(2), expiry, 0) {
+                Ok(()) => call.out.ok(),
+                Err(error) => call.refuse(refusal(error)),
+            }
+        }
         None => call.answer(set_with_options),
     }
 }
@@ -98,7 +106,10 @@ fn conditional_set(call: &mut Call<'_>, setting: Setting<'_>) -> Result<bool, Wh
             }
             let Some(until) = until else { return (Change::Remove, (true, there)) };
             let value = NewValue::Given(new);
-            (Change::Store(Write { value, until, options: Some(&plain), ..Write::default() }), (true, there))
+            (
+                Change::Store(Write { value, until, options: Some(&plain), ..Write::default() }),
+                (true, there),
+            )
         })
         .map_err(refusal)?;
     let _ = there;
@@ -156,7 +167,8 @@ fn setnx(call: &mut Call<'_>) {
 
 fn getset(call: &mut Call<'_>) {
     call.answer(|call| {
-        let setting = Setting { condition: Condition::Always, said: Said::Nothing, tells_old: true };
+        let setting =
+            Setting { condition: Condition::Always, said: Said::Nothing, tells_old: true };
         conditional_set(call, setting).map(drop)
     });
 }
@@ -198,7 +210,9 @@ fn getex(call: &mut Call<'_>) {
                 let change = match (&old, until) {
                     (None, _) => Change::Keep,
                     (Some(_), None) => Change::Remove,
-                    (Some(_), Some(Until::Never)) if current.is_some_and(|c| c.deadline.is_none()) => {
+                    (Some(_), Some(Until::Never))
+                        if current.is_some_and(|c| c.deadline.is_none()) =>
+                    {
                         Change::Keep
                     }
                     (Some(_), Some(until)) => Change::Store(Write { until, ..Write::default() }),

@@ -40,7 +40,8 @@ fn parse(call: &Call<'_>) -> Result<Tracks, Why> {
                 }
                 let id = call.integer(at)?;
                 let id = u64::try_from(id).ok().filter(|&id| call.server.clients.get(id).is_some());
-                tracks.redirect = id.ok_or("ERR The client ID you want redirect to does not exist")?;
+                tracks.redirect =
+                    id.ok_or("ERR The client ID you want redirect to does not exist")?;
             }
             b"PREFIX" if at + 1 < args.len() => {
                 at += 1;
@@ -65,14 +66,18 @@ fn start(call: &mut Call<'_>, mut wanted: Tracks) -> Result<(), Why> {
     }
     if let Some(before) = &call.session.tracks {
         if before.broadcast != wanted.broadcast {
-            return Err("ERR You can't switch BCAST mode on/off before disabling tracking for this \
+            return Err(
+                "ERR You can't switch BCAST mode on/off before disabling tracking for this \
                         client, and then re-enabling it with a different mode."
-                .into());
+                    .into(),
+            );
         }
         if (before.opt_in && wanted.opt_out) || (before.opt_out && wanted.opt_in) {
-            return Err("ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
+            return Err(
+                "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
                         client, and then re-enabling it with a different mode."
-                .into());
+                    .into(),
+            );
         }
     }
     let before = call.session.tracks.take();
@@ -137,15 +142,23 @@ pub fn caching(call: &mut Call<'_>) -> Result<(), Why> {
     };
     match call.session.tracks.as_deref() {
         None => {
-            return Err("ERR CLIENT CACHING can be called only when the client is in tracking mode with \
+            return Err(
+                "ERR CLIENT CACHING can be called only when the client is in tracking mode with \
                         OPTIN or OPTOUT mode enabled"
-                .into());
+                    .into(),
+            );
         }
         Some(tracks) if yes && !tracks.opt_in => {
-            return Err("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.".into());
+            return Err(
+                "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+                    .into(),
+            );
         }
         Some(tracks) if !yes && !tracks.opt_out => {
-            return Err("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.".into());
+            return Err(
+                "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+                    .into(),
+            );
         }
         Some(_) => call.session.caching = Some(yes),
     }
@@ -158,11 +171,9 @@ pub fn info(call: &mut Call<'_>) {
     let tracks = call.session.tracks.as_deref();
     let mut flags = vec![if tracks.is_some() { "on" } else { "off" }];
     if let Some(tracks) = tracks {
-        for (is, name) in [
-            (tracks.broadcast, "bcast"),
-            (tracks.opt_in, "optin"),
-            (tracks.opt_out, "optout"),
-        ] {
+        for (is, name) in
+            [(tracks.broadcast, "bcast"), (tracks.opt_in, "optin"), (tracks.opt_out, "optout")]
+        {
             if is {
                 flags.push(name);
             }

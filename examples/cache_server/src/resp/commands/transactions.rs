@@ -4,8 +4,8 @@
 //! that are only watched cost nobody else anything.
 
 use super::{ALL, NONE, Why, line, refusal};
-use crate::resp::command::{Args, Call, Command};
 use crate::resp::command::flag::{ALONE, CONTROL, FAST};
+use crate::resp::command::{Args, Call, Command};
 use crate::resp::execute;
 use crate::resp::session::{MOST_WATCHED, Watched};
 use ::larder::Ask;
@@ -17,7 +17,16 @@ pub static COMMANDS: [Command; 5] = [
     line("MULTI", 1, F, NONE, "transactions", "1.2.0", "Begins a transaction.", multi),
     line("EXEC", 1, CONTROL | ALONE, NONE, "transactions", "1.2.0", "Runs what is queued.", exec),
     line("DISCARD", 1, F, NONE, "transactions", "2.0.0", "Ends a transaction.", discard),
-    line("WATCH", -2, F, ALL, "transactions", "2.2.0", "EXEC only if these stay as they are.", watch),
+    line(
+        "WATCH",
+        -2,
+        F,
+        ALL,
+        "transactions",
+        "2.2.0",
+        "EXEC only if these stay as they are.",
+        watch,
+    ),
     line("UNWATCH", 1, FAST, NONE, "transactions", "2.2.0", "Forgets what is watched.", unwatch),
 ];
 
