@@ -158,6 +158,7 @@ fn counters_wrap_above_stay_at_0_below_and_keep_their_width() {
             "STORED|CLIENT_ERROR cannot increment or decrement non-numeric value|",
         ),
         ("set s 0 0 21|000000000000000000012|incr s 1|", "STORED|13|"),
+        ("set s 0 0 31|7                       garbage|incr s 1|ma s v|", "STORED|8|VA 1|9|"),
     ]);
 }
 
@@ -322,6 +323,8 @@ fn one_client_wins_a_stale_item_and_the_others_are_told_that_it_is_stale() {
     assert_eq!(server.says("mg w v\r\n"), "VA 1\r\nz\r\n");
     // An item made stale again has another winner.
     assert_eq!(server.says("md w I q\r\nmg w\r\nmg w\r\n"), "HD X W\r\nHD Z X\r\n");
+    // Whatever time is left: of a stale item there is one winner.
+    assert_eq!(server.says("touch w 5\r\nmg w R90\r\n"), "TOUCHED\r\nHD Z X\r\n");
     assert_eq!(server.says("md none I\r\n"), "NF\r\n");
 }
 

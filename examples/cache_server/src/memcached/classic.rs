@@ -6,15 +6,15 @@ use super::item;
 use super::number;
 use super::session::{COPIED, Context, HIGH, Mode, Next, Payload, Session};
 use super::words::{MAX_KEY, is_key};
-use crate::store::NOBODY;
+use crate::store::{NOBODY, Store};
 use larder::{Ask, Change, Lent, NewValue, State, Until, Write};
 use std::time::Duration;
 
 const BAD_LINE: &[u8] = b"CLIENT_ERROR bad command line format\r\n";
 const BAD_EXPTIME: &[u8] = b"CLIENT_ERROR invalid exptime argument\r\n";
 const NO_ROOM: &[u8] = b"SERVER_ERROR out of memory storing object\r\n";
-/// Bytes of a counter at most.
-const MAX_COUNTER: usize = 24;
+/// Bytes of a number at most.
+const DIGITS: usize = 20;
 
 /// A get whose keys are still to come.
 #[derive(Clone, Copy)]
@@ -278,9 +278,9 @@ pub(super) fn write_counter(built: &mut Vec<u8>, number: u64, width: usize) {
     }
 }
 
-/// The number that a value is.
-pub(super) fn read_counter(value: &[u8]) -> Option<u64> {
-    if value.len() > MAX_COUNTER { None } else { number::counter(value) }
+/// Bytes that a counter may have after a step: as many as before, or those of the largest number.
+pub(super) fn counter_room(store: &Store, key: &[u8]) -> usize {
+    store.peek(key).map_or(DIGITS, |(len, _)| len.max(DIGITS))
 }
 
 pub(super) fn count(
@@ -301,12 +301,12 @@ pub(super) fn count(
     let Some(delta) = number::unsigned(delta) else {
         return answer(out, quiet, b"CLIENT_ERROR invalid numeric delta argument\r\n");
     };
-    let scratch = &mut session.scratch;
-    let done = cx.store.update(NOBODY, key, MAX_COUNTER, scratch, |current, built| {
+    let (room, scratch) = (counter_room(cx.store, key), &mut session.scratch);
+    let done = cx.store.update(NOBODY, key, room, scratch, |current, built| {
         let Some(current) = current.filter(|current| current.info.state != State::Absent) else {
             return (Change::Keep, Counted::Missing);
         };
-        let Some(number) = read_counter(current.value) else {
+        let Some(number) = number::counter(current.value) else {
             return (Change::Keep, Counted::NotANumber);
         };
         let number = stepped(number, up, delta);

@@ -3,16 +3,13 @@
 use super::flags::Flags;
 use super::times::Times;
 use super::{BAD_FLAGS, BAD_LINE, Told, repeat, tell};
-use crate::memcached::classic::{Counted, NOT_A_NUMBER, read_counter, stepped, write_counter};
+use crate::memcached::classic::{Counted, NOT_A_NUMBER, counter_room, stepped, write_counter};
 use crate::memcached::item;
 use crate::memcached::number;
 use crate::memcached::session::{Context, Session};
 use crate::memcached::storage::why;
 use crate::store::{NOBODY, Store};
 use larder::{Change, Current, Info, NewValue, State, Write};
-
-/// Bytes of a counter at most.
-const MAX_COUNTER: usize = 24;
 
 pub(in crate::memcached) fn arithmetic(
     cx: &Context<'_>,
@@ -35,14 +32,13 @@ pub(in crate::memcached) fn arithmetic(
         }
     };
     let store = cx.store;
-    let scratch = &mut session.scratch;
-    let done =
-        cx.store.update(NOBODY, flags.key(), MAX_COUNTER, scratch, |current, built| match current
-            .filter(|current| current.info.state != State::Absent)
-        {
-            None => make(store, &flags, built),
-            Some(current) => step(store, &flags, up, current, built),
-        });
+    let (room, scratch) = (counter_room(store, flags.key()), &mut session.scratch);
+    let done = cx.store.update(NOBODY, flags.key(), room, scratch, |current, built| match current
+        .filter(|current| current.info.state != State::Absent)
+    {
+        None => make(store, &flags, built),
+        Some(current) => step(store, &flags, up, current, built),
+    });
     match done {
         // Of a counter that was made, memcached tells even so.
         Ok((Done { counted: Counted::Now(_), info: Some(_), .. }, _)) if flags.has(b'q') => {}
@@ -106,7 +102,7 @@ fn step<'v>(
     if flags.cas.is_some_and(|cas| cas != 0 && cas != current.info.version) {
         return (Change::Keep, Done::not(Counted::Other));
     }
-    let Some(number) = read_counter(current.value) else {
+    let Some(number) = number::counter(current.value) else {
         return (Change::Keep, Done::not(Counted::NotANumber));
     };
     let number = stepped(number, up, flags.delta);

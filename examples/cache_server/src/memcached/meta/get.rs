@@ -83,7 +83,9 @@ fn alter<'v>(store: &Store, flags: &Flags<'_>, current: Current<'_>) -> (Change<
     let times = Times::of(store, flags, Some(current.info.ttl));
     let left = seconds_left(times.at_recache);
     let few = left >= 0 && flags.recache.is_some_and(|recache| left < recache);
-    let won = few && !item::token_sent(current.info.user);
+    // Of a stale item the lease decides who is to fetch it.
+    let fresh = current.info.state == State::Fresh;
+    let won = few && fresh && !item::token_sent(current.info.user);
     let done = Done { won, ttl: times.changed.then_some(times.told) };
     let Some(until) = times.until else { return (Change::Remove, Done::default()) };
     let user = won.then_some(current.info.user | TOKEN_SENT);
