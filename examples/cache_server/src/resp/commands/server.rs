@@ -7,7 +7,7 @@ use crate::resp::command::{Call, Command};
 use std::time::Duration;
 
 /// The table.
-pub static COMMANDS: [Command; 8] = [
+pub static COMMANDS: [Command; 10] = [
     line("COMMAND", -1, 0, NONE, "server", "2.8.13", "What commands there are.", docs::command),
     line("INFO", -1, 0, NONE, "server", "1.0.0", "The numbers.", info::info),
     line("CONFIG", -2, ADMIN, NONE, "server", "2.0.0", "The settings.", config::config),
@@ -15,6 +15,8 @@ pub static COMMANDS: [Command; 8] = [
     line("ROLE", 1, FAST | ADMIN, NONE, "server", "2.8.12", "master: there are no replicas.", role),
     line("DEBUG", -2, ADMIN, NONE, "server", "1.0.0", "SLEEP, if the settings allow it.", debug),
     line("CLUSTER", -2, 0, NONE, "cluster", "3.0.0", "There is none.", cluster),
+    line("FUNCTION", -2, 0, NONE, "scripting", "7.0.0", "There are none.", function),
+    line("SCRIPT", -2, 0, NONE, "scripting", "2.6.0", "There are none.", script),
     line("LOLWUT", -1, FAST, NONE, "server", "5.0.0", "The version.", lolwut),
 ];
 
@@ -37,6 +39,27 @@ fn role(call: &mut Call<'_>) {
 fn lolwut(call: &mut Call<'_>) {
     let version = call.server.config.read().redis_version.clone();
     call.out.text(&format!("Redis ver. {version}\n"));
+}
+
+/// FUNCTION: there are no functions, and those who tidy up are told that all are gone.
+fn function(call: &mut Call<'_>) {
+    match call.args.at(1).to_ascii_uppercase().as_slice() {
+        b"FLUSH" => call.out.ok(),
+        b"LIST" => call.out.array(0),
+        _ => call.refuse("ERR functions are not offered by this cache"),
+    }
+}
+
+/// SCRIPT: as [`function`].
+fn script(call: &mut Call<'_>) {
+    match call.args.at(1).to_ascii_uppercase().as_slice() {
+        b"FLUSH" => call.out.ok(),
+        b"EXISTS" if call.args.len() > 2 => {
+            call.out.array(call.args.len() - 2);
+            (2..call.args.len()).for_each(|_| call.out.integer(0));
+        }
+        _ => call.refuse("ERR scripts are not offered by this cache"),
+    }
 }
 
 /// DEBUG SLEEP: stops this worker. For tests of clients.
