@@ -265,7 +265,8 @@ mod tests {
         while !all.is_empty() {
             let mut slices = [IoSlice::new(&[]); 3];
             let count = all.slices(&mut slices);
-            let piece: Vec<u8> = slices[..count].concat();
+            let piece: Vec<u8> =
+                slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
             let piece = &piece[..piece.len().min(777)];
             written.extend_from_slice(piece);
             all.wrote(piece.len());
