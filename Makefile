@@ -44,7 +44,7 @@ GO_TEST := $(GO) test -count=1 -timeout 5m
 comma := ,
 
 ## First steps
-.PHONY: help run test
+.PHONY: help run test server run-server
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 	     /^## / {printf "\n%s\n", substr($$0, 4)} \
@@ -61,6 +61,18 @@ FLEET_CHECK_TIME ?= 60s
 .PHONY: fleet-check
 fleet-check: lib redis-servers ## Histories of three processes on one Valkey, with all that goes wrong, checked (FLEET_CHECK_TIME= for each)
 	cd go/redis && LARDER_FLEET_CHECK=$(FLEET_CHECK_TIME) $(GO_TEST) -count 1 -timeout 60m -v -run 'TestHistories$$' ./tiered
+
+.PHONY: server run-server
+server: ## Build the cache server, for clients of Redis, Valkey, memcached and HTTP (examples/cache_server)
+	$(CARGO) build --quiet --release -p larder-server
+
+SERVER_FLAGS := --memcached-port 11211 --http-port 8080 --admin-port 9121
+run-server: server ## Build the cache server, start it, and say what to try (ARGS= for its flags)
+	@echo 'try:  redis-cli -p 6380 set soup tomato'
+	@echo '      printf "get soup\r\nquit\r\n" | nc 127.0.0.1 11211'
+	@echo '      curl -i http://127.0.0.1:8080/cache/soup'
+	@echo '      http://127.0.0.1:9121/ in a browser'
+	@exec $(TARGET)/release/larder-server $(SERVER_FLAGS) $(ARGS)
 
 # Long ones first, so that the last to end are short.
 TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-c header-check test-stackdepth stack-depth
@@ -246,6 +258,7 @@ FUZZ_TIME ?= 60s
 FUZZ_CASES ?= 2000
 fuzz: lib ## Random operations against the model, and fuzzers of the HTTP cache, the gateway and go/redis (FUZZ_CASES=, FUZZ_TIME= for each fuzzer)
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --test model
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release -p larder-server --test memcached
 	@for package in $$(grep -rl '^func Fuzz' --include='*_test.go' go/httpcache go/redis examples/gateway | xargs -n 1 dirname | sort -u); do \
 	    for fuzzer in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$package/*_test.go); do \
 	        (cd $$package && $(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1s .) || exit 1; \

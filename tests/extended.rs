@@ -1,6 +1,8 @@
 //! What can be said of a value beside its time to live, and changes that depend on what is there.
 
-use larder::{Ask, Cache, CasError, Error, Load, MockClock, Options, SetOptions, State, Ttl};
+use larder::{
+    Ask, Cache, CasError, Change, Error, Load, MockClock, Options, SetOptions, State, Ttl, Write,
+};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +41,52 @@ fn churn(cache: &Cache) {
         }
     }
     cache.check();
+}
+
+fn told(cache: &Cache, key: &[u8], version: bool) -> larder::Info {
+    let ask = Ask { lease: false, version };
+    cache.get_with(key, &mut Vec::new(), ask).unwrap().unwrap()
+}
+
+#[test]
+fn a_number_of_the_callers_stays_with_its_value() {
+    let (cache, _) = cache();
+    let most = (1 << 48) - 1;
+    cache.set_with(b"kept", b"7", &SetOptions { user: most, ..SetOptions::default() }).unwrap();
+    assert_eq!(told(&cache, b"kept", false).user, most);
+    // What writes an entry again keeps it, and so does what changes a counter.
+    assert_eq!(told(&cache, b"kept", true).user, most);
+    assert!(cache.touch(b"kept", Ttl::Millis(5000)).unwrap());
+    assert!(cache.mark_stale(b"kept").unwrap());
+    assert_eq!(cache.increment(b"kept", 1, &SetOptions::default()), Ok(8));
+    churn(&cache);
+    assert_eq!(told(&cache, b"kept", false).user, most);
+    // Another value has its own, or none.
+    cache.set(b"kept", b"8").unwrap();
+    assert_eq!(told(&cache, b"kept", false).user, 0);
+    let too_large = SetOptions { user: most + 1, ..SetOptions::default() };
+    assert!(matches!(cache.set_with(b"kept", b"9", &too_large), Err(Error::InvalidOptions(_))));
+    assert_eq!(cache.get(b"kept").unwrap(), b"8");
+}
+
+#[test]
+fn an_update_changes_the_number_and_makes_stale_and_keeps_the_rest() {
+    let (cache, _) = cache();
+    let options = SetOptions { tags: &[b"tag"], user: 5, ..ttl(1000) };
+    cache.set_with(b"key", b"value", &options).unwrap();
+    let before = told(&cache, b"key", true).version;
+    let write = Write { user: Some(6), stale: true, versioned: true, ..Write::default() };
+    let (_, version) =
+        cache.update(b"key", 0, &mut Vec::new(), |_, _| (Change::Store(write), ())).unwrap();
+    assert!(version > before);
+    let info = told(&cache, b"key", true);
+    assert_eq!((info.user, info.version, info.state), (6, version, State::Stale));
+    assert_eq!((info.ttl, state(&cache, b"key", true)), (Some(1000), Some(State::Refresh)));
+    cache.invalidate_tag(b"tag", false).unwrap();
+    assert_eq!(cache.get(b"key"), None);
+    let too_large = Write { user: Some(1 << 48), ..Write::default() };
+    let refused = cache.update(b"key", 0, &mut Vec::new(), |_, _| (Change::Store(too_large), ()));
+    assert!(matches!(refused, Err(Error::InvalidOptions(_))));
 }
 
 #[test]

@@ -102,7 +102,7 @@ enum Op {
 }
 
 /// What is said of a value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Said {
     ttl: Option<u64>,
     stale: Option<u64>,
@@ -110,6 +110,7 @@ struct Said {
     absent: bool,
     /// A bit for each.
     tags: u8,
+    user: u64,
 }
 
 const TAGS: [&[u8]; 5] = [b"", b"a", b"tag", b"another tag", &[7; 300]];
@@ -118,8 +119,17 @@ fn said() -> impl Strategy<Value = Said> {
     let tags = prop_oneof![2 => Just(0u8), 3 => 0..1u8 << TAGS.len()];
     let ttl = proptest::option::of(prop_oneof![9 => 1..500u64, 1 => Just(u64::MAX)]);
     let stale = proptest::option::of(prop_oneof![9 => 1..300u64, 1 => Just(u64::MAX)]);
-    (ttl, stale, any::<bool>(), prop::bool::weighted(0.15), tags)
-        .prop_map(|(ttl, stale, sliding, absent, tags)| Said { ttl, stale, sliding, absent, tags })
+    let user = prop_oneof![2 => Just(0), 1 => 1..1u64 << 48, 1 => Just((1 << 48) - 1)];
+    (ttl, stale, any::<bool>(), prop::bool::weighted(0.15), tags, user).prop_map(
+        |(ttl, stale, sliding, absent, tags, user)| Said {
+            ttl,
+            stale,
+            sliding,
+            absent,
+            tags,
+            user,
+        },
+    )
 }
 
 fn len() -> impl Strategy<Value = usize> {
@@ -193,6 +203,7 @@ struct Known {
     soft: bool,
     absent: bool,
     tags: u8,
+    user: u64,
 }
 
 /// What is written beside the map's entries.
@@ -315,6 +326,7 @@ impl Model {
         self.kept.hits += 1;
         let known = self.map.get_mut(&key).expect("it was there");
         assert_eq!(value.strip_prefix(b"before"), Some(&known.value[..]));
+        assert_eq!(info.user, known.user);
         assert_eq!(info.ttl, known.deadline.filter(|&at| at != u64::MAX).map(|at| at - now));
         let expected = match known.stale {
             _ if known.absent => State::Absent,
@@ -350,10 +362,20 @@ impl Model {
         // What has tags can become stale by them.
         let never = (said.tags != 0).then_some((1 << 63) - 1);
         let stale = said.stale.map(|after| now.saturating_add(after).min((1 << 63) - 1)).or(never);
-        let Said { absent, tags, .. } = said;
+        let Said { absent, tags, user, .. } = said;
         self.map.insert(
             key,
-            Known { value, deadline, sliding, stale, leased: false, soft: false, absent, tags },
+            Known {
+                value,
+                deadline,
+                sliding,
+                stale,
+                leased: false,
+                soft: false,
+                absent,
+                tags,
+                user,
+            },
         );
         self.changed(key);
         self.kept.sets += 1;
@@ -424,7 +446,7 @@ impl Model {
                     return;
                 }
                 let value = self.next_value(key, 20);
-                let said = Said { ttl: None, stale: None, sliding: false, absent: false, tags };
+                let said = Said { tags, ..Said::default() };
                 let as_of = Some(self.kept.stamp);
                 with(said, as_of, |options| self.cache.set_with(&key_bytes(key), &value, options))
                     .unwrap();
@@ -439,11 +461,7 @@ impl Model {
             Op::SetNumber { key, number } => {
                 let value = number.to_string().into_bytes();
                 self.cache.set_ttl(&key_bytes(key), &value, Duration::from_millis(400)).unwrap();
-                self.stored(
-                    key,
-                    value,
-                    Said { ttl: Some(400), stale: None, sliding: false, absent: false, tags: 0 },
-                );
+                self.stored(key, value, Said { ttl: Some(400), ..Said::default() });
             }
             Op::Increment { key, delta } => self.increment(key, delta, lossy),
             Op::Add { key, len, said } => {
@@ -532,9 +550,9 @@ impl Model {
                 let said = Said {
                     ttl: Some(300),
                     stale: Some(100),
-                    sliding: false,
-                    absent: false,
                     tags: 1,
+                    user: 300,
+                    ..Said::default()
                 };
                 let ended = with(said, None, |options| {
                     self.cache.load_end(&key_bytes(key), token, &value, options)
@@ -604,7 +622,7 @@ impl Model {
     }
 
     fn increment(&mut self, key: u16, delta: i64, lossy: bool) {
-        let said = Said { ttl: Some(200), stale: None, sliding: true, absent: false, tags: 0 };
+        let said = Said { ttl: Some(200), sliding: true, ..Said::default() };
         let sum = with(said, None, |options| self.cache.increment(&key_bytes(key), delta, options));
         let number = |known: &Known| {
             std::str::from_utf8(&known.value).ok()?.parse::<i64>().ok()?.checked_add(delta)
@@ -639,7 +657,7 @@ impl Model {
             };
             stored.unwrap();
         }
-        self.stored(key, value, Said { ttl, stale: None, sliding: false, absent: false, tags: 0 });
+        self.stored(key, value, Said { ttl, ..Said::default() });
         // A set is visible to the next get.
         if self.version.is_multiple_of(2) {
             self.get(key, false);
@@ -658,6 +676,7 @@ fn with<T>(said: Said, as_of: Option<u64>, f: impl FnOnce(&SetOptions<'_>) -> T)
         absent: said.absent,
         tags: &tags,
         as_of,
+        user: said.user,
     })
 }
 

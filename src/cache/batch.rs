@@ -51,26 +51,25 @@ pub(crate) trait Answers {
 
 /// What is known of a group of keys before any is compared.
 #[derive(Default)]
-struct Group<'g> {
+pub(crate) struct Group<'g> {
     hashes: [u64; GROUP],
     /// The entry that each probably has.
     entries: [Option<Entry<'g>>; GROUP],
 }
 
 impl Shared {
-    /// Hashes a group of keys, and finds the entries that they probably have. First all buckets are
+    /// Hashes a group of keys (at most [`GROUP`]), and finds the entries that they probably have. First all buckets are
     /// asked for, then all entries; nothing is waited for but the first bucket.
     #[inline(always)]
-    fn prepare<'g>(
+    pub(crate) fn prepare<'g, 'k>(
         &'g self,
         guard: &'g Guard,
-        keys: &Keys<'_>,
-        range: Range<usize>,
+        keys: impl Iterator<Item = &'k [u8]>,
         group: &mut Group<'g>,
     ) {
         let mut buckets = [None; GROUP];
-        for ((hash, bucket), i) in group.hashes.iter_mut().zip(&mut buckets).zip(range) {
-            *hash = self.env.hasher.hash(keys.get(i));
+        for ((hash, bucket), key) in group.hashes.iter_mut().zip(&mut buckets).zip(keys) {
+            *hash = self.env.hasher.hash(key);
             let Stripe { index, filter, .. } = self.stripe(*hash);
             // Asked before the bucket is read: else a set that had returned before might be
             // completed in between.
@@ -106,7 +105,7 @@ impl Cache {
         let line = shared.try_line(&guard).ok_or(TryError::Busy)?;
         let range = range.start..range.end.min(range.start + GROUP);
         let mut group = Group::default();
-        shared.prepare(&guard, keys, range.clone(), &mut group);
+        shared.prepare(&guard, range.clone().map(|i| keys.get(i)), &mut group);
         let (mut copied, mut hits, mut done) = (0, 0, 0);
         for ((&hash, &likely), i) in group.hashes.iter().zip(&group.entries).zip(range.clone()) {
             let key = keys.get(i);
@@ -159,7 +158,7 @@ impl Cache {
         {
             let guard = epoch::pin();
             let shared = self.shared(&guard)?;
-            shared.prepare(&guard, keys, range.clone(), &mut Group::default());
+            shared.prepare(&guard, range.clone().map(|i| keys.get(i)), &mut Group::default());
         }
         for (done, i) in range.clone().enumerate() {
             let taken = self
@@ -181,7 +180,7 @@ impl Cache {
             && let Ok(shared) = self.shared(&guard)
         {
             let range = range.start..range.end.min(range.start + GROUP);
-            shared.prepare(&guard, keys, range, &mut Group::default());
+            shared.prepare(&guard, range.map(|i| keys.get(i)), &mut Group::default());
         }
     }
 }

@@ -13,6 +13,12 @@ pub struct Info {
     pub version: u64,
     /// Milliseconds until it expires; `None`: it doesn't.
     pub ttl: Option<u64>,
+    /// The number that the caller keeps with it
+    /// ([`SetOptions::user`](crate::SetOptions::user)).
+    pub user: u64,
+    /// Reads since it was stored, as far as they are counted: 0 to 3. They are fewer again when
+    /// others had to go and it stayed.
+    pub hits: u8,
 }
 
 /// What came of taking a value, and what there is to tell of its entry; None if there is none.
@@ -31,5 +37,5 @@ pub(crate) fn inform(entry: Entry<'_>, header: Header, now: u64, lease: bool, so
         .deadline(header)
         .filter(|&deadline| deadline != u64::MAX)
         .map(|at| at.saturating_sub(now));
-    Info { state, version: 0, ttl }
+    Info { state, version: 0, ttl, user: extension::user(header.extra()), hits: header.counter() }
 }

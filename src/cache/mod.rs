@@ -14,6 +14,7 @@ pub mod handle;
 pub mod in_place;
 pub mod info;
 pub mod iter;
+pub mod lend;
 pub mod loading;
 pub mod loads;
 pub mod names;
@@ -23,12 +24,14 @@ pub mod read;
 #[cfg(test)]
 mod refused;
 pub mod room;
+pub mod scan;
 pub mod shared;
 pub mod stats;
 pub mod tags;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod test_hooks;
 pub mod ttl;
+pub mod update;
 pub mod view;
 pub mod write;
 

@@ -10,6 +10,7 @@
 //!                     3 version  a word
 //!                     4 tags     a word: the stamp of the tags; then the hashes of the tags, a word each (see `tags`)
 //!                     8..16      number of tags
+//!                     16..64     the number that the caller keeps with it
 //! ```
 //!
 //! The stale word is an atomic that readers change. The others never change once the entry is
@@ -27,6 +28,9 @@ pub const VERSION: u64 = 1 << 3;
 pub const TAGS: u64 = 1 << 4;
 const WORDS: u64 = STALE | SLIDING | VERSION | TAGS;
 const TAGS_SHIFT: u32 = 8;
+const USER_SHIFT: u32 = 16;
+/// The largest number of the caller's: it has 48 bits.
+pub const MAX_USER: u64 = u64::MAX >> USER_SHIFT;
 /// The most tags of an entry.
 pub const MAX_TAGS: usize = 64;
 
@@ -52,6 +56,8 @@ pub struct Extension<'a> {
     pub version: Option<u64>,
     /// Its tags.
     pub tags: Option<Tags<'a>>,
+    /// What the caller keeps beside the value: up to [`MAX_USER`].
+    pub user: u64,
 }
 
 impl Extension<'_> {
@@ -67,6 +73,7 @@ impl Extension<'_> {
             | bit(self.sliding.is_some(), SLIDING)
             | bit(self.version.is_some(), VERSION)
             | tags
+            | self.user << USER_SHIFT
     }
 
     /// All words in order, the extension word first.
@@ -95,6 +102,12 @@ pub fn tags(word: u64) -> usize {
     (word >> TAGS_SHIFT) as usize & 0xff
 }
 
+/// The caller's number in an extension word.
+#[inline]
+pub fn user(word: u64) -> u64 {
+    word >> USER_SHIFT
+}
+
 /// Bytes of an extension, its own word included. 0 for none.
 #[inline]
 pub fn bytes(word: u64) -> usize {
@@ -115,7 +128,7 @@ mod tests {
     #[test]
     fn words_lie_where_they_are_said_to_lie() {
         let hashes = [11, 22, 33];
-        for bits in 0..32u32 {
+        for bits in 0..64u32 {
             let has = |bit: u32| bits & 1 << bit != 0;
             let extra = Extension {
                 absent: has(0),
@@ -123,6 +136,7 @@ mod tests {
                 sliding: has(2).then_some(102),
                 version: has(3).then_some(103),
                 tags: has(4).then_some(Tags { stamp: 104, hashes: &hashes }),
+                user: if has(5) { MAX_USER } else { 0 },
             };
             let mut words = Vec::new();
             extra.each_word(|word| words.push(word));
@@ -135,6 +149,7 @@ mod tests {
                 );
             }
             assert_eq!(tags(word), if has(4) { 3 } else { 0 });
+            assert_eq!(user(word), if has(5) { MAX_USER } else { 0 });
             if has(4) {
                 assert_eq!(words[words.len() - 3..], hashes);
             }

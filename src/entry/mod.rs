@@ -380,6 +380,7 @@ impl<'g> Entry<'g> {
             stale: self.stale_word(header).map(|word| word.load(Ordering::Relaxed)),
             sliding: self.sliding(header),
             version: self.version(header),
+            user: extension::user(header.extra),
             tags: self.tags(header),
         }
     }
@@ -756,6 +757,7 @@ mod tests {
                 stale: Some(7),
                 sliding: Some(8),
                 version: Some(9),
+                user: 10,
                 tags: Some(tags),
             };
             let shape = Shape {
@@ -776,6 +778,7 @@ mod tests {
             entry.restamp(header, 6);
             assert_eq!(entry.tags(header).unwrap().stamp, 6);
             assert_eq!((entry.sliding(header), entry.version(header)), (Some(8), Some(9)));
+            assert_eq!(extension::user(header.extra()), 10);
             assert_eq!(entry.stale_word(header).unwrap().load(Ordering::Relaxed), 7);
             assert_eq!((entry.key(header), header.size()), (&b"key"[..], shape.size()));
         }

@@ -79,6 +79,7 @@ pub(super) unsafe fn with_options<T>(
         absent: has(LARDER_SET_ABSENT),
         tags: &tags[..n],
         as_of: has(LARDER_SET_AS_OF).then_some(options.as_of),
+        user: 0,
     })
 }
 

@@ -3,7 +3,7 @@
 package linux_amd64
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "0e5539811edd4f6dfe61290cada00084ad4ca5eb80756e78c382551311d1a7e0"
+const Archive = "9f7a08ed8e0f24c67194c856426f48be4298715ed04ec71e68f7da140ceaffab"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "56c30f195af92686e0b4b9eb937e017ae6bbe7b5d37b8c4679dc4f387a67d3de"
+const Sources = "ba8b51efbace5c24552bfc9e17a9d9f6f0c3655b941477e2a276a28fede68035"
