@@ -29,7 +29,7 @@ impl Cache {
     pub fn cursor_at(&self, random: u64) -> Result<u64, Error> {
         self.with(|shared| {
             let places = (shared.stripes.len() as u128) << TAG_END.trailing_zeros();
-            (u128::from(random) * places >> 64) as u64
+            ((u128::from(random) * places) >> 64) as u64
         })
     }
 }

@@ -31,6 +31,9 @@ pub enum Clock {
     /// The kernel's coarse monotonic clock.
     #[default]
     Coarse,
+    /// The kernel's monotonic clock, to the millisecond: the coarse one moves in steps of up to 4
+    /// ms. Costs some 20 ns more for each read of an entry that has a deadline.
+    Precise,
     /// A clock set by a test.
     Mock(MockClock),
 }
@@ -41,6 +44,7 @@ impl Clock {
     pub fn now(&self) -> u64 {
         match self {
             Clock::Coarse => os::coarse_millis(),
+            Clock::Precise => os::precise_millis(),
             Clock::Mock(mock) => mock.now(),
         }
     }

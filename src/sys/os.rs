@@ -278,10 +278,20 @@ const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
 /// steps of 1 to 4 ms.
 #[inline]
 pub fn coarse_millis() -> u64 {
+    millis(CLOCK)
+}
+
+/// The same, to the millisecond: the clock that the coarse one is a step behind of.
+pub fn precise_millis() -> u64 {
+    millis(libc::CLOCK_MONOTONIC)
+}
+
+#[inline]
+fn millis(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec, and the clock exists on every Linux since 2.6.32, on macOS
+    // SAFETY: `now` is a valid timespec, and both clocks exist on every Linux since 2.6.32, on macOS
     // since 10.12.
-    unsafe { libc::clock_gettime(CLOCK, &mut now) };
+    unsafe { libc::clock_gettime(clock, &mut now) };
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 

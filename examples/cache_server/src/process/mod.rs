@@ -78,8 +78,12 @@ fn run(
         }
         _ => {}
     }
-    let options =
-        larder::Options { policy: config.policy, ..larder::Options::new(config.maxmemory) };
+    let options = larder::Options {
+        policy: config.policy,
+        // Clients of Redis and Valkey count on milliseconds.
+        clock: larder::Clock::Precise,
+        ..larder::Options::new(config.maxmemory)
+    };
     let tracking = Tracking::new(config.tracking_table_max_keys);
     let store = Arc::new(Store::new(options, tracking).map_err(io::Error::other)?);
     let shared = Arc::new(Shared::new(store, &config));

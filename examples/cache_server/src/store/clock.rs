@@ -6,8 +6,8 @@ use larder::Cache;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds by which the two clocks may drift apart before the number follows: the coarse clock
-/// has steps of up to 4.
+/// Milliseconds by which the two clocks may drift apart before the number follows: they are not read
+/// at the same moment.
 const TOLERANCE: i64 = 20;
 
 /// Milliseconds since 1970, by the system.

@@ -7,12 +7,14 @@ use crate::resp::glob;
 use crate::server::Server;
 use std::time::Duration;
 
+type Change = fn(&Server, &str) -> Result<(), String>;
+
 /// A setting.
 struct Setting {
     name: &'static str,
     get: fn(&Server) -> String,
     /// Changes it; `None` if that can't be done while the server runs.
-    set: Option<fn(&Server, &str) -> Result<(), String>>,
+    set: Option<Change>,
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {

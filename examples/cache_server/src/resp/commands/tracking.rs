@@ -81,11 +81,11 @@ fn start(call: &mut Call<'_>, mut wanted: Tracks) -> Result<(), Why> {
         }
     }
     let before = call.session.tracks.take();
-    if wanted.broadcast {
-        if let Err(why) = join(&mut wanted, before.as_deref()) {
-            call.session.tracks = before;
-            return Err(why);
-        }
+    if wanted.broadcast
+        && let Err(why) = join(&mut wanted, before.as_deref())
+    {
+        call.session.tracks = before;
+        return Err(why);
     }
     if before.is_some() {
         call.server.store.tracking().stop(call.session.id());
