@@ -75,7 +75,7 @@ run-server: server ## Build the cache server, start it, and say what to try (ARG
 	@exec $(TARGET)/release/larder-server $(SERVER_FLAGS) $(ARGS)
 
 # Long ones first, so that the last to end are short.
-TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-c header-check test-stackdepth stack-depth
+TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-server test-c header-check test-stackdepth stack-depth
 test: ## Run every test, some parts side by side (JOBS=1: one after the other), with a summary at the end
 	@MAKE="$(MAKE)" scripts/parts.sh lib -- $(TEST_PARTS)
 
@@ -206,6 +206,9 @@ abi-check: $(SHARED) ## Fail when exported names or struct layouts are not those
 
 test-rust: ## Unit, property and model tests, examples, documentation examples
 	$(CARGO) test
+
+test-server: ## The cache server: its parsers, its protocols byte for byte, its life as a process
+	$(CARGO) test --quiet -p larder-server
 
 test-loom: ## The protocols between threads, in every order that the model checker finds
 	$(CARGO) test --quiet --release -p larder-loom

@@ -184,7 +184,10 @@ impl Decimal {
         if keep < 0 {
             return Decimal { negative: false, digits: Vec::new(), exponent: 0 };
         }
-        let up = self.digits[keep as usize] >= 5;
+        // Half to even, as the machine rounds what it prints.
+        let (first, rest) = (self.digits[keep as usize], &self.digits[keep as usize + 1..]);
+        let odd = keep > 0 && self.digits[keep as usize - 1] % 2 == 1;
+        let up = first > 5 || (first == 5 && (odd || rest.iter().any(|&digit| digit > 0)));
         let digits = self.digits[..keep as usize].to_vec();
         let kept = Decimal { negative: self.negative, digits, exponent: -PLACES }.normal();
         let one = Decimal { negative: self.negative, digits: vec![1], exponent: -PLACES };

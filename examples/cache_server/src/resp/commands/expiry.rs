@@ -87,8 +87,7 @@ fn set(call: &mut Call<'_>, unit: Unit) -> Result<(), Why> {
     let only = Only::parse(call)?;
     let number = call.integer(2)?;
     let moment = unit.moment(number, call.server.store.now());
-    // As Redis, which lets a moment of the past through, but not one that can't be told.
-    let Some(moment) = moment.filter(|&moment| moment > i64::MIN / 2) else {
+    let Some(moment) = moment else {
         let name = call.command.name.to_ascii_lowercase();
         return Err(format!("ERR invalid expire time in '{name}' command").into());
     };

@@ -31,7 +31,8 @@ pub static COMMANDS: [Command; 5] = [
 ];
 
 fn multi(call: &mut Call<'_>) {
-    if call.session.transaction.is_some() {
+    if let Some(transaction) = &mut call.session.transaction {
+        transaction.spoiled = true;
         return call.refuse("ERR MULTI calls can not be nested");
     }
     call.session.transaction = Some(Box::default());
@@ -55,7 +56,8 @@ fn unwatch(call: &mut Call<'_>) {
 }
 
 fn watch(call: &mut Call<'_>) {
-    if call.session.transaction.is_some() {
+    if let Some(transaction) = &mut call.session.transaction {
+        transaction.spoiled = true;
         return call.refuse("ERR WATCH inside MULTI is not allowed");
     }
     call.answer(|call| {
