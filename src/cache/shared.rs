@@ -12,7 +12,7 @@ use crate::memory::{MAX_BUDGET, MIN_BUDGET, Space, least_segments, segment_bytes
 use crate::policy::{self, AnyPolicy, Kind, Policy};
 use crate::stripe::deferred::combining::Publications;
 use crate::stripe::deferred::write_buffer::WriteBuffer;
-use crate::stripe::env::Env;
+use crate::stripe::env::{Entries, Env};
 use crate::stripe::events::{self, Queue, Reasons};
 use crate::stripe::tags::Invalidations;
 use crate::stripe::{Stripe, StripeState};
@@ -189,7 +189,7 @@ impl Shared {
             seqlocks: Seqlocks::new(options.max_bytes).ok_or(Error::OutOfMemory)?,
             clock: options.clock.clone(),
             max_entries: options.max_entries,
-            entries: AtomicU64::new(0),
+            entries: Entries::default(),
             hit_max,
             far,
             stripe_bits: count.trailing_zeros(),

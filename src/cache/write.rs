@@ -231,7 +231,7 @@ impl Cache {
             Reached::Published => return Ok(()),
             Reached::Nothing => return Err(TryError::Busy),
         };
-        if shared.env.far && shared.env.space.pressure().drains() {
+        if shared.env.far && shared.env.evicts(shared.env.space.pressure()) {
             // If the key is new, the policy will be asked for its ghost: that arrives together with
             // the bucket.
             state.policy.prefetch(hash);

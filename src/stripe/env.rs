@@ -3,12 +3,13 @@
 
 use crate::entry::{Entry, Header};
 use crate::index::IndexSpace;
+use crate::memory::Pressure;
 use crate::memory::quota::Quota;
 use crate::stripe::tags::{Invalidations, Judged};
 use crate::sync::counters::Counters;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::seqlock::Seqlocks;
-use crate::sys::atomic::AtomicU64;
+use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::clock::Clock;
 use crate::sys::hash::KeyHasher;
 
@@ -27,7 +28,7 @@ pub struct Env {
     /// The bound on entries, or 0.
     pub max_entries: u64,
     /// Entries, counted only under a bound.
-    pub entries: AtomicU64,
+    pub entries: Entries,
     /// Where the policy's counter of hits stops.
     pub hit_max: u8,
     /// What a set touches is likely to be further away than the second-level cache: it is asked for
@@ -41,10 +42,50 @@ pub struct Env {
     pub counters: Counters,
 }
 
+/// How many places of a cache with a bound on entries are taken. In a line of its own: while the
+/// cache fills each set writes to it, and what lies beside it in [`Env`] everybody reads.
+#[repr(align(128))]
+#[derive(Default)]
+pub struct Entries(AtomicU64);
+
+impl Entries {
+    /// Takes a place, if one of `max` is left.
+    #[inline]
+    pub fn take(&self, max: u64) -> bool {
+        // Looked at first: a full cache is full mostly, and only looks.
+        if self.0.load(Ordering::Relaxed) >= max {
+            return false;
+        }
+        if self.0.fetch_add(1, Ordering::Relaxed) < max {
+            return true;
+        }
+        self.give(1);
+        false
+    }
+
+    /// Gives so many places back.
+    #[inline]
+    pub fn give(&self, places: u64) {
+        self.0.fetch_sub(places, Ordering::Relaxed);
+    }
+
+    /// Whether none of `max` is left.
+    #[inline]
+    pub fn are_full(&self, max: u64) -> bool {
+        self.0.load(Ordering::Relaxed) >= max
+    }
+}
+
 impl Env {
     /// Hits so far.
     pub fn hits(&self) -> u64 {
         self.counters.sum().hits
+    }
+
+    /// Whether what comes now sends something else away: for want of memory, or of a place.
+    #[inline]
+    pub fn evicts(&self, pressure: Pressure) -> bool {
+        pressure.drains() || self.max_entries > 0 && self.entries.are_full(self.max_entries)
     }
 
     /// Bytes that this cache's segments may have now.
@@ -76,5 +117,20 @@ impl Env {
         }
         // A pass may have judged the entry and given it a new stamp between the two looks.
         entry.tags(header).map_or(Judged::Valid, |tags| self.invalidations.judge(guard, tags))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_places_are_taken_than_there_are() {
+        let entries = Entries::default();
+        assert!(entries.take(2) && !entries.are_full(2) && entries.take(2));
+        assert!(!entries.take(2) && entries.are_full(2));
+        assert!(entries.take(3), "what found none has left nothing");
+        entries.give(3);
+        assert!(entries.take(1) && !entries.take(1));
     }
 }

@@ -307,11 +307,17 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             if FAST && (keeps > MAX_FAST_DRAIN || self.core.owed.deferred_len > 0) {
                 return false;
             }
-            if self.env.entries.fetch_add(1, Ordering::AcqRel) < max {
+            if self.env.entries.take(max) {
                 return true;
             }
-            self.give_place_back();
-            match self.drain_one(policy, keeps >= MAX_KEEPS) {
+            // The place of what goes is had at once, and nobody else is told: to give it back and
+            // take it again were three writes to a line that all stripes write.
+            self.core.wants_place = true;
+            let drained = self.drain_one(policy, keeps >= MAX_KEEPS);
+            if !std::mem::take(&mut self.core.wants_place) {
+                return true;
+            }
+            match drained {
                 Drained::Nothing | Drained::Waits => return false,
                 Drained::Kept => keeps += 1,
                 Drained::Dropped => {}

@@ -196,6 +196,8 @@ pub struct Core {
     /// Placement the policy already chose for this hash. Reused on retry, because asking twice
     /// would change the policy's state.
     pub placement: Option<(u64, Placement)>,
+    /// The next entry that goes leaves its place to the set that is under way (`make_place`).
+    pub wants_place: bool,
     /// Where the maintenance thread goes on.
     pub sweep: Sweep,
     /// Segments without live entries that the fast path left to be given up.
@@ -256,6 +258,7 @@ impl Stripe {
                     logs: [Log::new(), Log::new()],
                     tally: Tally::default(),
                     events,
+                    wants_place: false,
                     sweep: Sweep::new(),
                     deferred: [NONE; DEFERRED],
                     placement: None,

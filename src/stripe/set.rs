@@ -329,6 +329,9 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             }
         } else {
             self.core.owed.debt = self.core.owed.debt.min(0);
+            if self.env.far && self.env.evicts(self.pressure) {
+                self.look_ahead(policy);
+            }
         }
     }
 

@@ -76,7 +76,7 @@ impl<const FAST: bool> Writer<'_, FAST> {
         for log in 0..2 {
             let gone = self.core.logs[log & 1].entries;
             if self.env.max_entries > 0 {
-                self.env.entries.fetch_sub(gone, Ordering::AcqRel);
+                self.env.entries.give(gone);
             }
             let ids: Vec<u32> = self.core.logs[log & 1].segments(&self.env.space).collect();
             for id in ids {

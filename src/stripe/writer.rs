@@ -177,9 +177,11 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
         self.core.versions
     }
 
-    pub fn give_place_back(&self) {
-        if self.env.max_entries > 0 {
-            self.env.entries.fetch_sub(1, Ordering::AcqRel);
+    /// Gives the place of an entry that is gone back, or to whoever of this stripe waits for one.
+    #[inline]
+    pub fn give_place_back(&mut self) {
+        if self.env.max_entries > 0 && !std::mem::take(&mut self.core.wants_place) {
+            self.env.entries.give(1);
         }
     }
 

@@ -121,8 +121,17 @@ var All = []Peer{
 	{Name: "map", Bound: Unbounded, New: newMap},
 }
 
-// Find returns the cache of that name.
+// byEntries is larder bounded by MaxEntries: found by its name, and not among All, since elsewhere it is the same cache.
+var byEntries = Peer{Name: "larder-entries", Bound: ByEntries, New: func(c Config) (Cache, error) {
+	c.ExactEntries = true
+	return newLarder(c)
+}}
+
+// Find returns the cache of that name, "larder-entries" among them.
 func Find(name string) (Peer, error) {
+	if name == byEntries.Name {
+		return byEntries, nil
+	}
 	for _, p := range All {
 		if p.Name == name {
 			return p, nil
