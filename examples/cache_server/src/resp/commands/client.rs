@@ -92,7 +92,11 @@ fn describe(call: &Call<'_>, client: &Client) -> String {
     let said = client.introduction.lock().clone();
     let seconds = |since: i64| (now - since).max(0) / 1000;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let command = name_of(client.command.load(Ordering::Relaxed));
+    let mut command = name_of(client.command.load(Ordering::Relaxed)).unwrap_or("NULL".into());
+    if client.id == call.session.id() {
+        // This very one.
+        command = format!("client|{}", text(call.args.at(1)).to_ascii_lowercase());
+    }
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db=0 sub={} psub=0 ssub=0 multi={} \
          watch={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} \
@@ -110,7 +114,7 @@ fn describe(call: &Call<'_>, client: &Client) -> String {
         facts.watch,
         client.waiting.load(Ordering::Relaxed),
         client.waiting.load(Ordering::Relaxed),
-        command.as_deref().unwrap_or("NULL"),
+        command,
         facts.redirect,
         facts.resp,
         text(&said.lib_name),
@@ -152,6 +156,7 @@ struct Filter {
     kind: Option<bool>,
     user: Option<Vec<u8>>,
     not_me: bool,
+    oldest: Option<i64>,
 }
 
 impl Filter {
@@ -164,6 +169,11 @@ impl Filter {
             b"ID" => {
                 let id = call.integer(at + 1).ok().filter(|&id| id > 0);
                 self.ids.push(id.ok_or("ERR client-id should be greater than 0")?);
+            }
+            b"MAXAGE" => {
+                let seconds = call.integer(at + 1)?;
+                let seconds = Some(seconds).filter(|&seconds| seconds > 0);
+                self.oldest = Some(seconds.ok_or("ERR maxage should be greater than 0")?);
             }
             b"ADDR" => self.addr = Some(text()),
             b"LADDR" => self.laddr = Some(text()),
@@ -190,6 +200,9 @@ impl Filter {
             && self.addr.as_ref().is_none_or(|addr| *addr == client.addr)
             && self.laddr.as_ref().is_none_or(|laddr| *laddr == client.laddr)
             && self.kind.is_none_or(|subscribed| (client.facts.lock().sub > 0) == subscribed)
+            && self
+                .oldest
+                .is_none_or(|seconds| call.server.store.now() - client.since >= seconds * 1000)
             && !(self.not_me && client.id == call.session.id())
     }
 }

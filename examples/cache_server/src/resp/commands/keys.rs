@@ -290,6 +290,8 @@ fn memory(call: &mut Call<'_>) {
 
 /// Answers what the subcommands are.
 pub fn help(call: &mut Call<'_>, lines: &[&str]) {
-    call.out.array(lines.len());
+    let name = call.command.name;
+    call.out.array(lines.len() + 1);
+    call.out.status(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     lines.iter().for_each(|line| call.out.status(line));
 }

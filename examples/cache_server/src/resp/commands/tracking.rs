@@ -135,12 +135,14 @@ fn join(wanted: &mut Tracks, before: Option<&Tracks>) -> Result<(), Why> {
 
 /// CLIENT CACHING.
 pub fn caching(call: &mut Call<'_>) -> Result<(), Why> {
+    let tracks = call.session.tracks.as_deref();
     let yes = match call.args.at(2).to_ascii_uppercase().as_slice() {
+        _ if tracks.is_none() => false,
         b"YES" => true,
         b"NO" => false,
         _ => return Err(SYNTAX.into()),
     };
-    match call.session.tracks.as_deref() {
+    match tracks {
         None => {
             return Err(
                 "ERR CLIENT CACHING can be called only when the client is in tracking mode with \
