@@ -58,8 +58,9 @@ pub(crate) struct Group<'g> {
 }
 
 impl Shared {
-    /// Hashes a group of keys (at most [`GROUP`]), and finds the entries that they probably have. First all buckets are
-    /// asked for, then all entries; nothing is waited for but the first bucket.
+    /// Hashes a group of keys (at most [`GROUP`]), and finds the entries that they probably have.
+    /// First all buckets are asked for, then all entries; nothing is waited for but the first
+    /// bucket.
     #[inline(always)]
     pub(crate) fn prepare<'g, 'k>(
         &'g self,

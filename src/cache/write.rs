@@ -170,10 +170,10 @@ impl Cache {
         self.set_with(key, value, &SetOptions::from(ttl.into()))
     }
 
-    /// As [`Cache::set_ttl`], by the short way that sets of the C ABI take first: mostly in half the
-    /// time. Where many threads set, or the budget is large, the set may wait in its stripe's hands
-    /// until somebody asks for the key or two more sets have come; nobody can tell but by what a
-    /// set costs.
+    /// As [`Cache::set_ttl`], by the short way that sets of the C ABI take first: mostly in half
+    /// the time. Where many threads set, or the budget is large, the set may wait in its stripe's
+    /// hands until somebody asks for the key or two more sets have come; nobody can tell but by
+    /// what a set costs.
     ///
     /// # Errors
     /// As [`Cache::set`].

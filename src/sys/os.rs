@@ -289,8 +289,8 @@ pub fn precise_millis() -> u64 {
 #[inline]
 fn millis(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec, and both clocks exist on every Linux since 2.6.32, on macOS
-    // since 10.12.
+    // SAFETY: `now` is a valid timespec, and both clocks exist on every Linux since 2.6.32, on
+    // macOS since 10.12.
     unsafe { libc::clock_gettime(clock, &mut now) };
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }

@@ -69,6 +69,8 @@ struct Connection<S> {
     unsent: Option<Box<Output>>,
     /// There are complete commands in `pending`.
     more: bool,
+    /// Bytes of one command that are held before it is complete.
+    query_limit: usize,
 }
 
 /// What is to come next.
@@ -97,6 +99,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         partial: None,
         unsent: None,
         more: false,
+        query_limit: server.config.read().query_limit,
         server,
     };
     connection.run().await;
@@ -289,12 +292,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         counts.commands(0, commands as u64);
         counts.took(commands as u64, began.elapsed());
         counts.moved(used, sent);
+        client.sent.fetch_add(sent as u64, Ordering::Relaxed);
         self.send(context, output)?;
         self.server.counters.batch(commands as u64, 0, sent as u64);
         if !partial.is_empty() {
             self.partial = Some(Box::new(partial));
         }
-        if keep > self.server.config.read().query_limit {
+        if keep > self.query_limit {
             self.server.counters.query_cut.fetch_add(1, Ordering::Relaxed);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
