@@ -3,7 +3,7 @@
 package linux_amd64
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "9f7a08ed8e0f24c67194c856426f48be4298715ed04ec71e68f7da140ceaffab"
+const Archive = "fd841490b8864b27c343a340aec585180238811760910d75903342ccd1f32cf1"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "ba8b51efbace5c24552bfc9e17a9d9f6f0c3655b941477e2a276a28fede68035"
+const Sources = "949600ee2930cff9849f8eb32e6d437b2992e7de2ec748483dcf15433980f69b"

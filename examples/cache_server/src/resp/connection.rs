@@ -92,6 +92,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let client = server.clients.add(addr, laddr, server.store.now());
     let session = Session::new(&server, client);
+    let query_limit = server.config.read().query_limit;
     let mut connection = Connection {
         session,
         stream,
@@ -99,7 +100,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         partial: None,
         unsent: None,
         more: false,
-        query_limit: server.config.read().query_limit,
+        query_limit,
         server,
     };
     connection.run().await;
