@@ -74,6 +74,17 @@ run-server: server ## Build the cache server, start it, and say what to try (ARG
 	@echo '      http://127.0.0.1:9121/ in a browser'
 	@exec $(TARGET)/release/larder-server $(SERVER_FLAGS) $(ARGS)
 
+# Installs what it needs under target/: clients of seven languages.
+.PHONY: server-clients server-suite
+server-clients: server ## Client libraries of seven languages against the cache server (needs their package managers)
+	@$(TARGET)/release/larder-server --port 26380 --memcached-port 26311 & server=$$!; trap "kill $$server" EXIT; sleep 1; \
+	    mkdir -p $(TARGET)/server-clients; \
+	    BUILD=$(TARGET)/server-clients examples/cache_server/clients/run.sh 127.0.0.1 26380 26311
+
+server-suite: server ## Valkey's own protocol tests against the cache server (SUITE= a checkout of Valkey; needs tclsh)
+	@$(TARGET)/release/larder-server --port 26380 --maxmemory 1gb & server=$$!; trap "kill $$server" EXIT; sleep 1; \
+	    examples/cache_server/tests/valkey-suite.sh "$(SUITE)" 26380
+
 # Long ones first, so that the last to end are short.
 TEST_PARTS := lint test-go-race test-rust test-loom test-go test-go-slow test-server test-c header-check test-stackdepth stack-depth
 test: ## Run every test, some parts side by side (JOBS=1: one after the other), with a summary at the end

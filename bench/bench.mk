@@ -34,6 +34,12 @@ bench: $(BENCH) ## Get and set beside some peers, and bytes per entry: 3 minutes
 instructions: $(STATIC) ## Instructions of a get, an overwriting and an evicting set, by callgrind: for a busy machine too (needs valgrind)
 	@$(CC) -O2 -g -std=c99 -Iinclude bench/c/instructions.c -o $(TARGET)/instructions $(STATIC) $(NATIVE_LIBS)
 	@bench/c/instructions.sh $(TARGET)/instructions
+.PHONY: bench-server
+bench-server: server ## larder-server beside redis-server and valkey-server, as far as they are there (needs redis-tools)
+	@bench/scripts/server.sh larder="$(TARGET)/release/larder-server --maxmemory 256mb" \
+	    $(if $(wildcard $(REDIS_SERVERS)/valkey-server),valkey="$(REDIS_SERVERS)/valkey-server --save ''" \
+	    valkey-io2="$(REDIS_SERVERS)/valkey-server --save '' --io-threads 2") \
+	    $(if $(shell command -v redis-server),redis="redis-server --save ''")
 bench-full: $(BENCH) ## The same with every peer, size and case: some 30 minutes
 	@$(BENCH) speed -full $(JSON_FLAG) $(ARGS)
 	@$(BENCH) memory -full
