@@ -46,7 +46,7 @@ var (
 // plugins and in libraries for C, nor if it was built with the tag larder_nofast, with
 // -race, -msan or -asan, or started with LARDER_FASTDOOR=off in its environment.
 //
-// Two things are to be known of it. A goroutine with less than 2.5 KiB of its stack left goes by
+// Two things are to be known of it. A goroutine with less than 2.6 KiB of its stack left goes by
 // cgo, until it has called some dozens of times; then its stack grows. And the runtime can't see
 // through it: profiles show such calls as runtime._ExternalCode, without their callers, and a
 // traceback of a goroutine that is in one shows its stack as a dump. With LARDER_FASTDOOR=off

@@ -316,7 +316,7 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
             // memory, but enter again and again.
             self.core.pace.pressed_at = self.core.tally.appended;
         }
-        if pressed || self.core.pace.entering {
+        let evicts = if pressed || self.core.pace.entering {
             self.core.pace.last = offset;
             if !FAST {
                 if self.core.owed.debt > MAX_OWED {
@@ -324,14 +324,13 @@ impl<'a, const FAST: bool> Writer<'a, FAST> {
                 }
                 self.choose();
             }
-            if self.env.far {
-                self.look_ahead(policy);
-            }
+            true
         } else {
             self.core.owed.debt = self.core.owed.debt.min(0);
-            if self.env.far && self.env.evicts(self.pressure) {
-                self.look_ahead(policy);
-            }
+            self.env.evicts(self.pressure)
+        };
+        if self.env.far && evicts {
+            self.look_ahead(policy);
         }
     }
 

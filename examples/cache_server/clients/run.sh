@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The client libraries of seven languages, pinned, each as it comes, against a running server: HOST RESP_PORT MEMCACHED_PORT.
 # What is installed goes to BUILD (default: a new temporary folder). A language that isn't on the machine is named and left out;
-# all others must pass. C and Ruby take their libraries from the system (libhiredis-dev, libmemcached-dev, ruby-redis, ruby-dalli).
+# all others must pass. C and Ruby take their libraries from the system (libhiredis-dev, libmemcached-dev, ruby-redis).
 set -uo pipefail
 [ $# = 3 ] || { echo "usage: $0 HOST RESP_PORT MEMCACHED_PORT" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -66,6 +66,5 @@ if has C cc; then
 fi
 if has Ruby ruby; then
   try "redis-rb" ruby "$here/ruby/resp.rb" "$host" "$resp"
-  try "dalli" ruby "$here/ruby/memcached.rb" "$host" "$memcached"
 fi
 exit $failed

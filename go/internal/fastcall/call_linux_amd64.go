@@ -4,7 +4,7 @@ import "unsafe"
 
 // Room is the number of bytes of stack that a function called by Call or CallDeep may
 // use.
-const Room = 2560
+const Room = 2624
 
 // NoRoom is what Call and CallDeep return if they have not called the function, because
 // the goroutine's stack had less than Room bytes left.

@@ -12,7 +12,7 @@
 // func Call(fn uintptr, arg unsafe.Pointer) uintptr
 TEXT ·Call(SB), NOSPLIT, $0-24
 	MOVQ (TLS), CX
-	LEAQ -2560(SP), DX   // Room
+	LEAQ -2624(SP), DX   // Room
 	CMPQ DX, 0(CX)
 	JCS  full
 	MOVQ fn+0(FP), AX
@@ -31,7 +31,7 @@ full:
 // bytes), it makes room enough. If it should not, nothing is called.
 
 // func CallDeep(fn uintptr, arg unsafe.Pointer) uintptr
-TEXT ·CallDeep(SB), 0, $1792-24
+TEXT ·CallDeep(SB), 0, $1856-24
 	MOVQ (TLS), CX
 	LEAQ -768(SP), DX    // Room, less the frame
 	CMPQ DX, 0(CX)
@@ -39,7 +39,7 @@ TEXT ·CallDeep(SB), 0, $1792-24
 	MOVQ fn+0(FP), AX
 	MOVQ arg+8(FP), DI
 	MOVQ SP, BX
-	ADDQ $1792, SP       // the frame is C's
+	ADDQ $1856, SP       // the frame is C's
 	ANDQ $~15, SP
 	CALL AX
 	MOVQ BX, SP

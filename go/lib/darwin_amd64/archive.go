@@ -3,7 +3,7 @@
 package darwin_amd64
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "0badae4c72e681aeb5f84174bd10436df232e4a22d63bde02cea0991b9bfb7a7"
+const Archive = "54c2b3d6c4c9f05d4ff07c9a930e54fcc677710ef73c76f7df284cbdc948d242"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "56c30f195af92686e0b4b9eb937e017ae6bbe7b5d37b8c4679dc4f387a67d3de"
+const Sources = "6d33757c1ee2fd5de6ea3c63e6b6e39786b7501a0de42e80ecc7a8e6ab930483"

@@ -3,7 +3,7 @@
 package darwin_arm64
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "9ff98142913d44cd9c1e28439b423f6ac7598afc91459bc5cfad6aa2e93af4e3"
+const Archive = "56ae7728b1bc764aa2a22dbd83c6566b62eb3d23f5d70a5c747692c0218dd5ed"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "56c30f195af92686e0b4b9eb937e017ae6bbe7b5d37b8c4679dc4f387a67d3de"
+const Sources = "6d33757c1ee2fd5de6ea3c63e6b6e39786b7501a0de42e80ecc7a8e6ab930483"

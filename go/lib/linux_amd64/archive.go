@@ -3,7 +3,7 @@
 package linux_amd64
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "fd841490b8864b27c343a340aec585180238811760910d75903342ccd1f32cf1"
+const Archive = "ac068a7cd0a19608019b2d38fca528602612dd677815cb0b406a7aa907407650"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "949600ee2930cff9849f8eb32e6d437b2992e7de2ec748483dcf15433980f69b"
+const Sources = "6d33757c1ee2fd5de6ea3c63e6b6e39786b7501a0de42e80ecc7a8e6ab930483"

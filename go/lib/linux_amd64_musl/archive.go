@@ -3,7 +3,7 @@
 package linux_amd64_musl
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "e3d60357d51e8883f454fa6b6b699207aed42bc9200f24fa9c0e37f3261f893a"
+const Archive = "97311460197f87021f7dfa56793f5fa36359b4c2b20ba9e5f4129177564dbf11"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "56c30f195af92686e0b4b9eb937e017ae6bbe7b5d37b8c4679dc4f387a67d3de"
+const Sources = "6d33757c1ee2fd5de6ea3c63e6b6e39786b7501a0de42e80ecc7a8e6ab930483"

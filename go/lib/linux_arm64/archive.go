@@ -3,7 +3,7 @@
 package linux_arm64
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "92cbae478481aba90fb48a89762799684b38c0b46c9516037f356e02a7331703"
+const Archive = "8ccde96e73a25f94095738746106a8e49f1dd9f4a6e727ae8078e9d39e31739b"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "56c30f195af92686e0b4b9eb937e017ae6bbe7b5d37b8c4679dc4f387a67d3de"
+const Sources = "6d33757c1ee2fd5de6ea3c63e6b6e39786b7501a0de42e80ecc7a8e6ab930483"

@@ -3,7 +3,7 @@
 package linux_arm64_musl
 
 // Archive is the SHA-256 of liblarder.a. Go links a program anew when it changes.
-const Archive = "4cbc4e67221e520a773f3c6e91a36e3a04e9a4d2cdd8e26a0beb3edd2ebfd80d"
+const Archive = "6ccb787e12f0eb98594506ecec06ccb0b8000b417a27fc8d3a2bf122a422961e"
 
 // Sources is the SHA-256 of what that was built from.
-const Sources = "56c30f195af92686e0b4b9eb937e017ae6bbe7b5d37b8c4679dc4f387a67d3de"
+const Sources = "6d33757c1ee2fd5de6ea3c63e6b6e39786b7501a0de42e80ecc7a8e6ab930483"
