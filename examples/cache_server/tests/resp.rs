@@ -439,3 +439,41 @@ fn who_does_not_read_is_cut() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn what_a_client_did_not_take_goes_to_nobody_else() {
+    let server = Server::start("gone", &["--threads", "1"]);
+    let mut c = server.connect();
+    c.says("SET secret of-another", "+OK\r\n");
+    let ask = command(&["GET", "secret"]).repeat(4_000);
+    for _ in 0..30 {
+        // It is gone while its commands are still run, so that a write fails.
+        let mut gone = server.connect();
+        let _ = gone.0.write_all(&ask);
+        drop(gone);
+        let mut next = server.connect();
+        for _ in 0..3 {
+            next.says("ECHO mine", "$4\r\nmine\r\n");
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_of_large_values_is_written_as_it_goes() {
+    let server = Server::start("pipeline", &["--output-limit", "8mb"]);
+    let mut c = server.connect();
+    let value = "v".repeat(3 << 20);
+    c.send(command(&["SET", "k", &value]));
+    c.reads("+OK\r\n");
+    // All at once, and the last of them in two pieces: 60 MiB of replies, each below the limit.
+    let mut asks = [command(&["GET", "k"]), command(&["INCR", "n"])].concat().repeat(20);
+    let rest = asks.split_off(asks.len() - 3);
+    c.send(&asks);
+    for n in 1..20 {
+        c.reads(format!("$3145728\r\n{value}\r\n:{n}\r\n"));
+    }
+    c.reads(format!("$3145728\r\n{value}\r\n"));
+    c.send(rest);
+    c.reads(":20\r\n");
+    c.says("PING", "+PONG\r\n");
+}

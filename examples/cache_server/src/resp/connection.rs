@@ -48,6 +48,19 @@ struct Buffers {
     scratch: Vec<u8>,
 }
 
+impl Buffers {
+    /// A command that panicked ended its own connection; what it left here must not meet the next.
+    #[inline]
+    fn make_ready(&mut self) {
+        if self.input.is_empty() {
+            self.input = vec![0; READ].into_boxed_slice();
+        }
+        if !self.output.is_empty() {
+            self.output.clear(KEEP);
+        }
+    }
+}
+
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
         input: vec![0; READ].into_boxed_slice(),
@@ -167,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             let done = BUFFERS.with(|buffers| {
                 let buffers = &mut *buffers.borrow_mut();
+                buffers.make_ready();
                 self.deliver(context, buffers)?;
                 if self.more { self.go_on(context, buffers) } else { self.read(context, buffers) }
             });
@@ -264,8 +278,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let count = batch.ends.len();
             if count > 0 {
                 let rest = &input[used..];
-                execute::batch(&self.server, &mut self.session, rest, batch, output, scratch);
-                commands += count;
+                // What lacks bytes can't be looked at again.
+                let most = if partial.drops() { usize::MAX } else { WRITE_AT };
+                let session = &mut self.session;
+                let done =
+                    execute::batch(&self.server, session, rest, batch, output, scratch, most);
+                commands += done;
+                if done < count && !self.session.ends {
+                    used += batch.ends[done - 1].bytes;
+                    keep = input.len() - used;
+                    partial = Partial::default();
+                    self.more = true;
+                    break None;
+                }
             }
             used += parsed.used;
             keep = parsed.keep;
@@ -311,8 +336,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Limits { keep, accept: ACCEPT, known: self.session.known }
     }
 
-    /// Writes what was answered; what isn't taken at once is kept.
+    /// Writes what was answered; what isn't taken at once is kept. Whatever comes of it, nothing of
+    /// it stays in the worker's buffer: that would go to another connection.
     fn send(&mut self, context: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
+        let result = self.try_send(context, output);
+        output.clear(KEEP);
+        result
+    }
+
+    fn try_send(&mut self, context: &mut Context<'_>, output: &mut Output) -> io::Result<()> {
         if self.unsent.is_none() {
             write(&mut self.stream, context, output)?;
         }
@@ -323,7 +355,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
         }
-        output.clear(KEEP);
         Ok(())
     }
 

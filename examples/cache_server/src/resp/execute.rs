@@ -16,7 +16,8 @@ const AHEAD: usize = 16;
 /// What was said when there is no memory for a command.
 pub const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
-/// Runs the commands of a batch, until one of them ends the connection.
+/// Runs the commands of a batch, until one of them ends the connection or there are `most` bytes of
+/// replies. Returns how many were run: at least one.
 pub fn batch(
     server: &Server,
     session: &mut Session,
@@ -24,24 +25,27 @@ pub fn batch(
     batch: &Batch,
     out: &mut Output,
     scratch: &mut Vec<u8>,
-) {
+    most: usize,
+) -> usize {
     out.resp3 = session.resp3;
     if batch.ends.len() > 1 {
         ask_ahead(&server.store, input, batch);
     }
     let mut turn = Some(server.store.turns().shared());
     let mut first = 0;
-    for &(end, dropped) in &batch.ends {
-        let args = Args::new(input, &batch.args[first..end as usize]);
-        first = end as usize;
+    for (i, end) in batch.ends.iter().enumerate() {
+        let args = Args::new(input, &batch.args[first..end.args as usize]);
+        let dropped = end.dropped;
+        first = end.args as usize;
         command(server, session, args, dropped, out, scratch, &mut turn);
         if session.client.mailbox.has_mail() {
             pushes::deliver(session, out);
         }
-        if session.ends {
-            break;
+        if session.ends || out.len() >= most {
+            return i + 1;
         }
     }
+    batch.ends.len()
 }
 
 /// Asks the memory for the keys of all commands at once, so that they are there when their turn
@@ -49,10 +53,10 @@ pub fn batch(
 fn ask_ahead(store: &Store, input: &[u8], batch: &Batch) {
     let mut keys: [&[u8]; AHEAD] = [&[]; AHEAD];
     let (mut count, mut first) = (0, 0);
-    for &(end, dropped) in batch.ends.iter().take(AHEAD) {
-        let args = Args::new(input, &batch.args[first..end as usize]);
-        first = end as usize;
-        if args.len() >= 2 && !dropped {
+    for end in batch.ends.iter().take(AHEAD) {
+        let args = Args::new(input, &batch.args[first..end.args as usize]);
+        first = end.args as usize;
+        if args.len() >= 2 && !end.dropped {
             keys[count] = args.at(1);
             count += 1;
         }

@@ -39,13 +39,24 @@ pub struct Range {
     pub len: u32,
 }
 
+/// Where a command ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// Its arguments, among those of all.
+    pub args: u32,
+    /// Its bytes in the input.
+    pub bytes: usize,
+    /// One of the arguments was dropped.
+    pub dropped: bool,
+}
+
 /// Commands that were understood: all their arguments, one after the other.
 #[derive(Default, Debug)]
 pub struct Batch {
     /// Arguments.
     pub args: Vec<Range>,
-    /// Of each command the end of its arguments, and whether one of them was dropped.
-    pub ends: Vec<(u32, bool)>,
+    /// Where each command ends.
+    pub ends: Vec<End>,
 }
 
 impl Batch {
@@ -98,6 +109,11 @@ impl Partial {
         self.left.is_none() && self.at == 0 && self.drop == 0
     }
 
+    /// Whether an argument is being dropped, so that the input lacks some of its bytes.
+    pub fn drops(&self) -> bool {
+        self.drop > 0 || self.dropped
+    }
+
     /// Takes away what is to be dropped from the front of what has just come, and says how much
     /// that is.
     pub fn drop_from(&mut self, came: usize) -> usize {
@@ -127,9 +143,9 @@ impl Partial {
             let rest = &input[used..];
             match self.command(rest, used as u32, limits, batch) {
                 Ok(Look::Command) => {
-                    batch.ends.push((batch.args.len() as u32, self.dropped));
-                    self.dropped = false;
                     used += std::mem::take(&mut self.at);
+                    let dropped = std::mem::take(&mut self.dropped);
+                    batch.ends.push(End { args: batch.args.len() as u32, bytes: used, dropped });
                 }
                 Ok(Look::Nothing) => used += std::mem::take(&mut self.at),
                 Ok(Look::Incomplete) => {
