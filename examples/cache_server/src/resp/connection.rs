@@ -202,7 +202,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         buffers.output.resp3 = self.session.resp3;
-        pushes::deliver(&mut self.session, &mut buffers.output);
+        {
+            // What one command on several keys has to tell comes in one message.
+            let _turn = self.server.store.turns().shared();
+            pushes::deliver(&mut self.session, &mut buffers.output);
+        }
         self.send(context, &mut buffers.output)
     }
 

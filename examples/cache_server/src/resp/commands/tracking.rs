@@ -19,6 +19,8 @@ pub fn tracking(call: &mut Call<'_>) -> Result<(), Why> {
     } else {
         call.session.stop_tracking(call.server);
     }
+    // What CACHING said was of how it tracked before.
+    call.session.caching = None;
     call.session.tell_facts();
     call.out.ok();
     Ok(())
@@ -115,20 +117,25 @@ fn join(wanted: &mut Tracks, before: Option<&Tracks>) -> Result<(), Why> {
     if wanted.prefixes.is_empty() {
         wanted.prefixes.push(Arc::from(&b""[..]));
     }
-    let old: Vec<_> = before.map_or_else(Vec::new, |before| before.prefixes.clone());
-    let mut all = old;
-    for new in &wanted.prefixes {
-        if let Some(other) = all.iter().find(|old| new.starts_with(old) || old.starts_with(new)) {
-            return Err(format!(
-                "ERR Prefix '{}' overlaps with an existing prefix '{}'. Prefixes for a single client must \
-                 not overlap.",
-                String::from_utf8_lossy(new),
-                String::from_utf8_lossy(other)
-            )
-            .into());
+    let mut all: Vec<_> = before.map_or_else(Vec::new, |before| before.prefixes.clone());
+    let overlap = |one: &[u8], other: &[u8]| one.starts_with(other) || other.starts_with(one);
+    let refuse = |one: &[u8], what: &str, other: &[u8]| {
+        let (one, other) = (String::from_utf8_lossy(one), String::from_utf8_lossy(other));
+        let text = format!(
+            "ERR Prefix '{one}' overlaps with {what} prefix '{other}'. Prefixes for a single client \
+             must not overlap."
+        );
+        Err(Why::from(text))
+    };
+    for (i, new) in wanted.prefixes.iter().enumerate() {
+        if let Some(old) = all.iter().find(|old| overlap(new, old)) {
+            return refuse(new, "an existing", old);
         }
-        all.push(Arc::clone(new));
+        if let Some(other) = wanted.prefixes[i + 1..].iter().find(|other| overlap(new, other)) {
+            return refuse(new, "another provided", other);
+        }
     }
+    all.append(&mut wanted.prefixes);
     wanted.prefixes = all;
     Ok(())
 }
