@@ -4,7 +4,7 @@
 
 use larder::Cache;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds by which the two clocks may drift apart before the number follows: they are not read
 /// at the same moment.
@@ -20,14 +20,14 @@ pub(super) struct WallClock(AtomicI64);
 
 impl WallClock {
     pub(super) fn new(cache: &Cache) -> WallClock {
-        WallClock(AtomicI64::new(system_millis() - now(cache)))
+        WallClock(AtomicI64::new(offset(cache)))
     }
 
     /// Follows the system's clock if that was set. Once a second is enough.
     pub(super) fn follow(&self, cache: &Cache) {
-        let offset = system_millis() - now(cache);
-        if (offset - self.0.load(Ordering::Relaxed)).abs() > TOLERANCE {
-            self.0.store(offset, Ordering::Relaxed);
+        let now = system_millis() - now(cache);
+        if (now - self.0.load(Ordering::Relaxed)).abs() > TOLERANCE {
+            self.0.store(offset(cache), Ordering::Relaxed);
         }
     }
 
@@ -40,6 +40,17 @@ impl WallClock {
     pub(super) fn cache_time(&self, wall: i64) -> u64 {
         wall.saturating_sub(self.0.load(Ordering::Relaxed)).max(0) as u64
     }
+}
+
+/// What is to be added to the cache's time. Both clocks are read in whole milliseconds, so one look
+/// may say one too few; the most of several looks says none too few, and nothing that is set for a
+/// moment lives past it.
+fn offset(cache: &Cache) -> i64 {
+    let look = |_| {
+        std::thread::sleep(Duration::from_micros(100));
+        system_millis() - now(cache)
+    };
+    (0..16).map(look).max().unwrap_or_default()
 }
 
 /// The cache's time. A closed cache has none.
