@@ -227,7 +227,7 @@ fn a_socket_of_the_service_manager_is_taken() {
         std::os::fd::AsRawFd::as_raw_fd(&socket)
     );
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::piped());
+    shell.env_clear().args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut child = shell.spawn().unwrap();
     drop(socket);
     let log = BufReader::new(child.stderr.take().unwrap());
