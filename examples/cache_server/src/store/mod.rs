@@ -18,8 +18,8 @@ pub use turns::{Exclusive, Shared, Turns};
 use crate::tracking::Tracking;
 use clock::WallClock;
 use larder::{
-    Ask, Cache, Change, Current, Error, Info, Lent, Options, Reason, Reasons, SetOptions, Stats,
-    Ttl, Until, View,
+    Ask, Cache, Change, Current, Error, Info, Lent, NewValue, Options, Reason, Reasons, SetOptions,
+    Stats, Ttl, Until, View, Write,
 };
 
 /// Bytes of what is kept of evictions and expiries until the tracking is told of them.
@@ -34,6 +34,19 @@ pub enum Expiry {
     In(u64),
     /// At this moment, in milliseconds since 1970. One that has passed removes the key.
     At(i64),
+}
+
+/// An entry with this value in the place of all that is there: what the options don't say of it, it
+/// hasn't. `None`: its moment has passed, so there is none.
+pub fn replacing<'v>(
+    value: &'v [u8],
+    until: Option<Until>,
+    options: &'v SetOptions<'v>,
+) -> Change<'v> {
+    let value = NewValue::Given(value);
+    until.map_or(Change::Remove, |until| {
+        Change::Store(Write { value, until, options: Some(options), ..Write::default() })
+    })
 }
 
 /// Who changes an entry: the id of the connection, so that a client that tracks with NOLOOP isn't
@@ -194,10 +207,7 @@ impl Store {
         let options = SetOptions { user, ..SetOptions::default() };
         let until = self.until(expiry).unwrap_or(Until::Never);
         self.update(by, key, value.len(), &mut Vec::new(), |_, _| {
-            let value = larder::NewValue::Given(value);
-            let write =
-                larder::Write { value, until, options: Some(&options), ..larder::Write::default() };
-            (Change::Store(write), ())
+            (replacing(value, Some(until), &options), ())
         })
         .map(|_| ())
     }

@@ -2,7 +2,7 @@
 
 use super::flags::Flags;
 use super::times::Times;
-use super::{BAD_FLAGS, BAD_LINE, Told, repeat, tell};
+use super::{Told, begin, repeat, tell};
 use crate::memcached::classic::{Counted, NOT_A_NUMBER, counter_room, stepped, write_counter};
 use crate::memcached::item;
 use crate::memcached::number;
@@ -17,13 +17,7 @@ pub(in crate::memcached) fn arithmetic(
     words: &[&[u8]],
     out: &mut Vec<u8>,
 ) {
-    let Some((key, order)) = words.split_first() else {
-        return out.extend_from_slice(b"ERROR\r\n");
-    };
-    if !crate::memcached::words::is_key(key) {
-        return out.extend_from_slice(BAD_LINE);
-    }
-    let Ok(flags) = Flags::read(key, order) else { return out.extend_from_slice(BAD_FLAGS) };
+    let Some(flags) = begin(words, out) else { return };
     let up = match flags.mode {
         None | Some(b'I' | b'+') => true,
         Some(b'D' | b'-') => false,

@@ -1,7 +1,7 @@
 //! `md`: removes an item, or makes it stale (`I`): the next client that reads it is to fetch it anew.
 
 use super::flags::Flags;
-use super::{BAD_FLAGS, repeat};
+use super::{begin, repeat};
 use crate::memcached::exptime::until;
 use crate::memcached::session::{Context, Session};
 use crate::store::{NOBODY, number::TOKEN_SENT};
@@ -21,13 +21,7 @@ pub(in crate::memcached) fn delete(
     words: &[&[u8]],
     out: &mut Vec<u8>,
 ) {
-    let Some((key, order)) = words.split_first() else {
-        return out.extend_from_slice(b"ERROR\r\n");
-    };
-    if !crate::memcached::words::is_key(key) {
-        return out.extend_from_slice(super::BAD_LINE);
-    }
-    let Ok(flags) = Flags::read(key, order) else { return out.extend_from_slice(BAD_FLAGS) };
+    let Some(flags) = begin(words, out) else { return };
     let key = flags.key();
     let until = flags.exptime.map(|exptime| until(cx.store, exptime));
     let longest = if flags.has(b'I') { cx.store.peek(key).map_or(0, |(len, _)| len) } else { 0 };

@@ -24,6 +24,21 @@ use flags::Flags;
 const BAD_LINE: &[u8] = b"CLIENT_ERROR bad command line format\r\n";
 const BAD_FLAGS: &[u8] = b"CLIENT_ERROR invalid or duplicate flag\r\n";
 
+/// The flags of a command whose first word is a key and all whose flags must be right. `None`: what is
+/// wrong was answered.
+fn begin<'a>(words: &'a [&'a [u8]], out: &mut Vec<u8>) -> Option<Flags<'a>> {
+    let why = match words.split_first() {
+        None => b"ERROR\r\n",
+        Some((key, _)) if !super::words::is_key(key) => BAD_LINE,
+        Some((key, order)) => match Flags::read(key, order) {
+            Ok(flags) => return Some(flags),
+            Err(_) => BAD_FLAGS,
+        },
+    };
+    out.extend_from_slice(why);
+    None
+}
+
 /// What there is to tell of an item.
 #[derive(Clone, Copy, Default)]
 struct Told {

@@ -4,7 +4,8 @@ use super::{ALL, NO_KEY, NONE, ONE, SYNTAX, TWO, Why, line, refusal};
 use crate::resp::command::flag::{ALONE, DENYOOM, FAST, READ, WRITE};
 use crate::resp::command::{Call, Command};
 use crate::resp::glob;
-use ::larder::{Change, NewValue, SetOptions, Until, Write};
+use crate::store::replacing;
+use ::larder::{Change, SetOptions, Until};
 
 /// The table.
 pub static COMMANDS: [Command; 15] = [
@@ -94,17 +95,12 @@ fn take(call: &mut Call<'_>, key: &[u8], removes: bool) -> Result<Option<Copied>
 
 fn put(call: &mut Call<'_>, key: &[u8], copied: &Copied) -> Result<(), Why> {
     let options = SetOptions { user: copied.user, ..SetOptions::default() };
-    let write = Write {
-        value: NewValue::Given(&copied.value),
-        until: copied.deadline.map_or(Until::Never, Until::At),
-        options: Some(&options),
-        ..Write::default()
-    };
+    let until = Some(copied.deadline.map_or(Until::Never, Until::At));
     let by = call.session.id();
     let len = copied.value.len();
     call.server
         .store
-        .update(by, key, len, call.scratch, |_, _| (Change::Store(write), ()))
+        .update(by, key, len, call.scratch, |_, _| (replacing(&copied.value, until, &options), ()))
         .map_err(refusal)?;
     Ok(())
 }

@@ -15,7 +15,8 @@ use super::strings::until;
 use super::{NONE, ONE, SYNTAX, line, refusal};
 use crate::resp::command::flag::{DENYOOM, FAST, READ, WRITE};
 use crate::resp::command::{Call, Command};
-use ::larder::{Ask, Change, NewValue, SetOptions, State, Until, Write};
+use crate::store::replacing;
+use ::larder::{Ask, Change, SetOptions, State, Until, Write};
 use std::time::Duration;
 
 /// The table.
@@ -83,17 +84,7 @@ fn set(call: &mut Call<'_>) {
         call.server
             .store
             .update(by, key, value.len(), call.scratch, |_, _| {
-                let Some(until) = until else { return (Change::Remove, ()) };
-                let value = NewValue::Given(value);
-                (
-                    Change::Store(Write {
-                        value,
-                        until,
-                        options: Some(&options),
-                        ..Write::default()
-                    }),
-                    (),
-                )
+                (replacing(value, until, &options), ())
             })
             .map_err(refusal)?;
         call.out.ok();
@@ -128,12 +119,7 @@ fn tag(call: &mut Call<'_>) {
         let tags: Vec<&[u8]> = call.args.from(2).collect();
         let key = call.args.at(1);
         let longest = call.length(key);
-        let mut user = 0;
-        // Known before, since the options can't be made under the lock.
-        if let Some((_, info)) = call.server.store.peek(key) {
-            user = info.user;
-        }
-        let options = SetOptions { tags: &tags, user, ..SetOptions::default() };
+        let options = SetOptions { tags: &tags, ..SetOptions::default() };
         let (tagged, _) = call
             .server
             .store

@@ -6,7 +6,8 @@ use super::strings::{until, whole};
 use super::{ALL, OOM, PAIRS, SYNTAX, Why, line, refusal};
 use crate::resp::command::flag::{ALONE, DENYOOM, FAST, READ, WRITE};
 use crate::resp::command::{Call, Command};
-use ::larder::{Change, NewValue, SetOptions, Until, Write};
+use crate::store::replacing;
+use ::larder::{SetOptions, Until};
 
 const W: u16 = WRITE | DENYOOM | ALONE;
 
@@ -116,14 +117,10 @@ fn pairs<'c>(call: &Call<'c>, first: usize, end: usize) -> Result<Pairs<'c>, Why
 fn store(call: &mut Call<'_>, pairs: &Pairs<'_>, until: Option<Until>) -> Result<(), Why> {
     let plain = SetOptions::default();
     for &(key, value) in pairs {
-        let change = |until| {
-            let value = NewValue::Given(value);
-            Change::Store(Write { value, until, options: Some(&plain), ..Write::default() })
-        };
         call.server
             .store
             .update(call.session.id(), key, value.len(), call.scratch, |_, _| {
-                (until.map_or(Change::Remove, change), ())
+                (replacing(value, until, &plain), ())
             })
             .map_err(refusal)?;
     }

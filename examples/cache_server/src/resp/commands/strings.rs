@@ -6,7 +6,7 @@ use super::{MAX_STRING, NOT_AN_INTEGER, ONE, OOM, SYNTAX, TOO_LONG, Why, line, r
 use crate::resp::command::flag::{DENYOOM, FAST, READ, WRITE};
 use crate::resp::command::{Call, Command};
 use crate::resp::number;
-use crate::store::Expiry;
+use crate::store::{Expiry, replacing};
 use ::larder::{Change, NewValue, SetOptions, Until, Write};
 
 const W: u16 = WRITE | DENYOOM;
@@ -84,15 +84,23 @@ fn set_with_options(call: &mut Call<'_>) -> Result<(), Why> {
         }
         at += used;
     }
-    conditional_set(call, Setting { condition, said, tells_old }).map(drop)
+    let (stored, old) = store_if(call, &Setting { condition, said, tells_old })?;
+    if tells_old {
+        value(call.out, old.as_deref());
+    } else if stored {
+        call.out.ok();
+    } else {
+        call.out.null();
+    }
+    Ok(())
 }
 
-/// Stores as it was told, and answers. True if something was stored.
-fn conditional_set(call: &mut Call<'_>, setting: Setting<'_>) -> Result<bool, Why> {
+/// Stores as it was told. Whether it did, and the old value if that is to be told.
+fn store_if(call: &mut Call<'_>, setting: &Setting<'_>) -> Result<(bool, Option<Vec<u8>>), Why> {
     let (key, new) = (call.args.at(1), call.args.at(2));
-    let (until, mut old) = (until(call, &setting.said)?, None);
-    let plain = SetOptions::default();
-    let ((stored, there), _) = call
+    let (until, plain) = (until(call, &setting.said)?, SetOptions::default());
+    let mut old = None;
+    let (stored, _) = call
         .server
         .store
         .update(call.session.id(), key, new.len(), call.scratch, |current, _| {
@@ -100,27 +108,11 @@ fn conditional_set(call: &mut Call<'_>, setting: Setting<'_>) -> Result<bool, Wh
             if setting.tells_old {
                 old = now.map(<[u8]>::to_vec);
             }
-            let there = now.is_some();
-            if !setting.condition.holds(now) {
-                return (Change::Keep, (false, there));
-            }
-            let Some(until) = until else { return (Change::Remove, (true, there)) };
-            let value = NewValue::Given(new);
-            (
-                Change::Store(Write { value, until, options: Some(&plain), ..Write::default() }),
-                (true, there),
-            )
+            let stores = setting.condition.holds(now);
+            (if stores { replacing(new, until, &plain) } else { Change::Keep }, stores)
         })
         .map_err(refusal)?;
-    let _ = there;
-    if setting.tells_old {
-        value(call.out, old.as_deref());
-    } else if stored {
-        call.out.ok();
-    } else {
-        call.out.null();
-    }
-    Ok(stored)
+    Ok((stored, old))
 }
 
 /// Until when an entry is to be kept. `None`: it is gone at once.
@@ -155,11 +147,9 @@ fn set_for(call: &mut Call<'_>, unit: Unit) {
 
 fn setnx(call: &mut Call<'_>) {
     call.answer(|call| {
-        let mark = call.out.mark();
         let setting =
             Setting { condition: Condition::Absent, said: Said::Nothing, tells_old: false };
-        let stored = conditional_set(call, setting)?;
-        call.out.back_to(mark);
+        let (stored, _) = store_if(call, &setting)?;
         call.out.integer(i64::from(stored));
         Ok(())
     });
@@ -169,7 +159,9 @@ fn getset(call: &mut Call<'_>) {
     call.answer(|call| {
         let setting =
             Setting { condition: Condition::Always, said: Said::Nothing, tells_old: true };
-        conditional_set(call, setting).map(drop)
+        let (_, old) = store_if(call, &setting)?;
+        value(call.out, old.as_deref());
+        Ok(())
     });
 }
 
