@@ -63,7 +63,7 @@ pub struct Protocol {
     /// Names of its commands, in the order of the counters.
     pub names: &'static [&'static str],
     counts: Tally,
-    /// The buckets, their sum in nanoseconds, bytes in, bytes out, connections so far.
+    /// The buckets, their sum in nanoseconds, and what the constants below name.
     times: Tally,
     open: AtomicI64,
 }
@@ -73,11 +73,14 @@ const BYTES_IN: usize = SUM + 1;
 const BYTES_OUT: usize = SUM + 2;
 const OPENED: usize = SUM + 3;
 const CUT: usize = SUM + 4;
+const UNREAD: usize = SUM + 5;
+const TOO_LONG: usize = SUM + 6;
+const ERRORS: usize = SUM + 7;
 
 impl Protocol {
     /// A protocol with these commands.
     pub fn new(name: &'static str, names: &'static [&'static str]) -> Protocol {
-        let (counts, times) = (Tally::new(names.len()), Tally::new(CUT + 1));
+        let (counts, times) = (Tally::new(names.len()), Tally::new(ERRORS + 1));
         Protocol { name, names, counts, times, open: AtomicI64::new(0) }
     }
 
@@ -158,6 +161,33 @@ impl Protocol {
     /// much.
     pub fn cut(&self) {
         self.times.add(CUT, 1);
+    }
+
+    /// As [`Protocol::cut`], because the client left too much of its answers unread.
+    pub fn cut_unread(&self) {
+        self.times.add(UNREAD, 1);
+        self.cut();
+    }
+
+    /// As [`Protocol::cut`], because a request was too long.
+    pub fn cut_too_long(&self) {
+        self.times.add(TOO_LONG, 1);
+        self.cut();
+    }
+
+    /// Connections that were cut for leaving answers unread, and for a request that was too long.
+    pub fn cuts_by_limit(&self) -> (u64, u64) {
+        (self.times.sum(UNREAD), self.times.sum(TOO_LONG))
+    }
+
+    /// A command was answered with an error.
+    pub fn failed(&self) {
+        self.times.add(ERRORS, 1);
+    }
+
+    /// Errors that were answered, where they are counted.
+    pub fn failures(&self) -> u64 {
+        self.times.sum(ERRORS)
     }
 
     /// Connections that were cut.

@@ -51,6 +51,16 @@ impl Shared {
         }
     }
 
+    /// Changes the budget.
+    ///
+    /// # Errors
+    /// As [`larder::Cache::resize`].
+    pub fn resize(&self, bytes: u64) -> Result<(), larder::Error> {
+        self.store.cache().resize(bytes)?;
+        self.live.set_maxmemory(bytes);
+        Ok(())
+    }
+
     /// Whether new requests are welcome: not when the server is about to stop.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)

@@ -177,6 +177,26 @@ fn a_reload_changes_what_can_be_and_says_what_cannot() {
 }
 
 #[test]
+fn a_reload_leaves_what_was_changed_meanwhile_and_the_sources_say_as_before() {
+    let file = Scratch::new("again.toml", "maxclients = 5\nrequirepass = \"old\"\n");
+    let sources = sources(&["--config", file.path()], &[]);
+    let Ok((Request::Serve(old), _)) = load(&sources) else { panic!() };
+    let live = Live::new(&old);
+    live.set_maxclients(9);
+    live.set_password(b"another");
+    live.set_maxmemory(8 << 20);
+    let more =
+        "maxclients = 5\nrequirepass = \"old\"\nquery-limit = \"1mb\"\nshutdown-timeout = 3\n";
+    fs::write(file.path(), more).unwrap();
+    let reloaded = reload(&sources, &old, &live).unwrap();
+    assert_eq!(reloaded.changed, ["query-limit", "shutdown-timeout"]);
+    assert_eq!(live.maxclients(), 9);
+    assert!(live.admits(b"another") && !live.admits(b"old"));
+    assert_eq!((live.query_limit(), live.longest_value()), (1 << 20, 1 << 20));
+    assert_eq!((live.maxmemory(), live.drain()), (8 << 20, Duration::from_secs(3)));
+}
+
+#[test]
 fn every_option_is_in_the_help_and_the_table() {
     let (help, reference) = (larder_server::config::help(), larder_server::config::reference());
     for option in OPTIONS {

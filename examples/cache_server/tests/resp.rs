@@ -429,15 +429,72 @@ fn who_does_not_read_is_cut() {
     let end = Instant::now() + Duration::from_secs(20);
     let mut other = server.connect();
     loop {
-        other.send(command(&["INFO", "clients"]));
-        let mut text = [0; 4096];
-        let len = other.0.read(&mut text).unwrap();
-        if String::from_utf8_lossy(&text[..len]).contains("connected_clients:1\r\n") {
+        if info(&mut other, "clients").contains("connected_clients:1\r\n") {
             break;
         }
         assert!(Instant::now() < end, "it is still there");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The lines of INFO.
+fn info(client: &mut Client, section: &str) -> String {
+    client.send(command(&["INFO", section]));
+    let mut text = [0; 8192];
+    let len = client.0.read(&mut text).unwrap();
+    String::from_utf8_lossy(&text[..len]).into_owned()
+}
+
+#[test]
+fn what_has_come_to_pass_is_told_until_it_is_forgotten() {
+    let server = Server::start("totals", &[]);
+    let (mut c, mut other) = (server.connect(), server.connect());
+    c.says("SET k v", "+OK\r\n");
+    other.says("GET k", "$1\r\nv\r\n");
+    other.says("GET none", "$-1\r\n");
+    other.says("NONE", "-ERR unknown command 'NONE', with args beginning with: \r\n");
+    let said = info(&mut c, "stats");
+    for line in [
+        "total_connections_received:2\r\n",
+        "total_commands_processed:4\r\n",
+        "total_error_replies:1\r\n",
+        "keyspace_hits:1\r\n",
+        "keyspace_misses:1\r\n",
+    ] {
+        assert!(said.contains(line), "{line}{said}");
+    }
+    c.says("CONFIG RESETSTAT", "+OK\r\n");
+    let said = info(&mut c, "stats");
+    for line in ["total_connections_received:0", "total_error_replies:0", "keyspace_hits:0"] {
+        assert!(said.contains(&format!("{line}\r\n")), "{line} {said}");
+    }
+}
+
+#[test]
+fn a_hangup_changes_what_the_table_of_settings_says_it_does() {
+    let file = std::env::temp_dir().join(format!("larder-r{}.toml", std::process::id()));
+    std::fs::write(&file, "tracking-table-max-keys = 7\nmaxclients = 50\n").unwrap();
+    let server = Server::start("hangup", &["--config", file.to_str().unwrap()]);
+    let mut c = server.connect();
+    let keys = |n| format!("*2\r\n$23\r\ntracking-table-max-keys\r\n$1\r\n{n}\r\n");
+    c.says("CONFIG GET tracking-table-max-keys", &keys(7));
+    c.says("CONFIG SET maxclients 60", "+OK\r\n");
+    std::fs::write(&file, "tracking-table-max-keys = 8\nmaxclients = 50\n").unwrap();
+    // SAFETY: a signal to a child that hasn't been waited for.
+    assert_eq!(unsafe { libc::kill(server.child.id() as i32, libc::SIGHUP) }, 0);
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        c.send(command(&["CONFIG", "GET", "tracking-table-max-keys"]));
+        let mut text = [0; 256];
+        let len = c.0.read(&mut text).unwrap();
+        if text[..len] == *keys(8).as_bytes() {
+            break;
+        }
+        assert!(Instant::now() < end, "{}", String::from_utf8_lossy(&text[..len]));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    c.says("CONFIG GET maxclients", "*2\r\n$10\r\nmaxclients\r\n$2\r\n60\r\n");
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! atomics, but for the password, which is read only where a client shows one.
 
 use super::Config;
+use super::options::OPTIONS;
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,8 +14,9 @@ pub struct Live {
     maxclients: AtomicUsize,
     timeout: AtomicU64,
     output_limit: AtomicUsize,
-    longest_value: AtomicUsize,
-    tracked_keys: AtomicUsize,
+    query_limit: AtomicUsize,
+    maxmemory: AtomicU64,
+    drain: AtomicU64,
     password: RwLock<Option<Box<[u8]>>>,
 }
 
@@ -25,22 +27,29 @@ impl Live {
             maxclients: AtomicUsize::new(0),
             timeout: AtomicU64::new(0),
             output_limit: AtomicUsize::new(0),
-            longest_value: AtomicUsize::new(0),
-            tracked_keys: AtomicUsize::new(0),
+            query_limit: AtomicUsize::new(0),
+            maxmemory: AtomicU64::new(config.maxmemory),
+            drain: AtomicU64::new(0),
             password: RwLock::new(None),
         };
-        live.apply(config);
+        OPTIONS.iter().for_each(|option| live.take(option.name, config));
         live
     }
 
-    /// Takes over what another configuration says.
-    pub fn apply(&self, config: &Config) {
-        self.set_maxclients(config.maxclients);
-        self.set_timeout(config.timeout);
-        self.output_limit.store(config.output_limit, Ordering::Relaxed);
-        self.longest_value.store(config.longest_value(), Ordering::Relaxed);
-        self.tracked_keys.store(config.tracking_table_max_keys, Ordering::Relaxed);
-        self.set_password(config.requirepass.as_deref().unwrap_or_default().as_bytes());
+    /// Takes over what a configuration says of one option, if that is kept here. The budget is
+    /// taken over when the cache has it ([`Live::set_maxmemory`]).
+    pub(super) fn take(&self, name: &str, config: &Config) {
+        match name {
+            "maxclients" => self.set_maxclients(config.maxclients),
+            "timeout" => self.set_timeout(config.timeout),
+            "output-limit" => self.output_limit.store(config.output_limit, Ordering::Relaxed),
+            "query-limit" => self.query_limit.store(config.query_limit, Ordering::Relaxed),
+            "shutdown-timeout" => self.drain.store(millis(config.drain), Ordering::Relaxed),
+            "requirepass" => {
+                self.set_password(config.requirepass.as_deref().unwrap_or_default().as_bytes());
+            }
+            _ => {}
+        }
     }
 
     /// Clients at once.
@@ -63,8 +72,7 @@ impl Live {
 
     /// Changes it; zero: for ever.
     pub fn set_timeout(&self, timeout: Duration) {
-        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.timeout.store(millis, Ordering::Relaxed);
+        self.timeout.store(millis(timeout), Ordering::Relaxed);
     }
 
     /// Bytes of answers that a client may leave unread.
@@ -72,19 +80,29 @@ impl Live {
         self.output_limit.load(Ordering::Relaxed)
     }
 
+    /// Bytes of one command that are held before it is complete.
+    pub fn query_limit(&self) -> usize {
+        self.query_limit.load(Ordering::Relaxed)
+    }
+
+    /// The cache's budget in bytes.
+    pub fn maxmemory(&self) -> u64 {
+        self.maxmemory.load(Ordering::Relaxed)
+    }
+
+    /// Takes notice that the cache has another one.
+    pub fn set_maxmemory(&self, bytes: u64) {
+        self.maxmemory.store(bytes, Ordering::Relaxed);
+    }
+
     /// The longest value in bytes.
     pub fn longest_value(&self) -> usize {
-        self.longest_value.load(Ordering::Relaxed)
+        usize::try_from(self.maxmemory() / 4).unwrap_or(usize::MAX).min(self.query_limit())
     }
 
-    /// Changes it.
-    pub fn set_longest_value(&self, bytes: usize) {
-        self.longest_value.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Keys that are tracked for clients at most.
-    pub fn tracked_keys(&self) -> usize {
-        self.tracked_keys.load(Ordering::Relaxed)
+    /// How long a stop waits for requests under way.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain.load(Ordering::Relaxed))
     }
 
     /// Changes the password; empty: none is needed. Who has shown the old one stays.
@@ -102,4 +120,8 @@ impl Live {
     pub fn admits(&self, shown: &[u8]) -> bool {
         self.password.read().as_ref().is_none_or(|password| password.ct_eq(shown).into())
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -109,11 +109,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The longest value in bytes.
-    pub fn longest_value(&self) -> usize {
-        usize::try_from(self.maxmemory / 4).unwrap_or(usize::MAX).min(self.query_limit)
-    }
-
     /// Whether any surface speaks TLS.
     pub fn wants_tls(&self) -> bool {
         [self.tls_port, self.memcached_tls_port, self.https_port].iter().any(Option::is_some)

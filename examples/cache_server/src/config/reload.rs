@@ -14,8 +14,9 @@ pub struct Reloaded {
     pub kept: Vec<&'static str>,
 }
 
-/// Reads the sources again and puts into `live` what can change. The budget and the level of the
-/// log are the caller's to change, where `changed` names them.
+/// Reads the sources again and puts into `live` what has changed in them: what was changed while
+/// the server ran, by CONFIG SET, stays where they say the same as before. The budget, the table of
+/// tracked keys and the level of the log are the caller's to change, where `changed` names them.
 ///
 /// # Errors
 /// [`ConfigError`]: nothing is changed then.
@@ -46,6 +47,6 @@ pub fn reload(sources: &Sources, old: &Config, live: &Live) -> Result<Reloaded, 
     config.drain = new.drain;
     config.tracking_table_max_keys = new.tracking_table_max_keys;
     config.loglevel = new.loglevel;
-    live.apply(&config);
+    changed.iter().for_each(|name| live.take(name, &config));
     Ok(Reloaded { config, changed, kept })
 }

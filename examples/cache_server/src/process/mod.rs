@@ -98,7 +98,8 @@ fn run(
     tell(&listening, &config);
     let workers = Workers::start(&shared, &config, resp)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let drain = runtime.block_on(serve(listening, &workers, &shared, sources, config, level))?;
+    runtime.block_on(serve(listening, &workers, &shared, sources, config, level))?;
+    let drain = shared.live.drain();
     info!("stopping: up to {} s for requests under way", drain.as_secs_f32());
     notify::stopping();
     shared.stop();
@@ -120,7 +121,7 @@ fn tell(listening: &[Listening], config: &Config) {
     }
 }
 
-/// Accepts, and follows signals, until one says to stop. Returns how long that may take.
+/// Accepts, and follows signals, until one says to stop.
 async fn serve(
     listening: Vec<Listening>,
     workers: &Workers,
@@ -128,7 +129,7 @@ async fn serve(
     sources: Sources,
     mut config: Config,
     level: &log::Level,
-) -> io::Result<Duration> {
+) -> io::Result<()> {
     let mut accepting = tokio::task::JoinSet::new();
     for listening in listening {
         let hand = workers.hand_over(listening.surface, listening.tls);
@@ -156,5 +157,5 @@ async fn serve(
     }
     // No connection is accepted from here on.
     accepting.shutdown().await;
-    Ok(config.drain)
+    Ok(())
 }

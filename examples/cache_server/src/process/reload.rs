@@ -24,10 +24,14 @@ pub(super) fn reload(
     *config = reloaded.config;
     for name in reloaded.changed {
         match name {
-            "maxmemory" => match shared.store.cache().resize(config.maxmemory) {
+            "maxmemory" => match shared.resize(config.maxmemory) {
                 Ok(()) => info!(maxmemory = config.maxmemory, "changed"),
                 Err(error) => error!("maxmemory: {error}"),
             },
+            "tracking-table-max-keys" => {
+                shared.store.tracking().set_max_keys(config.tracking_table_max_keys);
+                info!("{name} changed");
+            }
             "loglevel" => level.set(config.loglevel),
             name => info!("{name} changed"),
         }

@@ -59,8 +59,10 @@ impl Drop for Place {
 
 #[cfg(feature = "tls")]
 type Acceptor = Option<Arc<crate::edges::tls::Acceptor>>;
+/// There is none.
 #[cfg(not(feature = "tls"))]
-type Acceptor = ();
+#[derive(Clone)]
+struct Acceptor;
 
 #[cfg(feature = "tls")]
 fn acceptor(config: &Config) -> io::Result<Acceptor> {
@@ -68,7 +70,7 @@ fn acceptor(config: &Config) -> io::Result<Acceptor> {
 }
 #[cfg(not(feature = "tls"))]
 fn acceptor(_: &Config) -> io::Result<Acceptor> {
-    Ok(())
+    Ok(Acceptor)
 }
 
 /// The workers.
@@ -98,7 +100,6 @@ struct Worker {
     resp: Option<Resp>,
     #[cfg_attr(not(feature = "tls"), expect(dead_code))]
     acceptor: Acceptor,
-    drain: Duration,
 }
 
 impl Workers {
@@ -116,12 +117,8 @@ impl Workers {
         for i in 0..count {
             let (sender, receiver) = mpsc::channel(BACKLOG);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let worker = Worker {
-                shared: shared.clone(),
-                resp: resp.clone(),
-                acceptor: acceptor.clone(),
-                drain: config.drain,
-            };
+            let worker =
+                Worker { shared: shared.clone(), resp: resp.clone(), acceptor: acceptor.clone() };
             let body = move || LocalSet::new().block_on(&runtime, work(worker, receiver));
             threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(body)?);
             senders.push(sender);
@@ -204,7 +201,7 @@ async fn work(worker: Worker, mut accepted: mpsc::Receiver<Accepted>) {
         }
     }
     let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(worker.drain, ended).await.is_err() {
+    if tokio::time::timeout(worker.shared.live.drain(), ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "cut: the time for them is over");
     }
 }

@@ -82,8 +82,6 @@ struct Connection<S> {
     unsent: Option<Box<Output>>,
     /// There are complete commands in `pending`.
     more: bool,
-    /// Bytes of one command that are held before it is complete.
-    query_limit: usize,
 }
 
 /// What is to come next.
@@ -105,7 +103,6 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let client = server.clients.add(addr, laddr, server.store.now());
     let session = Session::new(&server, client);
-    let query_limit = server.config.read().query_limit;
     let mut connection = Connection {
         session,
         stream,
@@ -113,7 +110,6 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         partial: None,
         unsent: None,
         more: false,
-        query_limit,
         server,
     };
     connection.run().await;
@@ -147,7 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 () = silence(limit), if limit.is_some() => {
                     match limit {
-                        Some(limit) if is_silent(&client, &server, limit) => Next::End,
+                        Some(limit) if is_silent(&client, &server, limit) => {
+                            server.shared.resp.cut();
+                            Next::End
+                        }
                         _ => Next::Wait,
                     }
                 }
@@ -171,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Next::End,
                     Poll::Pending => {
-                        return if self.is_cut(0) { Next::End } else { Next::Wait };
+                        return if self.is_cut() { Next::End } else { Next::Wait };
                     }
                 }
             }
@@ -224,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let client = &self.session.client;
         client.received.fetch_add(came as u64, Ordering::Relaxed);
+        self.server.shared.resp.moved(came, 0);
         let skipped = self.partial.as_mut().map_or(0, |partial| partial.drop_from(came));
         let input = std::mem::take(&mut buffers.input);
         let result = if self.pending.is_empty() && self.partial.is_none() {
@@ -235,7 +235,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.run_pending(context, buffers)
         };
         buffers.input = input;
-        self.server.counters.batch(0, came as u64, 0);
         result.map(|()| Did::Some)
     }
 
@@ -321,15 +320,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (sent, counts) = (output.len(), &self.server.shared.resp);
         counts.commands(0, commands as u64);
         counts.took(commands as u64, began.elapsed());
-        counts.moved(used, sent);
+        counts.moved(0, sent);
         client.sent.fetch_add(sent as u64, Ordering::Relaxed);
         self.send(context, output)?;
-        self.server.counters.batch(commands as u64, 0, sent as u64);
         if !partial.is_empty() {
             self.partial = Some(Box::new(partial));
         }
-        if keep > self.query_limit {
-            self.server.counters.query_cut.fetch_add(1, Ordering::Relaxed);
+        if keep > self.server.live().query_limit() {
+            self.server.shared.resp.cut_too_long();
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok((used, keep))
@@ -355,7 +353,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !output.is_empty() {
             output.move_to(self.unsent.get_or_insert_default());
             self.bound_lent();
-            if self.is_cut(0) {
+            if self.is_cut() {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
         }
@@ -386,12 +384,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Whether more waits for the client than may.
-    fn is_cut(&self, more: usize) -> bool {
-        let waiting = self.unsent.as_ref().map_or(0, |unsent| unsent.len()) + more;
+    fn is_cut(&self) -> bool {
+        let waiting = self.unsent.as_ref().map_or(0, |unsent| unsent.len());
         self.session.client.waiting.store(waiting, Ordering::Relaxed);
         let cut = waiting > self.server.live().output_limit();
         if cut {
-            self.server.counters.output_cut.fetch_add(1, Ordering::Relaxed);
+            self.server.shared.resp.cut_unread();
             tracing::warn!(client = self.session.id(), waiting, "cut: it doesn't read");
         }
         cut

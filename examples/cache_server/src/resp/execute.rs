@@ -147,7 +147,7 @@ fn admitted(
             return Some(command);
         }
     };
-    server.counters.errors.fetch_add(1, Ordering::Relaxed);
+    server.shared.resp.failed();
     if let Some(transaction) = &mut session.transaction {
         transaction.spoiled = true;
     }

@@ -2,17 +2,16 @@
 //! protocols, and the list of connections.
 
 mod client;
-mod counters;
+mod totals;
 
 pub use client::{Client, Clients, Facts, Introduction};
-pub use counters::Counters;
+pub use totals::Totals;
 
 use crate::config::{Config, Live};
 use crate::shared::Shared;
 use crate::store::Store;
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What all RESP connections share.
 pub struct Server {
@@ -20,16 +19,14 @@ pub struct Server {
     pub store: Arc<Store>,
     /// What the other protocols have, too.
     pub shared: Arc<Shared>,
-    /// The settings, as they were at the start, and the budget as it is now.
-    pub config: RwLock<Config>,
+    /// The settings as they were at the start; those that can change are in [`Server::live`].
+    pub config: Config,
     /// The connections.
     pub clients: Clients,
-    /// What is counted.
-    pub counters: Counters,
-    /// When it began.
-    pub started: Instant,
     /// A name for this run: 40 hexadecimal digits.
     pub run_id: String,
+    /// What had been counted when CONFIG RESETSTAT was last said.
+    forgotten: Mutex<Totals>,
 }
 
 impl Server {
@@ -38,11 +35,10 @@ impl Server {
         Arc::new(Server {
             store: shared.store.clone(),
             shared: shared.clone(),
-            config: RwLock::new(config.clone()),
+            config: config.clone(),
             clients: Clients::default(),
-            counters: Counters::default(),
-            started: Instant::now(),
             run_id: run_id(),
+            forgotten: Mutex::default(),
         })
     }
 
@@ -50,18 +46,6 @@ impl Server {
     #[inline]
     pub fn live(&self) -> &Live {
         &self.shared.live
-    }
-
-    /// Changes the budget.
-    ///
-    /// # Errors
-    /// As [`larder::Cache::resize`].
-    pub fn resize(&self, bytes: u64) -> Result<(), larder::Error> {
-        self.store.cache().resize(bytes)?;
-        let mut config = self.config.write();
-        config.maxmemory = bytes;
-        self.shared.live.set_longest_value(config.longest_value());
-        Ok(())
     }
 }
 

@@ -45,17 +45,17 @@ fn size(text: &str) -> Result<u64, String> {
 static SETTINGS: [Setting; 16] = [
     Setting {
         name: "maxmemory",
-        get: |server| server.config.read().maxmemory.to_string(),
+        get: |server| server.live().maxmemory().to_string(),
         set: Some(|server, text| {
             let bytes = size(text)?;
-            server.resize(bytes).map_err(|error| error.to_string())
+            server.shared.resize(bytes).map_err(|error| error.to_string())
         }),
     },
     // What happens when it is reached: the cache's own policy evicts, whatever has a deadline or not.
     Setting { name: "maxmemory-policy", get: |_| "allkeys-lru".into(), set: None },
     Setting {
         name: "larder-policy",
-        get: |server| format!("{:?}", server.config.read().policy).to_ascii_lowercase(),
+        get: |server| format!("{:?}", server.config.policy).to_ascii_lowercase(),
         set: None,
     },
     Setting {
@@ -91,16 +91,11 @@ static SETTINGS: [Setting; 16] = [
         }),
     },
     Setting { name: "proto-max-bulk-len", get: |_| (512u64 << 20).to_string(), set: None },
-    Setting {
-        name: "port",
-        get: |server| server.config.read().port.unwrap_or(0).to_string(),
-        set: None,
-    },
+    Setting { name: "port", get: |server| server.config.port.unwrap_or(0).to_string(), set: None },
     Setting {
         name: "bind",
         get: |server| {
-            let config = server.config.read();
-            config.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            server.config.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         },
         set: None,
     },
@@ -109,11 +104,7 @@ static SETTINGS: [Setting; 16] = [
     Setting { name: "save", get: |_| String::new(), set: None },
     Setting { name: "appendonly", get: |_| "no".into(), set: None },
     Setting { name: "cluster-enabled", get: |_| "no".into(), set: None },
-    Setting {
-        name: "io-threads",
-        get: |server| server.config.read().workers.to_string(),
-        set: None,
-    },
+    Setting { name: "io-threads", get: |server| server.config.workers.to_string(), set: None },
     Setting { name: "notify-keyspace-events", get: |_| String::new(), set: None },
 ];
 
@@ -124,7 +115,7 @@ pub fn config(call: &mut Call<'_>) {
         b"GET" if args.len() > 2 => get(call),
         b"SET" if args.len() > 3 => call.answer(set),
         b"RESETSTAT" if args.len() == 2 => {
-            call.server.counters.reset();
+            call.server.forget_totals();
             call.out.ok();
         }
         b"HELP" => help(call, &["CONFIG GET pattern ... | SET name value ... | RESETSTAT"]),

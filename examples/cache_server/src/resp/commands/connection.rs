@@ -217,10 +217,7 @@ pub fn check_name(name: &[u8], what: &str) -> Result<(), Why> {
 
 fn greet(call: &mut Call<'_>) {
     let (server, out) = (call.server, &mut *call.out);
-    let (name, version) = {
-        let config = server.config.read();
-        (config.server_name.clone(), config.redis_version.clone())
-    };
+    let (name, version) = (&server.config.server_name, &server.config.redis_version);
     out.map(7);
     for (key, value) in [("server", name.as_str()), ("version", version.as_str())] {
         out.bulk(key.as_bytes());

@@ -3,7 +3,6 @@
 use crate::resp::command::Call;
 use crate::server::Server;
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
 
 type Section = (&'static str, fn(&Server, &mut String));
 
@@ -45,8 +44,8 @@ macro_rules! lines {
 }
 
 fn server(server: &Server, text: &mut String) {
-    let config = server.config.read();
-    let uptime = server.started.elapsed().as_secs();
+    let config = &server.config;
+    let uptime = server.shared.metrics.started.elapsed().as_secs();
     lines!(text,
         "redis_version": config.redis_version,
         "server_name": config.server_name,
@@ -66,8 +65,6 @@ fn server(server: &Server, text: &mut String) {
 }
 
 fn clients(server: &Server, text: &mut String) {
-    let (keys, _, prefixes) = server.store.tracking().len();
-    let _ = (keys, prefixes);
     lines!(text,
         "connected_clients": server.clients.len(),
         "maxclients": server.live().maxclients(),
@@ -120,22 +117,21 @@ fn persistence(_: &Server, text: &mut String) {
 }
 
 fn stats(server: &Server, text: &mut String) {
-    let (stats, counters) = (server.store.stats(), &server.counters);
-    let (commands, received, sent) = counters.traffic();
+    let (stats, totals) = (server.store.stats(), server.totals());
     let (keys, items, prefixes) = server.store.tracking().len();
     lines!(text,
-        "total_connections_received": counters.connections.load(Ordering::Relaxed),
-        "total_commands_processed": commands,
-        "total_net_input_bytes": received,
-        "total_net_output_bytes": sent,
-        "rejected_connections": counters.rejected.load(Ordering::Relaxed),
-        "total_error_replies": counters.errors.load(Ordering::Relaxed),
-        "client_output_buffer_limit_disconnections": counters.output_cut.load(Ordering::Relaxed),
-        "client_query_buffer_limit_disconnections": counters.query_cut.load(Ordering::Relaxed),
-        "expired_keys": stats.expirations,
-        "evicted_keys": stats.evictions,
-        "keyspace_hits": stats.hits,
-        "keyspace_misses": stats.misses,
+        "total_connections_received": totals.connections,
+        "total_commands_processed": totals.commands,
+        "total_net_input_bytes": totals.received,
+        "total_net_output_bytes": totals.sent,
+        "rejected_connections": totals.refused,
+        "total_error_replies": totals.errors,
+        "client_output_buffer_limit_disconnections": totals.unread,
+        "client_query_buffer_limit_disconnections": totals.too_long,
+        "expired_keys": totals.expired,
+        "evicted_keys": totals.evicted,
+        "keyspace_hits": totals.hits,
+        "keyspace_misses": totals.misses,
         "tracking_total_keys": keys,
         "tracking_total_items": items,
         "tracking_total_prefixes": prefixes,

@@ -103,7 +103,7 @@ impl Call<'_> {
     /// Answers an error.
     #[cold]
     fn refuse(&mut self, why: &str) {
-        self.server.counters.errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.server.shared.resp.failed();
         self.out.error(why);
     }
 

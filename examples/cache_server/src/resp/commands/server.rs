@@ -37,7 +37,7 @@ fn role(call: &mut Call<'_>) {
 }
 
 fn lolwut(call: &mut Call<'_>) {
-    let version = call.server.config.read().redis_version.clone();
+    let version = &call.server.config.redis_version;
     call.out.text(&format!("Redis ver. {version}\n"));
 }
 
@@ -64,7 +64,7 @@ fn script(call: &mut Call<'_>) {
 
 /// DEBUG SLEEP: stops this worker. For tests of clients.
 fn debug(call: &mut Call<'_>) {
-    if !call.server.config.read().enable_debug {
+    if !call.server.config.enable_debug {
         return call.refuse("ERR DEBUG command not allowed. Set enable-debug in the settings.");
     }
     let args = call.args;
