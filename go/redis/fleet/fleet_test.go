@@ -13,27 +13,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/rueidis"
-	"github.com/valkey-io/valkey-go"
 
 	"github.com/larder-cache/larder/go/redis/fleet"
 	fleetgoredis "github.com/larder-cache/larder/go/redis/fleet/goredis"
-	fleetrueidis "github.com/larder-cache/larder/go/redis/fleet/rueidis"
-	fleetvalkey "github.com/larder-cache/larder/go/redis/fleet/valkey"
+	"github.com/larder-cache/larder/go/redis/internal/fleettest"
 	"github.com/larder-cache/larder/go/redis/internal/servertest"
 )
 
-const patience = 20 * time.Second
-
-// eventually waits for a state.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain waited for: %s", what)
-		}
-	}
-}
+var libraries = fleettest.All()
 
 // holder is what a member keeps: a list of what it has heard.
 type holder struct {
@@ -97,59 +84,19 @@ func join(t testing.TB, server fleet.Server, o fleet.Options) *holder {
 func following(t testing.TB, server fleet.Server, o fleet.Options) *holder {
 	t.Helper()
 	h := join(t, server, o)
-	eventually(t, "following", func() bool { return h.State() == fleet.Following })
+	servertest.Eventually(t, "following", func() bool { return h.State() == fleet.Following })
 	return h
 }
 
-func goRedis(t testing.TB, s *servertest.Server) fleet.Server {
-	server := fleetgoredis.New(&redis.Options{Addr: s.Addr})
-	t.Cleanup(func() { server.Close() })
-	return server
-}
-
-func rueidisServer(t *testing.T, s *servertest.Server) fleet.Server {
-	server, err := fleetrueidis.New(rueidis.ClientOption{
-		InitAddress: []string{s.Addr}, ForceSingleClient: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	return server
-}
-
-func valkeyServer(t *testing.T, s *servertest.Server) fleet.Server {
-	server, err := fleetvalkey.New(valkey.ClientOption{
-		InitAddress: []string{s.Addr}, ForceSingleClient: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	return server
-}
-
-// each runs a test with each server by each library.
-func each(t *testing.T, test func(t *testing.T, s *servertest.Server, server fleet.Server)) {
-	t.Parallel()
-	for name, client := range map[string]func(*testing.T, *servertest.Server) fleet.Server{
-		"go-redis": func(t *testing.T, s *servertest.Server) fleet.Server { return goRedis(t, s) }, "rueidis": rueidisServer, "valkey-go": valkeyServer,
-	} {
-		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) { test(t, s, client(t, s)) })
-		})
-	}
-}
-
 func TestOrdersReachAllMembers(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a, b := following(t, server, fleet.Options{}), following(t, server, fleet.Options{})
 		for i := range 100 {
 			if err := a.Order(t.Context(), fleet.Order{Text: fmt.Appendf(nil, "order %d", i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "the last order", func() bool { return b.hears("order 99") })
+		servertest.Eventually(t, "the last order", func() bool { return b.hears("order 99") })
 		if len(b.heard) != 100 || !slices.IsSortedFunc(b.heard, func(x, y string) int {
 			return len(x) - len(y)
 		}) {
@@ -163,19 +110,19 @@ func TestOrdersReachAllMembers(t *testing.T) {
 
 // A push brings the order: with an interval of polls this long nothing else could.
 func TestOrdersArePushed(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := fleet.Options{MaxStaleness: time.Hour, PollInterval: time.Minute * 20}
 		a, b := following(t, server, o), following(t, server, o)
-		eventually(t, "the connection for pushes", func() bool { return b.Stats().Pushes > 0 })
+		servertest.Eventually(t, "the connection for pushes", func() bool { return b.Stats().Pushes > 0 })
 		if err := a.Order(t.Context(), fleet.Order{Text: []byte("soup")}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the order", func() bool { return b.hears("soup") })
+		servertest.Eventually(t, "the order", func() bool { return b.hears("soup") })
 	})
 }
 
 func TestWaitedForOrderIsSeenByAll(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a, b := following(t, server, fleet.Options{}), following(t, server, fleet.Options{})
 		for i := range 20 {
 			order := fmt.Sprint(i)
@@ -193,10 +140,10 @@ func TestWaitedForOrderIsSeenByAll(t *testing.T) {
 func TestWaitForADeadMemberEnds(t *testing.T) {
 	s := servertest.Any(t)
 	o := fleet.Options{MaxStaleness: 700 * time.Millisecond}
-	a := following(t, goRedis(t, s), o)
+	a := following(t, fleettest.GoRedis(t, s), o)
 	other := fleetgoredis.New(&redis.Options{Addr: s.Addr})
 	b := following(t, other, o)
-	eventually(t, "a list of two", func() bool { return strings.Count(s.Do(t, "GET", "{test}:members").(string), ",") == 2 })
+	servertest.Eventually(t, "a list of two", func() bool { return strings.Count(s.Do(t, "GET", "{test}:members").(string), ",") == 2 })
 	other.Close() // b can't ask any more, and doesn't know of the order
 	if err := a.Order(t.Context(), fleet.Order{Text: []byte("soup"), Wait: true}); err != nil {
 		t.Fatal(err)
@@ -210,11 +157,11 @@ func TestWaitForADeadMemberEnds(t *testing.T) {
 }
 
 func TestAnotherEpochForgets(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a := following(t, server, fleet.Options{})
 		s.Flush(t)
-		eventually(t, "forgotten after FLUSHALL", func() bool { return a.forgotten() == 1 })
-		eventually(t, "following", func() bool { return a.State() == fleet.Following })
+		servertest.Eventually(t, "forgotten after FLUSHALL", func() bool { return a.forgotten() == 1 })
+		servertest.Eventually(t, "following", func() bool { return a.State() == fleet.Following })
 		b := following(t, server, fleet.Options{})
 		if err := a.InvalidateAll(t.Context(), true); err != nil {
 			t.Fatal(err)
@@ -223,7 +170,7 @@ func TestAnotherEpochForgets(t *testing.T) {
 			t.Error("InvalidateAll has not reached another member")
 		}
 		before := a.Epoch()
-		eventually(t, "one epoch", func() bool { return a.Epoch() == b.Epoch() })
+		servertest.Eventually(t, "one epoch", func() bool { return a.Epoch() == b.Epoch() })
 		if a.Epoch() != before {
 			t.Error("the old epoch came back")
 		}
@@ -232,13 +179,13 @@ func TestAnotherEpochForgets(t *testing.T) {
 
 // Who raised the counter and died leaves a hole.
 func TestOrderThatNeverComes(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a, b := following(t, server, fleet.Options{}), following(t, server, fleet.Options{})
 		s.Do(t, "INCR", "{test}:orders")
 		if err := a.Order(t.Context(), fleet.Order{Text: []byte("after the hole")}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "forgotten", func() bool { return b.forgotten() > 0 && b.Stats().Gaps > 0 })
+		servertest.Eventually(t, "forgotten", func() bool { return b.forgotten() > 0 && b.Stats().Gaps > 0 })
 		if err := a.Order(t.Context(), fleet.Order{Text: []byte("next"), Wait: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +206,7 @@ func TestRewoundServerChangesEpoch(t *testing.T) {
 	for name, rewind := range rewinds {
 		t.Run(name, func(t *testing.T) {
 			s := servertest.Any(t)
-			server := goRedis(t, s)
+			server := fleettest.GoRedis(t, s)
 			a, b := following(t, server, fleet.Options{}), following(t, server, fleet.Options{})
 			for i := range 5 {
 				if err := a.Order(t.Context(), fleet.Order{Text: fmt.Append(nil, i), Wait: true}); err != nil {
@@ -268,7 +215,7 @@ func TestRewoundServerChangesEpoch(t *testing.T) {
 			}
 			epoch := a.Epoch()
 			rewind(t, s)
-			eventually(t, "another epoch", func() bool {
+			servertest.Eventually(t, "another epoch", func() bool {
 				return a.Epoch() != epoch && a.Epoch() == b.Epoch() && a.forgotten() > 0 && b.forgotten() > 0
 			})
 		})
@@ -277,16 +224,16 @@ func TestRewoundServerChangesEpoch(t *testing.T) {
 
 func TestMoreOrdersThanTheRingHolds(t *testing.T) {
 	s := servertest.Any(t)
-	server := goRedis(t, s)
+	server := fleettest.GoRedis(t, s)
 	a := following(t, server, fleet.Options{})
 	s.Do(t, "INCRBY", "{test}:orders", fleet.RingSize+1)
-	eventually(t, "forgotten", func() bool { return a.forgotten() == 1 && a.Stats().Gaps == 1 })
+	servertest.Eventually(t, "forgotten", func() bool { return a.forgotten() == 1 && a.Stats().Gaps == 1 })
 }
 
 // Without the server a member goes on until MaxStaleness is over, and not longer; what could
 // not be said is said when it is back.
 func TestServerIsGoneForAWhile(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := fleet.Options{MaxStaleness: time.Second, Timeout: 200 * time.Millisecond}
 		a, b := following(t, server, o), following(t, server, o)
 		s.Pause()
@@ -299,27 +246,27 @@ func TestServerIsGoneForAWhile(t *testing.T) {
 		if err := a.Order(t.Context(), fleet.Order{Text: []byte("owed")}); !errors.Is(err, fleet.ErrUnavailable) {
 			t.Fatalf("Order without a server: %v", err)
 		}
-		eventually(t, "isolated", func() bool { return b.State() == fleet.Isolated && b.forgotten() == 1 })
-		eventually(t, "the breaker", func() bool { return !b.Available() })
+		servertest.Eventually(t, "isolated", func() bool { return b.State() == fleet.Isolated && b.forgotten() == 1 })
+		servertest.Eventually(t, "the breaker", func() bool { return !b.Available() })
 		if bound, ok := b.Bound(); ok || bound != time.Second {
 			t.Errorf("an isolated member bounds by %v, %v", bound, ok)
 		}
 		s.Resume()
 		resumed = true
-		eventually(t, "following", func() bool { return b.State() == fleet.Following && b.Available() })
+		servertest.Eventually(t, "following", func() bool { return b.State() == fleet.Following && b.Available() })
 		// The counter may have been raised by the call that failed. Then there is a hole, and b
 		// forgets everything, which is as good.
-		eventually(t, "what was owed", func() bool { return b.hears("owed") || b.Stats().Gaps > 0 })
+		servertest.Eventually(t, "what was owed", func() bool { return b.hears("owed") || b.Stats().Gaps > 0 })
 	})
 }
 
 // A process that was stopped finds out by the clock, not by a timer that comes late.
 func TestTrustEndsByTheClock(t *testing.T) {
 	s := servertest.Any(t)
-	a := following(t, goRedis(t, s), fleet.Options{MaxStaleness: 500 * time.Millisecond, Timeout: 100 * time.Millisecond})
+	a := following(t, fleettest.GoRedis(t, s), fleet.Options{MaxStaleness: 500 * time.Millisecond, Timeout: 100 * time.Millisecond})
 	s.Pause()
 	defer s.Resume()
-	eventually(t, "no trust", func() bool { return !a.Trusted() || a.State() == fleet.Isolated })
+	servertest.Eventually(t, "no trust", func() bool { return !a.Trusted() || a.State() == fleet.Isolated })
 	if a.forgotten() == 0 {
 		t.Error("nothing was forgotten")
 	}
@@ -327,25 +274,25 @@ func TestTrustEndsByTheClock(t *testing.T) {
 
 func TestForgetAgainWhileIsolated(t *testing.T) {
 	s := servertest.Any(t)
-	a := following(t, goRedis(t, s), fleet.Options{
+	a := following(t, fleettest.GoRedis(t, s), fleet.Options{
 		MaxStaleness: 300 * time.Millisecond, Timeout: 100 * time.Millisecond, ForgetAgain: true,
 	})
 	s.Pause()
 	defer s.Resume()
-	eventually(t, "forgotten again and again", func() bool { return a.forgotten() >= 3 })
+	servertest.Eventually(t, "forgotten again and again", func() bool { return a.forgotten() >= 3 })
 }
 
 func TestCutConnectionsAreMadeAnew(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := fleet.Options{MaxStaleness: 10 * time.Second}
 		a, b := following(t, server, o), following(t, server, o)
 		for i := range 5 {
 			s.KillClients(t)
 			order := fmt.Sprint("order ", i)
-			eventually(t, "an order is taken", func() bool {
+			servertest.Eventually(t, "an order is taken", func() bool {
 				return a.Order(t.Context(), fleet.Order{Text: []byte(order)}) == nil
 			})
-			eventually(t, order, func() bool { return b.hears(order) })
+			servertest.Eventually(t, order, func() bool { return b.hears(order) })
 		}
 		if b.forgotten() > 5 {
 			t.Errorf("forgot everything %d times", b.forgotten())
@@ -355,7 +302,7 @@ func TestCutConnectionsAreMadeAnew(t *testing.T) {
 
 // InvalidateAll without the server holds here at once, and elsewhere when it is back.
 func TestInvalidateAllWithoutAServer(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := fleet.Options{MaxStaleness: 10 * time.Second, Timeout: 200 * time.Millisecond}
 		a, b := following(t, server, o), following(t, server, o)
 		old := a.Epoch()
@@ -365,7 +312,7 @@ func TestInvalidateAllWithoutAServer(t *testing.T) {
 		if !errors.Is(err, fleet.ErrUnavailable) || a.forgotten() == 0 {
 			t.Errorf("%v; forgotten %d times", err, a.forgotten())
 		}
-		eventually(t, "another epoch for all", func() bool {
+		servertest.Eventually(t, "another epoch for all", func() bool {
 			return b.forgotten() > 0 && a.Epoch() == b.Epoch() && a.Epoch() != old
 		})
 	})
@@ -374,7 +321,7 @@ func TestInvalidateAllWithoutAServer(t *testing.T) {
 // What happened between two points is known up to half a ring, and not over a hole.
 func TestOrdersSince(t *testing.T) {
 	s := servertest.Any(t)
-	a := following(t, goRedis(t, s), fleet.Options{})
+	a := following(t, fleettest.GoRedis(t, s), fleet.Options{})
 	point := func() fleet.Point {
 		replies, err := a.Do(t.Context(), a.Now())
 		if err != nil {
@@ -417,7 +364,7 @@ func TestOptionsOutOfRange(t *testing.T) {
 
 func TestOrderEndsWithItsContext(t *testing.T) {
 	s := servertest.Any(t)
-	a := following(t, goRedis(t, s), fleet.Options{})
+	a := following(t, fleettest.GoRedis(t, s), fleet.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := a.Order(ctx, fleet.Order{Text: []byte("x"), Wait: true}); !errors.Is(err, context.Canceled) {
@@ -431,7 +378,7 @@ func TestOrderEndsWithItsContext(t *testing.T) {
 // The time from an order to its being effective in another member, and known to be.
 func BenchmarkOrderSeenByAll(b *testing.B) {
 	s := servertest.Any(b)
-	server := goRedis(b, s)
+	server := fleettest.GoRedis(b, s)
 	o := fleet.Options{MaxStaleness: time.Second}
 	one := following(b, server, o)
 	following(b, server, o)

@@ -18,19 +18,6 @@ import (
 
 // What becomes of cached values when a real server, or the way to it, does what they do.
 
-// eventually waits for a state.
-func eventually(t *testing.T, what string, reached func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if reached() {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("not in half a minute: " + what)
-		}
-	}
-}
-
 // connect is a client whose cache is larder, attached.
 func connect(t *testing.T, addr string, o Options) (*redis.Client, *Cache) {
 	t.Helper()
@@ -56,7 +43,7 @@ func get(t *testing.T, client *redis.Client, key string) string {
 // cached has a key fetched, and sees that it is in the cache.
 func cached(t *testing.T, client *redis.Client, near *Cache, key, value string) {
 	t.Helper()
-	eventually(t, key+" is cached", func() bool {
+	servertest.Eventually(t, key+" is cached", func() bool {
 		if got := get(t, client, key); got != value {
 			t.Fatalf("%s: got %q, want %q", key, got, value)
 		}
@@ -82,16 +69,16 @@ func TestForeignWrites(t *testing.T) {
 		}
 		s.Do(t, "SET", "a", "new")
 		s.Do(t, "SET", "absent", "there")
-		eventually(t, "a is new", func() bool { return get(t, client, "a") == "new" })
-		eventually(t, "absent is there", func() bool { return get(t, client, "absent") == "there" })
-		eventually(t, "both are new", func() bool {
+		servertest.Eventually(t, "a is new", func() bool { return get(t, client, "a") == "new" })
+		servertest.Eventually(t, "absent is there", func() bool { return get(t, client, "absent") == "there" })
+		servertest.Eventually(t, "both are new", func() bool {
 			return fmt.Sprint(client.MGet(t.Context(), "a", "b").Val()) == "[new old]"
 		})
 		if _, ok := near.stored(wire("get", "b")); !ok {
 			t.Fatal("b went with a")
 		}
 		s.Flush(t)
-		eventually(t, "all is flushed", func() bool {
+		servertest.Eventually(t, "all is flushed", func() bool {
 			return get(t, client, "a") == "" && get(t, client, "b") == ""
 		})
 	})
@@ -106,7 +93,7 @@ func TestKilledConnections(t *testing.T) {
 		// The write is told to nobody: its connection is gone.
 		s.KillClients(t)
 		s.Do(t, "SET", "k", i+1)
-		eventually(t, "the new value", func() bool { return get(t, client, "k") == strconv.Itoa(i+1) })
+		servertest.Eventually(t, "the new value", func() bool { return get(t, client, "k") == strconv.Itoa(i+1) })
 	}
 	if near.Counts().Connections == 0 {
 		t.Fatal("no connection was lost")
@@ -120,7 +107,7 @@ func TestRestartedServer(t *testing.T) {
 	cached(t, client, near, "k", "v")
 	s.Kill()
 	s.Restart(t)
-	eventually(t, "the value is gone", func() bool { return get(t, client, "k") == "" })
+	servertest.Eventually(t, "the value is gone", func() bool { return get(t, client, "k") == "" })
 }
 
 // TestFailover has another server take the place of the one that the client knows.
@@ -139,7 +126,7 @@ func TestFailover(t *testing.T) {
 	cached(t, client, near, "k", "old")
 	addr.Store(fresh.Addr)
 	old.Kill()
-	eventually(t, "the value of the new server", func() bool { return get(t, client, "k") == "new" })
+	servertest.Eventually(t, "the value of the new server", func() bool { return get(t, client, "k") == "new" })
 }
 
 // TestTrackingTableOverflow has the server forget, and tell of, most of what it tracks.
@@ -153,13 +140,13 @@ func TestTrackingTableOverflow(t *testing.T) {
 	for i := range keys {
 		get(t, client, "k"+strconv.Itoa(i))
 	}
-	eventually(t, "the overflow was told", func() bool { return near.Counts().Invalidations >= keys/2 })
+	servertest.Eventually(t, "the overflow was told", func() bool { return near.Counts().Invalidations >= keys/2 })
 	for i := range keys {
 		s.Do(t, "SET", "k"+strconv.Itoa(i), "new")
 	}
 	for i := range keys {
 		key := "k" + strconv.Itoa(i)
-		eventually(t, key+" is new", func() bool { return get(t, client, key) == "new" })
+		servertest.Eventually(t, key+" is new", func() bool { return get(t, client, key) == "new" })
 	}
 }
 
@@ -175,7 +162,7 @@ func TestPausedServer(t *testing.T) {
 	}
 	s.Resume()
 	s.Do(t, "SET", "k", "w")
-	eventually(t, "the new value", func() bool { return get(t, client, "k") == "w" })
+	servertest.Eventually(t, "the new value", func() bool { return get(t, client, "k") == "w" })
 }
 
 // ownWrites counts old values that a read finds after a write of the same client has returned.
@@ -299,7 +286,7 @@ func TestOwnWritesThroughKills(t *testing.T) {
 		key := "k" + strconv.Itoa(w)
 		s.Do(t, "INCR", key)
 		want := s.Do(t, "GET", key)
-		eventually(t, key+" is what the server has", func() bool { return get(t, client, key) == want })
+		servertest.Eventually(t, key+" is what the server has", func() bool { return get(t, client, key) == want })
 	}
 	if near.Counts().Connections == 0 {
 		t.Error("no connection was lost")
@@ -312,12 +299,12 @@ func TestOwnCacheOfGoRedis(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: s.Addr,
 		ClientSideCacheConfig: &redis.ClientSideCacheConfig{MaxMemoryBytes: 32 << 20}})
 	defer func() { _ = client.Close() }()
-	eventually(t, "go-redis 9.23 reads an old value after its own write", func() bool {
+	servertest.Eventually(t, "go-redis 9.23 reads an old value after its own write", func() bool {
 		return ownOldValues(t, client, 100) > 0
 	})
 
 	s.Do(t, "DEBUG", "SET-ACTIVE-EXPIRE", "0")
-	eventually(t, "go-redis 9.23 serves what has expired", func() bool {
+	servertest.Eventually(t, "go-redis 9.23 serves what has expired", func() bool {
 		s.Do(t, "SET", "brief", "v", "PX", "100")
 		if get(t, client, "brief") != "v" {
 			return false // too late
@@ -373,7 +360,7 @@ func TestReader(t *testing.T) {
 		t.Errorf("a hit allocates %v times", allocations)
 	}
 	s.Do(t, "SET", "k", "w")
-	eventually(t, "the new value", func() bool {
+	servertest.Eventually(t, "the new value", func() bool {
 		got, _ := reader.String(t.Context(), "k")
 		again, _ := reader.Get(t.Context(), nil, "k")
 		return got == "w" && string(again) == "w"

@@ -17,19 +17,6 @@ import (
 
 // What becomes of cached values when a real server, or the way to it, does what they do.
 
-// eventually waits for a state.
-func eventually(t *testing.T, what string, reached func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if reached() {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("not in half a minute: " + what)
-		}
-	}
-}
-
 // connect is a client whose cache is larder, attached.
 func connect(t *testing.T, addr string, o Options) (rueidis.Client, *Cache) {
 	t.Helper()
@@ -65,7 +52,7 @@ func get(t *testing.T, client rueidis.Client, key string) string {
 // cached has a key fetched, and sees that it is in the cache.
 func cached(t *testing.T, client rueidis.Client, key, value string) {
 	t.Helper()
-	eventually(t, key+" is cached", func() bool {
+	servertest.Eventually(t, key+" is cached", func() bool {
 		got, cached := look(t, client, key)
 		if got != value {
 			t.Fatalf("%s: got %q, want %q", key, got, value)
@@ -108,14 +95,14 @@ func TestForeignWrites(t *testing.T) {
 		s.Do(t, "SET", "a", "new")
 		s.Do(t, "SET", "absent", "there")
 		s.Do(t, "HDEL", "h", "f")
-		eventually(t, "a is new", func() bool { return get(t, client, "a") == "new" })
-		eventually(t, "absent is there", func() bool { return get(t, client, "absent") == "there" })
-		eventually(t, "the hash is new", func() bool { return all() == 1 })
+		servertest.Eventually(t, "a is new", func() bool { return get(t, client, "a") == "new" })
+		servertest.Eventually(t, "absent is there", func() bool { return get(t, client, "absent") == "there" })
+		servertest.Eventually(t, "the hash is new", func() bool { return all() == 1 })
 		if _, hit := look(t, client, "b"); !hit {
 			t.Fatal("b went with a")
 		}
 		s.Flush(t)
-		eventually(t, "all is flushed", func() bool {
+		servertest.Eventually(t, "all is flushed", func() bool {
 			return get(t, client, "a") == "" && get(t, client, "b") == "" && all() == 0
 		})
 	})
@@ -130,7 +117,7 @@ func TestKilledConnections(t *testing.T) {
 		// The write is told to nobody: its connection is gone.
 		s.KillClients(t)
 		s.Do(t, "SET", "k", i+1)
-		eventually(t, "the new value", func() bool { return get(t, client, "k") == strconv.Itoa(i+1) })
+		servertest.Eventually(t, "the new value", func() bool { return get(t, client, "k") == strconv.Itoa(i+1) })
 	}
 	if near.Counts().Connections == 0 {
 		t.Fatal("no connection was lost")
@@ -147,7 +134,7 @@ func TestRestartedServer(t *testing.T) {
 	cached(t, client, "k", "v")
 	s.Kill()
 	s.Restart(t)
-	eventually(t, "the value is gone", func() bool { return get(t, client, "k") == "" })
+	servertest.Eventually(t, "the value is gone", func() bool { return get(t, client, "k") == "" })
 }
 
 // TestFailover has another server take the place of the one that the client knows.
@@ -170,7 +157,7 @@ func TestFailover(t *testing.T) {
 	cached(t, client, "k", "old")
 	addr.Store(fresh.Addr)
 	old.Kill()
-	eventually(t, "the value of the new server", func() bool { return get(t, client, "k") == "new" })
+	servertest.Eventually(t, "the value of the new server", func() bool { return get(t, client, "k") == "new" })
 }
 
 // TestTrackingTableOverflow has the server forget, and tell of, most of what it tracks.
@@ -184,13 +171,13 @@ func TestTrackingTableOverflow(t *testing.T) {
 	for i := range keys {
 		get(t, client, "k"+strconv.Itoa(i))
 	}
-	eventually(t, "the overflow was told", func() bool { return near.Counts().Invalidations >= keys/2 })
+	servertest.Eventually(t, "the overflow was told", func() bool { return near.Counts().Invalidations >= keys/2 })
 	for i := range keys {
 		s.Do(t, "SET", "k"+strconv.Itoa(i), "new")
 	}
 	for i := range keys {
 		key := "k" + strconv.Itoa(i)
-		eventually(t, key+" is new", func() bool { return get(t, client, key) == "new" })
+		servertest.Eventually(t, key+" is new", func() bool { return get(t, client, key) == "new" })
 	}
 }
 
@@ -206,7 +193,7 @@ func TestPausedServer(t *testing.T) {
 	}
 	s.Resume()
 	s.Do(t, "SET", "k", "w")
-	eventually(t, "the new value", func() bool { return get(t, client, "k") == "w" })
+	servertest.Eventually(t, "the new value", func() bool { return get(t, client, "k") == "w" })
 }
 
 // ownOldValues counts old values that a read finds after a write of the same client has returned.
@@ -340,7 +327,7 @@ func TestOwnWritesThroughKills(t *testing.T) {
 		key := "k" + strconv.Itoa(w)
 		s.Do(t, "INCR", key)
 		want := s.Do(t, "GET", key)
-		eventually(t, key+" is what the server has", func() bool { return get(t, client, key) == want })
+		servertest.Eventually(t, key+" is what the server has", func() bool { return get(t, client, key) == want })
 	}
 	if near.Counts().Connections == 0 {
 		t.Error("no connection was lost")
@@ -356,7 +343,7 @@ func TestOwnCacheOfRueidis(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	eventually(t, "rueidis 1.0.79 reads an old value after its own write", func() bool {
+	servertest.Eventually(t, "rueidis 1.0.79 reads an old value after its own write", func() bool {
 		return ownOldValues(t, client, 100) > 0
 	})
 	s.Do(t, "SET", "k", "abcdefghijklmnopqrstuvwxyz")
@@ -460,7 +447,7 @@ func TestReader(t *testing.T) {
 		t.Errorf("a hit allocates %v times", allocations)
 	}
 	s.Do(t, "SET", "k", "w")
-	eventually(t, "the new value", func() bool {
+	servertest.Eventually(t, "the new value", func() bool {
 		got, _ := reader.String(t.Context(), "k")
 		again, _ := reader.Get(t.Context(), nil, "k")
 		return got == "w" && string(again) == "w"
@@ -481,5 +468,5 @@ func TestBroadcast(t *testing.T) {
 	s.Do(t, "SET", "p:k", "v")
 	cached(t, client, "p:k", "v")
 	s.Do(t, "SET", "p:k", "w")
-	eventually(t, "the new value", func() bool { return get(t, client, "p:k") == "w" })
+	servertest.Eventually(t, "the new value", func() bool { return get(t, client, "p:k") == "w" })
 }

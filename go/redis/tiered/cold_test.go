@@ -97,7 +97,7 @@ func launch(t *testing.T, p plan) *child {
 		in.Close()
 		out.Close()
 	})
-	eventually(t, "a process is ready", func() bool { return strings.Contains(c.said(), "ready") })
+	servertest.Eventually(t, "a process is ready", func() bool { return strings.Contains(c.said(), "ready") })
 	return c
 }
 
@@ -120,7 +120,7 @@ func TestThousandCallersInThreeProcesses(t *testing.T) {
 		fmt.Fprintln(c.in, "go")
 	}
 	for _, c := range children {
-		eventually(t, "all have their value", func() bool { return strings.Contains(c.said(), "done") })
+		servertest.Eventually(t, "all have their value", func() bool { return strings.Contains(c.said(), "done") })
 	}
 	if n := origin.Do(t, "GET", "loads"); n != "1" {
 		t.Errorf("the loader ran %v times", n)
@@ -135,7 +135,7 @@ func TestHolderIsKilled(t *testing.T) {
 	hanging.Hang = true
 	holder, next := launch(t, hanging), launch(t, p)
 	fmt.Fprintln(holder.in, "go")
-	eventually(t, "the loader runs", func() bool { return origin.Do(t, "GET", "loads") == "1" })
+	servertest.Eventually(t, "the loader runs", func() bool { return origin.Do(t, "GET", "loads") == "1" })
 	fmt.Fprintln(next.in, "go")
 	time.Sleep(300 * time.Millisecond) // longer than the lease: it is renewed
 	if n := origin.Do(t, "GET", "loads"); n != "1" {
@@ -143,7 +143,7 @@ func TestHolderIsKilled(t *testing.T) {
 	}
 	killed := time.Now()
 	holder.Process.Kill()
-	eventually(t, "the next has the value", func() bool { return strings.Contains(next.said(), "done") })
+	servertest.Eventually(t, "the next has the value", func() bool { return strings.Contains(next.said(), "done") })
 	if n := origin.Do(t, "GET", "loads"); n != "2" {
 		t.Errorf("the loader ran %v times", n)
 	}

@@ -13,64 +13,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/rueidis"
-
 	larder "github.com/larder-cache/larder/go"
 	"github.com/larder-cache/larder/go/redis/fleet"
-	fleetgoredis "github.com/larder-cache/larder/go/redis/fleet/goredis"
-	fleetrueidis "github.com/larder-cache/larder/go/redis/fleet/rueidis"
+	"github.com/larder-cache/larder/go/redis/internal/fleettest"
 	"github.com/larder-cache/larder/go/redis/internal/servertest"
 	"github.com/larder-cache/larder/go/redis/tiered"
 )
 
-const patience = 20 * time.Second
+// valkey-go is rueidis once more, and these tests take long.
+var libraries = fleettest.All().Without("valkey-go")
 
 var soup = []byte("soup")
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain waited for: %s", what)
-		}
-	}
-}
-
-func goRedis(t *testing.T, s *servertest.Server) fleet.Server {
-	server := fleetgoredis.New(&redis.Options{Addr: s.Addr})
-	t.Cleanup(func() { server.Close() })
-	return server
-}
-
-func rueidisServer(t *testing.T, s *servertest.Server) fleet.Server {
-	server, err := fleetrueidis.New(rueidis.ClientOption{
-		InitAddress: []string{s.Addr}, ForceSingleClient: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	return server
-}
-
-// each runs a test with each server by each library.
-func each(t *testing.T, test func(t *testing.T, s *servertest.Server, server fleet.Server)) {
-	t.Parallel()
-	for name, client := range map[string]func(*testing.T, *servertest.Server) fleet.Server{
-		"go-redis": goRedis, "rueidis": rueidisServer,
-	} {
-		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) { test(t, s, client(t, s)) })
-		})
-	}
-}
 
 // open makes a cache as a process of its own would have it, and waits until it follows.
 func open(t *testing.T, server fleet.Server, o tiered.Options) *tiered.Cache {
 	t.Helper()
 	c := begin(t, server, o)
-	eventually(t, "following", func() bool { return c.Member().State() == fleet.Following })
+	servertest.Eventually(t, "following", func() bool { return c.Member().State() == fleet.Following })
 	return c
 }
 
@@ -109,7 +68,7 @@ func (o *origin) load(ctx context.Context, key []byte) (larder.Loaded, error) {
 
 func load(t *testing.T, c *tiered.Cache, key []byte, loader larder.Loader) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience)
 	defer cancel()
 	value, err := c.Load(ctx, nil, key, loader)
 	if err != nil {
@@ -126,7 +85,7 @@ func expect(t *testing.T, what, got, want string) {
 }
 
 func TestOneLoadForAll(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		var o origin
 		caches := []*tiered.Cache{
 			open(t, server, tiered.Options{}), open(t, server, tiered.Options{}), open(t, server, tiered.Options{}),
@@ -147,7 +106,7 @@ func TestOneLoadForAll(t *testing.T) {
 }
 
 func TestWritesReachEverybody(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		strict := tiered.Options{Strict: true}
 		a, b := open(t, server, strict), open(t, server, strict)
 		var o origin
@@ -173,7 +132,7 @@ func TestWritesReachEverybody(t *testing.T) {
 }
 
 func TestTagsReachEverybody(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		strict := tiered.Options{Strict: true}
 		a, b := open(t, server, strict), open(t, server, strict)
 		tagged, other := origin{}, origin{}
@@ -205,7 +164,7 @@ func TestOvertakenLoadStoresNothing(t *testing.T) {
 			return c.Set(context.Background(), key, append(key, " 2"...), larder.SetOptions{})
 		},
 	}
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		// So long that a lease that is not given back shows.
 		strict := tiered.Options{Strict: true, Lease: time.Hour}
 		a, b := open(t, server, strict), open(t, server, strict)
@@ -250,7 +209,7 @@ func TestOvertakenLoadStoresNothing(t *testing.T) {
 // Options that say nothing sensible are the loader's error, and the lease is given back.
 func TestLoaderWithImpossibleOptions(t *testing.T) {
 	s := servertest.Any(t)
-	c := open(t, goRedis(t, s), tiered.Options{Lease: time.Hour})
+	c := open(t, fleettest.GoRedis(t, s), tiered.Options{Lease: time.Hour})
 	for _, bad := range []larder.SetOptions{
 		{TTL: -2}, {StaleAfter: -2}, {Tags: make([]string, 65)}, {Tags: []string{strings.Repeat("t", 70_000)}},
 	} {
@@ -266,7 +225,7 @@ func TestLoaderWithImpossibleOptions(t *testing.T) {
 }
 
 func TestAbsentIsKnownToAll(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a, b := open(t, server, tiered.Options{}), open(t, server, tiered.Options{})
 		calls := 0
 		absent := func(context.Context, []byte) (larder.Loaded, error) {
@@ -285,7 +244,7 @@ func TestAbsentIsKnownToAll(t *testing.T) {
 }
 
 func TestFailureReachesThoseWhoWait(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a, b := open(t, server, tiered.Options{}), open(t, server, tiered.Options{})
 		end := make(chan struct{})
 		failing := func(context.Context, []byte) (larder.Loaded, error) {
@@ -297,12 +256,12 @@ func TestFailureReachesThoseWhoWait(t *testing.T) {
 			_, err := a.Load(context.Background(), nil, soup, failing)
 			failed <- err
 		}()
-		eventually(t, "the lease", func() bool { return s.Do(t, "EXISTS", "test:value:soup") == int64(1) })
+		servertest.Eventually(t, "the lease", func() bool { return s.Do(t, "EXISTS", "test:value:soup") == int64(1) })
 		go func() {
 			_, err := b.Load(context.Background(), nil, soup, failing)
 			failed <- err
 		}()
-		eventually(t, "the other waits", func() bool { return b.Stats().Waits == 1 })
+		servertest.Eventually(t, "the other waits", func() bool { return b.Stats().Waits == 1 })
 		close(end)
 		first, second := <-failed, <-failed
 		var remote *tiered.LoadError
@@ -316,7 +275,7 @@ func TestFailureReachesThoseWhoWait(t *testing.T) {
 
 func TestPanicGivesTheLeaseBack(t *testing.T) {
 	s := servertest.Any(t)
-	c := open(t, goRedis(t, s), tiered.Options{Lease: time.Minute})
+	c := open(t, fleettest.GoRedis(t, s), tiered.Options{Lease: time.Minute})
 	func() {
 		defer func() {
 			var p *larder.PanicError
@@ -332,7 +291,7 @@ func TestPanicGivesTheLeaseBack(t *testing.T) {
 
 // A holder that is paused loses his lease, and stores nothing when he comes back.
 func TestLateHolderStoresNothing(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := tiered.Options{Lease: 200 * time.Millisecond}
 		a, b := open(t, server, o), open(t, server, o)
 		var from origin
@@ -361,7 +320,7 @@ func TestLateHolderStoresNothing(t *testing.T) {
 
 // A slow loader keeps its lease.
 func TestLeaseIsRenewed(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := tiered.Options{Lease: time.Second}
 		a, b := open(t, server, o), open(t, server, o)
 		var from origin
@@ -378,7 +337,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 }
 
 func TestStaleWhileRevalidateOverTiers(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a, b := open(t, server, tiered.Options{}), open(t, server, tiered.Options{})
 		var o origin
 		o.TTL, o.StaleAfter = time.Hour, 50*time.Millisecond
@@ -388,8 +347,8 @@ func TestStaleWhileRevalidateOverTiers(t *testing.T) {
 		fresh.calls.Store(1)
 		// b has nothing near, and the server a stale one: it is returned, and refreshed by the next.
 		expect(t, "stale from the server", load(t, b, soup, fresh.load), "soup 1")
-		eventually(t, "refreshed", func() bool { return load(t, b, soup, fresh.load) == "soup 2" })
-		eventually(t, "refreshed from the server", func() bool { return load(t, a, soup, o.load) == "soup 2" })
+		servertest.Eventually(t, "refreshed", func() bool { return load(t, b, soup, fresh.load) == "soup 2" })
+		servertest.Eventually(t, "refreshed from the server", func() bool { return load(t, a, soup, o.load) == "soup 2" })
 		if n := o.calls.Load() + fresh.calls.Load(); n != 3 {
 			t.Errorf("loaders ran for %d values", n-1)
 		}
@@ -397,7 +356,7 @@ func TestStaleWhileRevalidateOverTiers(t *testing.T) {
 }
 
 func TestStaleIfErrorOverTiers(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := tiered.Options{StaleIfError: time.Hour}
 		a, b := open(t, server, o), open(t, server, o)
 		var from origin
@@ -418,7 +377,7 @@ func TestStaleIfErrorOverTiers(t *testing.T) {
 
 // What is on the server and isn't ours is a miss, and is replaced.
 func TestForeignAndCorruptValuesAreMisses(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		a := open(t, server, tiered.Options{})
 		var o origin
 		expect(t, "good", load(t, a, soup, o.load), "soup 1")
@@ -446,7 +405,7 @@ func TestForeignAndCorruptValuesAreMisses(t *testing.T) {
 func TestCompression(t *testing.T) {
 	s := servertest.Any(t)
 	o := tiered.Options{Compressor: tiered.Deflate()}
-	a, b := open(t, goRedis(t, s), o), open(t, goRedis(t, s), o)
+	a, b := open(t, fleettest.GoRedis(t, s), o), open(t, fleettest.GoRedis(t, s), o)
 	long := bytes.Repeat([]byte("soup "), 10_000)
 	loader := func(context.Context, []byte) (larder.Loaded, error) { return larder.Loaded{Value: long}, nil }
 	expect(t, "here", load(t, a, soup, loader), string(long))
@@ -458,7 +417,7 @@ func TestCompression(t *testing.T) {
 
 // A value too large for the server is loaded by each process for itself, and nobody waits.
 func TestTooLargeForTheServer(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := tiered.Options{MaxValue: 1000}
 		a, b := open(t, server, o), open(t, server, o)
 		calls := 0
@@ -477,7 +436,7 @@ func TestTooLargeForTheServer(t *testing.T) {
 }
 
 func TestWriteThroughAndAround(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		strict := tiered.Options{Strict: true}
 		a, b := open(t, server, strict), open(t, server, strict)
 		value := "old"
@@ -505,7 +464,7 @@ func TestWriteThroughAndAround(t *testing.T) {
 
 // Of two that write one key at the same time the server doesn't keep the wrong one.
 func TestWritesThroughAtOnceAgreeWithTheOrigin(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		caches := []*tiered.Cache{open(t, server, tiered.Options{Strict: true}), open(t, server, tiered.Options{Strict: true})}
 		var value atomic.Value
 		for round := range 30 {
@@ -535,7 +494,7 @@ func TestWritesThroughAtOnceAgreeWithTheOrigin(t *testing.T) {
 // Without the server each process loads for itself, some at once and not more, and keeps what
 // it has loaded for MaxStaleness.
 func TestServerIsGone(t *testing.T) {
-	each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
+	libraries.Each(t, func(t *testing.T, s *servertest.Server, server fleet.Server) {
 		o := tiered.Options{MaxLoads: 4}
 		o.Fleet.Timeout, o.Fleet.MaxStaleness = 150*time.Millisecond, 2*time.Second
 		c := open(t, server, o)
@@ -543,10 +502,10 @@ func TestServerIsGone(t *testing.T) {
 		expect(t, "before", load(t, c, soup, from.load), "soup 1")
 		s.Kill()
 		expect(t, "within MaxStaleness", load(t, c, soup, from.load), "soup 1")
-		eventually(t, "isolated", func() bool { return c.Member().State() == fleet.Isolated })
+		servertest.Eventually(t, "isolated", func() bool { return c.Member().State() == fleet.Isolated })
 		expect(t, "after it", load(t, c, soup, from.load), "soup 2")
 		expect(t, "and kept", load(t, c, soup, from.load), "soup 2")
-		eventually(t, "not for longer", func() bool { return load(t, c, soup, from.load) == "soup 3" })
+		servertest.Eventually(t, "not for longer", func() bool { return load(t, c, soup, from.load) == "soup 3" })
 
 		var at, most atomic.Int64
 		crowd := func(context.Context, []byte) (larder.Loaded, error) {
@@ -566,8 +525,8 @@ func TestServerIsGone(t *testing.T) {
 			t.Errorf("%d loaders at once", most.Load())
 		}
 		s.Restart(t)
-		eventually(t, "following", func() bool { return c.Member().State() == fleet.Following })
-		eventually(t, "loads are shared", func() bool {
+		servertest.Eventually(t, "following", func() bool { return c.Member().State() == fleet.Following })
+		servertest.Eventually(t, "loads are shared", func() bool {
 			load(t, c, fmt.Append(nil, time.Now()), from.load)
 			return c.Stats().Stored > 1
 		})
@@ -579,7 +538,7 @@ func TestInvalidationWithoutTheServerIsMadeUpFor(t *testing.T) {
 	s := servertest.Any(t)
 	o := tiered.Options{}
 	o.Fleet.Timeout = 150 * time.Millisecond
-	a, b := open(t, goRedis(t, s), o), open(t, goRedis(t, s), o)
+	a, b := open(t, fleettest.GoRedis(t, s), o), open(t, fleettest.GoRedis(t, s), o)
 	var from origin
 	from.Tags = []string{"hot"}
 	load(t, a, soup, from.load)
@@ -590,12 +549,12 @@ func TestInvalidationWithoutTheServerIsMadeUpFor(t *testing.T) {
 	if !errors.Is(err, fleet.ErrUnavailable) {
 		t.Fatalf("%v", err)
 	}
-	eventually(t, "another has heard of it", func() bool { return load(t, b, soup, from.load) == "soup 2" })
+	servertest.Eventually(t, "another has heard of it", func() bool { return load(t, b, soup, from.load) == "soup 2" })
 }
 
 func TestNearHitAllocatesNothing(t *testing.T) {
 	s := servertest.Any(t)
-	c := open(t, goRedis(t, s), tiered.Options{})
+	c := open(t, fleettest.GoRedis(t, s), tiered.Options{})
 	var o origin
 	from := c.From(o.load)
 	dst := make([]byte, 0, 64)
