@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
-	"strings"
 )
 
 // minToken keeps tokens from being guessed.
@@ -18,12 +16,11 @@ func (a *Admin) readToken() error {
 	if a.TokenFile == "" || a.Token != "" {
 		return nil
 	}
-	text, err := os.ReadFile(a.TokenFile)
-	if err != nil {
-		return fmt.Errorf("admin.token_file: %w", err)
+	var err error
+	if a.secret, err = firstLine("admin.token_file", a.TokenFile); err != nil {
+		return err
 	}
-	first, _, _ := strings.Cut(string(text), "\n")
-	if a.secret = strings.TrimSpace(first); len(a.secret) < minToken {
+	if len(a.secret) < minToken {
 		return fmt.Errorf("admin.token_file: the first line has fewer than %d characters", minToken)
 	}
 	return nil

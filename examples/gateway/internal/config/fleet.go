@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"os"
 	"strings"
 	"time"
 )
@@ -32,17 +30,11 @@ type Fleet struct {
 // Password returns what is in PasswordFile.
 func (f *Fleet) Password() string { return f.password }
 
-func (f *Fleet) readPassword() error {
-	if f.PasswordFile == "" {
-		return nil
+func (f *Fleet) readPassword() (err error) {
+	if f.PasswordFile != "" {
+		f.password, err = firstLine("fleet.password_file", f.PasswordFile)
 	}
-	text, err := os.ReadFile(f.PasswordFile)
-	if err != nil {
-		return fmt.Errorf("fleet.password_file: %w", err)
-	}
-	first, _, _ := strings.Cut(string(text), "\n")
-	f.password = strings.TrimSpace(first)
-	return nil
+	return err
 }
 
 func (f *Fleet) validate(p *problems) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -52,4 +53,14 @@ func (c *Config) Finish() error {
 		}
 	}
 	return errors.Join(readErr, c.validate())
+}
+
+// firstLine returns the first line of a file that an option names, without blanks around it.
+func firstLine(option, path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", option, err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(first), nil
 }
